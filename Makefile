@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+# What one can do here. `make help` lists it; every target sets up what it needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+HYPERVISORS ?= 2
+
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+# Ansible wants a UTF-8 locale; C.UTF-8 needs no locale package.
+export LC_ALL := C.UTF-8
+
+# Stamps are named after the content that they stand for: nothing is done twice, nothing is forgotten.
+PIP_STAMP := $(VENV)/pip-$(shell cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)
+PREREQS_STAMP := $(VENV)/prereqs-$(shell cat roles/prereqs/*/* playbooks/setup.yml | sha256sum | cut -c1-16)
+
+PYTHON_CODE := $(wildcard bpftools library roles tests)
+
+.PHONY: help setup lab lab-down demo lint types unit integration molecule test bench
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
+
+setup: $(PREREQS_STAMP)  ## make .venv and install the system packages (cheap when done)
+	@:
+
+lab: setup  ## start the namespace lab (HYPERVISORS=2 to 8)
+	ansible-playbook playbooks/lab_up.yml -e lab_hypervisors=$(HYPERVISORS)
+
+lab-down: setup  ## stop the namespace lab
+	ansible-playbook playbooks/lab_down.yml
+
+demo: setup  ## trace a packet drop on two hypervisors, from nothing to the verdict
+	ansible-playbook playbooks/demo.yml
+
+lint: setup  ## check style: ruff, yamllint, ansible-lint
+	ruff check $(PYTHON_CODE)
+	yamllint --strict .
+	ansible-lint --offline
+
+types: setup  ## check types: mypy
+	mypy
+
+unit: setup  ## run the unit tests
+	pytest tests/unit
+
+integration: setup  ## run the tests on the namespace lab (as root)
+	pytest tests/integration
+
+molecule: setup  ## run the roles' tests (as root)
+	cd tests && molecule test --all
+
+bench: setup  ## measure and print the figures (as root)
+	pytest -s tests/bench
+
+test: lint types unit integration molecule  ## everything that must pass
+
+$(PIP_STAMP): requirements.txt requirements-dev.txt
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { apt-get update -q && apt-get install -qy python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+$(PREREQS_STAMP): $(PIP_STAMP)
+	ansible-playbook playbooks/setup.yml
+	@touch $@
