@@ -8,8 +8,9 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Dict, List, Optional
+from typing import Dict, List, NoReturn, Optional
 
+import execute
 import namespaces
 import network
 import plan
@@ -32,7 +33,7 @@ examples:
 
 
 def _start(name: str, argv: List[str]) -> str:
-    """Start a process of the lab in a session of its own, logging to NAME.log; returns the line that it answers with."""
+    """Start a process of the lab in a session of its own; returns its pid, or the one that it prints."""
     with open(os.open(state.path(name + ".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as log:
         child = subprocess.Popen([sys.executable] + argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                                  cwd="/", start_new_session=True)
@@ -111,15 +112,16 @@ def status() -> Dict[str, object]:
     }
 
 
-def execute(where: str, command: List[str]) -> None:
-    """Become `command` in a hypervisor (all its namespaces), a VM or the wire (their network)."""
+def execute_in(where: str, command: List[str]) -> NoReturn:
+    """End with `command`, run in a hypervisor (all its namespaces), a VM or the wire (their network)."""
+    if not command:
+        raise LabError("exec %s needs a command after --" % where)
     pid = state.process(where) if where.startswith("hv-") else None
     if pid is not None:
-        argv = ["nsenter", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--"] + command
-    elif namespaces.exists(where):
-        argv = ["ip", "netns", "exec", where] + command
-    else:
+        sys.exit(execute.run_in(pid, command))
+    if not namespaces.exists(where):
         raise LabError("there is no %s in the lab; lab.py status shows what there is" % where)
+    argv = ["ip", "netns", "exec", where] + command
     os.execvp(argv[0], argv)
 
 
@@ -150,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> Optional[Dict]:
+    """Do what was asked for; returns what is to be printed as JSON."""
     if options.command in ("up", "down"):
         with state.locked():
             return {"changed": up(options.hypervisors) if options.command == "up" else down()}
@@ -159,7 +162,7 @@ def _run(options: argparse.Namespace) -> Optional[Dict]:
             return facts
         _print_status(facts)
     elif options.command == "exec":
-        execute(options.where, options.argv[1:] if options.argv[:1] == ["--"] else options.argv)
+        execute_in(options.where, options.argv[1:] if options.argv[:1] == ["--"] else options.argv)
     else:
         state.set_stopped(options.vm, options.command == "pause")
     return None

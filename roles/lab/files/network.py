@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Namespaces, links and addresses of the lab. Only what is missing is made; settings are put right every time.
 
-    vm-a eth0 ~ shuttle ~ vnet0 -[hv-a br0]- eth0 == p-a -[wire wire0]- p-b == eth0 -[hv-b br0]- vnet0 ~ shuttle ~ eth0 vm-b
+    vm-a: eth0 ~ shuttle ~ vnet0 - br0 - eth0 == p-a - wire0 - p-b == eth0 - br0 - vnet0 ~ shuttle ~ eth0 :vm-b
+                           (      hv-a      )    (     wire      )    (      hv-b      )
 """
 import json
 import os
@@ -63,10 +64,16 @@ class Builder:
         self.made.append("%s/%s" % (netns, name) if netns else name)
 
 
-# The hypervisors themselves speak no IPv6 on the data path, and the VMs ask for no router: nothing but a test's own
-# packets (and ARP, and neighbour discovery) is on the wire.
+# The hypervisors speak no IPv6 on the data path; the VMs ask for no router, detect no duplicates and report multicast
+# groups once, at once: nothing but a test's own packets (and their ARP and neighbour discovery) is on the wire.
 HYPERVISOR_SYSCTLS = {"net/ipv6/conf/default/disable_ipv6": "1"}
-VM_SYSCTLS = {"net/ipv6/conf/default/accept_ra": "0", "net/ipv6/conf/all/accept_ra": "0"}
+VM_SYSCTLS = {"net/ipv6/mld_qrv": "1"}
+for _scope in ("all", "default"):
+    VM_SYSCTLS.update({
+        "net/ipv6/conf/%s/accept_ra" % _scope: "0",
+        "net/ipv6/conf/%s/accept_dad" % _scope: "0",
+        "net/ipv6/conf/%s/mldv2_unsolicited_report_interval" % _scope: "1",
+    })
 
 
 def build(hosts: List[Hypervisor]) -> List[str]:

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Traffic whose amount is known. Servers print "ready" first; at its end every command prints what it did, as JSON."""
+import argparse
+import json
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Dict, Optional
+
+EXAMPLES = """\
+examples (lab.py exec WHERE -- python3 traffic.py …):
+  vm-b: traffic.py udp-serve 192.168.32.20 5000
+  vm-a: traffic.py udp-send 192.168.32.20 5000 --count 1000 --rate 20000
+  vm-b: traffic.py tcp-serve 192.168.32.20 443
+  vm-a: traffic.py tcp-send 192.168.32.20 443 --bytes 100000000
+Servers end with SIGTERM or SIGINT, or after --count datagrams or connections. Each UDP datagram starts with its number
+(4 bytes, big endian, from 0).
+"""
+SO_RCVBUFFORCE = 33
+
+
+# Becomes readable with the first SIGTERM or SIGINT: nothing is interrupted between doing a thing and counting it.
+ended, _end = socket.socketpair()
+
+
+def _socket(address: str, kind: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return made
+
+
+def udp_serve(options: argparse.Namespace) -> Dict:
+    """Receive datagrams; the socket's buffer is large enough for a test's burst."""
+    server = _socket(options.address, socket.SOCK_DGRAM)
+    server.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, options.buffer)
+    server.bind((options.address, options.port))
+    server.setblocking(False)
+    print("ready", flush=True)
+    numbers = []  # type: List[int]
+    size = 0
+    ending = False
+    while not ending and (options.count is None or len(numbers) < options.count):
+        ending = ended in select.select([server, ended], [], [])[0]
+        try:
+            while options.count is None or len(numbers) < options.count:
+                datagram = server.recv(65536)
+                numbers.append(int.from_bytes(datagram[:4], "big"))
+                size += len(datagram)
+        except BlockingIOError:
+            pass
+    return {"datagrams": len(numbers), "bytes": size, "distinct": len(set(numbers)),
+            "in_order": all(one < other for one, other in zip(numbers, numbers[1:]))}
+
+
+def udp_send(options: argparse.Namespace) -> Dict:
+    """Send numbered datagrams, `rate` per second if given."""
+    sender = _socket(options.address, socket.SOCK_DGRAM)
+    if options.source_port:
+        sender.bind(("", options.source_port))
+    sender.connect((options.address, options.port))
+    filler = b"x" * (options.size - 4)
+    start = time.monotonic()
+    sent = 0
+    while sent < options.count:
+        ahead = start + sent / options.rate - time.monotonic() if options.rate else 0
+        if (ahead > 0 or sent % 1024 == 0) and select.select([ended], [], [], max(ahead, 0))[0]:
+            break
+        sender.send(sent.to_bytes(4, "big") + filler)
+        sent += 1
+    return {"datagrams": sent, "seconds": round(time.monotonic() - start, 6), "source_port": sender.getsockname()[1]}
+
+
+def tcp_serve(options: argparse.Namespace) -> Dict:
+    """Accept connections and count what they bring. Each is answered at its end with its count."""
+    server = _socket(options.address, socket.SOCK_STREAM)
+    server.bind((options.address, options.port))
+    server.listen(64)
+    print("ready", flush=True)
+    received = {}  # type: Dict[socket.socket, int]
+    total = closed = 0
+    while options.count is None or closed < options.count:
+        readable = select.select([server, ended] + list(received), [], [])[0]
+        if ended in readable:
+            break
+        for ready in readable:
+            if ready is server:
+                received[server.accept()[0]] = 0
+                continue
+            try:
+                data = ready.recv(1 << 18)
+            except ConnectionError:
+                data = b""
+            if data:
+                received[ready] += len(data)
+                continue
+            total, closed = total + received[ready], closed + 1
+            _answer(ready, received.pop(ready))
+    return {"connections": closed, "bytes": total + sum(received.values())}
+
+
+def _answer(connection: socket.socket, count: int) -> None:
+    try:
+        connection.sendall(b"%d\n" % count)
+    except OSError:
+        pass  # the other side did not wait for it
+    connection.close()
+
+
+def tcp_send(options: argparse.Namespace) -> Dict:
+    """Send bytes over one connection and wait for the server's count."""
+    start = time.monotonic()
+    sender = _socket(options.address, socket.SOCK_STREAM)
+    if options.source_port:
+        sender.bind(("", options.source_port))
+    sender.connect((options.address, options.port))
+    source_port = sender.getsockname()[1]
+    sender.setblocking(False)
+    chunk = b"x" * (1 << 16)
+    sent = 0
+    while sent < options.bytes:
+        ahead = start + sent / options.rate - time.monotonic() if options.rate else 0
+        if select.select([ended], [], [], ahead)[0] if ahead > 0 else ended in select.select([ended], [sender], [])[0]:
+            break
+        try:
+            sent += sender.send(chunk[:options.bytes - sent])
+        except BlockingIOError:
+            pass
+    sender.shutdown(socket.SHUT_WR)
+    answer = sender.recv(64) if sender in select.select([sender, ended], [], [])[0] else b""
+    seconds = time.monotonic() - start
+    return {"bytes": sent, "received": int(answer or 0), "seconds": round(seconds, 6),
+            "mbit_per_s": round(sent * 8e-6 / seconds, 1), "source_port": source_port}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for work in (udp_serve, udp_send, tcp_serve, tcp_send):
+        name = work.__name__.replace("_", "-")
+        command = commands.add_parser(name, help=(work.__doc__ or "").split(".")[0])
+        command.set_defaults(work=work)
+        command.add_argument("address", metavar="ADDRESS")
+        command.add_argument("port", metavar="PORT", type=int)
+        if name.endswith("-serve"):
+            command.add_argument("--count", type=int, help="end after so many datagrams or connections")
+            command.add_argument("--buffer", type=int, default=64 << 20, help="receive buffer in bytes (UDP)")
+        else:
+            command.add_argument("--source-port", type=int, default=0)
+            command.add_argument("--rate", type=float, default=0, help="datagrams (UDP) or bytes (TCP) per second")
+    udp = commands.choices["udp-send"]
+    udp.add_argument("--count", type=int, default=1)
+    udp.add_argument("--size", type=int, default=64, help="payload in bytes, at least 4")
+    commands.choices["tcp-send"].add_argument("--bytes", type=int, default=1000000)
+    return parser
+
+
+def main() -> Optional[str]:
+    """Run one command and print its result."""
+    parser = _parser()
+    options = parser.parse_args()
+    if options.command is None:
+        parser.error("name a COMMAND")
+    _end.setblocking(False)
+    signal.set_wakeup_fd(_end.fileno())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
+    try:
+        print(json.dumps(options.work(options)), flush=True)
+    except OSError as error:
+        return "error: %s %s port %d: %s" % (options.command, options.address, options.port, error)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
