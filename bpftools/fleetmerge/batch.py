@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A batch: the records of all bundles in one stretch of time, in order, with their headers parsed."""
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import headers
+from .records import canonical
+
+
+@dataclass
+class Batch:
+    """Records in the order of the one clock."""
+
+    raw: np.ndarray       # structured, one layout
+    bundle: np.ndarray    # u2: number of the bundle that each record is from
+    wall: np.ndarray      # s8: ns
+    headers: headers.Headers
+    inner_rows: np.ndarray
+    inner: headers.Headers
+    vlan: np.ndarray      # s4: VLAN id, from the accelerated tag or the packet; -1 without one
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def column(self, name: str) -> np.ndarray:
+        """Return one field of all records; zeros if the bundles do not have it."""
+        if name in (self.raw.dtype.names or ()):
+            return np.ascontiguousarray(self.raw[name])
+        return canonical(self.raw[:1])[name].repeat(len(self), axis=0)
+
+
+def make_batch(parts: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> Batch:
+    """Build a batch from (bundle number, records, wall times) of each bundle; records of one bundle keep their order
+    where their times are equal."""
+    layouts = {part[1].dtype for part in parts}
+    raws = [part[1] for part in parts] if len(layouts) == 1 else [canonical(part[1]) for part in parts]
+    wall = np.concatenate([part[2] for part in parts])
+    order = np.argsort(wall, kind="stable")
+    layout = raws[0].dtype
+    # as opaque bytes: numpy would copy field by field
+    raw = np.concatenate([part.view("V%d" % layout.itemsize) for part in raws])[order].view(layout)
+    bundle = np.repeat(np.array([part[0] for part in parts], "u2"), [len(part[1]) for part in parts])[order]
+    return _parsed(raw, bundle, wall[order])
+
+
+def _parsed(raw: np.ndarray, bundle: np.ndarray, wall: np.ndarray) -> Batch:
+    if set(("packet", "packet_len", "packet_layer", "protocol", "len", "network_offset", "data_offset", "vlan_present",
+            "vlan_tci")) - set(raw.dtype.names or ()):
+        raw = canonical(raw)
+    pulled = raw["network_offset"].astype("i8") - raw["data_offset"]
+    packet, valid = raw["packet"], np.minimum(raw["packet_len"], raw["packet"].shape[1])
+    parsed = headers.parse(packet, valid, raw["packet_layer"], raw["protocol"], raw["len"].astype("i8") - pulled)
+    rows, inner = headers.inner(parsed, packet, valid)
+    vlan = np.where(raw["vlan_present"] > 0, (raw["vlan_tci"] & 0xFFF).astype("i4"), parsed.vlan)
+    return Batch(raw, bundle, wall, parsed, rows, inner, vlan)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A batch as a table with names: the rows of events.parquet."""
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from . import flowtext
+from .batch import Batch
+from .encode import dictionary, distinct, per_value
+from .headers import TUNNELS, Headers
+from .labels import DROP_POINT, Labels, clean
+
+_PLAIN = ("skb", "head", "cpu", "pid", "len", "data_len", "ifindex", "rx_ifindex", "mark", "hash", "priority",
+          "pkt_type", "ip_summed", "cloned", "users", "nr_frags", "frag_list", "gso_size", "gso_segs", "gso_type",
+          "queue_mapping", "queue_kind", "queue_len", "queue_limit", "queue_backlog", "payload_hash")
+
+
+def flow_codes(parsed: Headers) -> tuple[np.ndarray, np.ndarray]:
+    """Return (code per record, the different flows): what makes a flow is what its text shows."""
+    return distinct({
+        "version": parsed.version, "protocol": parsed.protocol, "ethertype": np.where(
+            parsed.version > 0, 0, parsed.ethertype).astype("u2"),
+        "kind": np.where(parsed.version > 0, 0, parsed.kind).astype("u1"), "ports": parsed.ports,
+        "source_port": parsed.source_port, "target_port": parsed.target_port,
+        "source": parsed.source, "target": parsed.target})
+
+
+def flow_text(row: Any) -> str:
+    """Return the words for one different flow."""
+    ports = (int(row["source_port"]), int(row["target_port"])) if row["ports"] else None
+    return flowtext.flow(int(row["version"]), int(row["protocol"]), int(row["ethertype"]), int(row["kind"]),
+                         row["source"].tobytes(), row["target"].tobytes(), ports)
+
+
+def label(batch: Batch, labels: Sequence[Labels], fields: Sequence[str], make: Callable[..., str | None],
+          ) -> pa.DictionaryArray:
+    """Return a dictionary column: make(labels of the bundle, *values) for each different combination of fields."""
+    columns = {"bundle": batch.bundle, **{name: batch.column(name) for name in fields}}
+    codes, texts = per_value(columns, lambda row: make(labels[row[0]], *row[1:]))
+    return dictionary(codes, texts)
+
+
+def is_drop(batch: Batch, labels: Sequence[Labels]) -> np.ndarray:
+    """Return which records are drops."""
+    codes, texts = per_value({"bundle": batch.bundle, "point": batch.column("point")},
+                             lambda row: labels[row[0]].point(row[1]))
+    return np.array([text == DROP_POINT for text in texts] or [False])[codes]
+
+
+def comm_text(raw: bytes) -> str:
+    """Return a task's name as it stands in a line."""
+    return clean(raw.decode("utf-8", "replace"))
+
+
+def table(batch: Batch, labels: Sequence[Labels]) -> pa.Table:
+    """Return the batch as the rows of events.parquet."""
+    out: dict[str, Any] = {"time": pa.array(batch.wall).view(pa.timestamp("ns", "UTC")),
+                           "monotonic_ns": batch.column("time_ns").astype("i8")}
+    out["host"] = label(batch, labels, (), lambda names: names.host)
+    out["tracer"] = label(batch, labels, (), lambda names: names.tracer)
+    out["point"] = label(batch, labels, ("point",), Labels.point)
+    out["device"] = label(batch, labels, ("netns", "ifindex"), Labels.device)
+    out["netns"] = label(batch, labels, ("netns",), Labels.netns)
+    codes, texts = per_value({"comm": batch.column("comm")}, lambda row: comm_text(row[0]))
+    out["comm"] = dictionary(codes, texts)
+    _drop_columns(out, batch, labels)
+    _packet_columns(out, batch.headers)
+    out["vlan"] = pa.array(batch.vlan, mask=batch.vlan < 0)
+    _inner_columns(out, batch)
+    for name in _PLAIN:
+        out[name] = batch.column(name)
+    return pa.table(out)
+
+
+def _drop_columns(out: dict[str, Any], batch: Batch, labels: Sequence[Labels]) -> None:
+    drops = is_drop(batch, labels)
+    columns = {"bundle": batch.bundle, "drop": drops, "reason": np.where(drops, batch.column("reason"), 0)}
+    codes, texts = per_value(columns, lambda row: labels[row[0]].reason(row[2]) if row[1] else None)
+    out["reason"] = dictionary(codes, texts)
+    out["at"] = label(batch, labels, ("location",), Labels.symbol)
+    out["stack"] = label(batch, labels, ("stack_id",), lambda names, number: ";".join(names.stack(number)) or None)
+
+
+def _packet_columns(out: dict[str, Any], parsed: Headers) -> None:
+    codes, rows = flow_codes(parsed)
+    out["flow"] = dictionary(codes, [flow_text(row) for row in rows])
+    has = [bool(row["version"] or row["kind"]) for row in rows]
+    for name, field in (("src", "source"), ("dst", "target")):
+        out[name] = dictionary(codes, [flowtext.address(int(row["version"]), row[field].tobytes()) if known else None
+                                       for row, known in zip(rows, has, strict=True)])
+    out["protocol"] = dictionary(codes, [_protocol_name(row) for row in rows])
+    ip, ports = parsed.version == 0, ~parsed.ports
+    out["src_port"] = pa.array(parsed.source_port, mask=ports)
+    out["dst_port"] = pa.array(parsed.target_port, mask=ports)
+    tcp = (parsed.protocol != 6) | ports
+    for name, column in (("tcp_flags", parsed.flags), ("seq", parsed.seq), ("ack", parsed.ack)):
+        out[name] = pa.array(column, mask=tcp)
+    for name, column in (("ip_id", parsed.ident), ("ttl", parsed.ttl), ("tos", parsed.tos),
+                         ("fragment", parsed.fragment), ("more_fragments", parsed.more)):
+        out[name] = pa.array(column, mask=ip)
+    out["payload_len"] = pa.array(parsed.payload, mask=parsed.payload < 0)
+    icmp = ~np.isin(parsed.protocol, (1, 58)) | (parsed.fragment > 0)
+    for name, column in (("icmp_type", parsed.kind), ("icmp_code", parsed.code), ("icmp_id", parsed.echo_id),
+                         ("icmp_seq", parsed.echo_seq)):
+        out[name] = pa.array(column, mask=icmp)
+
+
+def _protocol_name(row: Any) -> str:
+    if row["version"]:
+        return flowtext.protocol(int(row["protocol"]))
+    return "arp" if row["kind"] else "0x%04x" % row["ethertype"]
+
+
+def _inner_columns(out: dict[str, Any], batch: Batch) -> None:
+    tunnel = batch.headers.tunnel
+    out["tunnel"] = dictionary(tunnel.astype("i4"), [name or None for name in TUNNELS])
+    out["tunnel_id"] = pa.array(batch.headers.tunnel_id, mask=tunnel == 0)
+    codes = np.zeros(len(batch), "i4")
+    texts: list[str | None] = [None]
+    if len(batch.inner_rows):
+        inner, rows = flow_codes(batch.inner)
+        codes[batch.inner_rows] = inner + 1
+        texts += [flow_text(row) for row in rows]
+    out["inner_flow"] = dictionary(codes, texts)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small tools to go from many rows to few different ones and back: the expensive part of text runs once per value."""
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def distinct(columns: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return (code per row, the different rows as a structured array): code i stands for row i of the second."""
+    first = next(iter(columns.values()))
+    dtype = np.dtype([(name, array.dtype, array.shape[1:]) for name, array in columns.items()])
+    rows = np.zeros(len(first), dtype)
+    for name, array in columns.items():
+        rows[name] = array
+    if not len(rows):
+        return np.zeros(0, "i4"), rows
+    packed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(dtype.itemsize), len(rows), [None, pa.py_buffer(rows)])
+    coded = packed.dictionary_encode()
+    values = np.frombuffer(coded.dictionary.buffers()[1], dtype, len(coded.dictionary))
+    return np.asarray(coded.indices), values
+
+
+def strings(values: Sequence[str | None]) -> pa.Array:
+    """Return a string column of Python strings; surrogates (from odd bytes in names) become question marks."""
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:
+        return pa.array([value and value.encode("utf-8", "replace").decode() for value in values], pa.string())
+
+
+def dictionary(codes: np.ndarray, values: Sequence[str | None]) -> pa.DictionaryArray:
+    """Return a dictionary column; equal values get one entry, None becomes null."""
+    entries = strings(values).dictionary_encode()
+    indices = entries.indices.take(pa.array(codes, pa.int32()))
+    return pa.DictionaryArray.from_arrays(indices, entries.dictionary)
+
+
+def text_of(codes: np.ndarray, values: Sequence[str | None]) -> pa.Array:
+    """Return the plain string column: values[code] for each row."""
+    return strings(values).take(pa.array(codes, pa.int32()))
+
+
+def per_value(columns: dict[str, np.ndarray], make: Callable[[Any], str | None]) -> tuple[np.ndarray, list[str | None]]:
+    """Return (codes, texts): make() runs once for each different row."""
+    codes, rows = distinct(columns)
+    return codes, [make(row) for row in rows.tolist()]
+
+
+def scatter(count: int, rows: np.ndarray, column: pa.Array) -> pa.Array:
+    """Spread a column that belongs to some rows over all of them; null elsewhere."""
+    if len(rows) == count:
+        return column
+    places = np.full(count, -1, "i4")
+    places[rows] = np.arange(len(rows), dtype="i4")
+    return column.take(pa.array(places, pa.int32(), mask=places < 0))
+
+
+def join(*parts: Any) -> pa.Array:
+    """Concatenate columns and constants row by row; nulls add nothing."""
+    return pc.binary_join_element_wise(*parts, "", null_handling="skip")
+
+
+def number(array: np.ndarray) -> pa.Array:
+    """Return the decimal text of integers."""
+    return pa.array(array).cast(pa.string())
+
+
+def fixed_text(matrix: np.ndarray) -> pa.Array:
+    """Return a string column from rows of ASCII bytes, all of one width."""
+    count, width = matrix.shape
+    offsets = np.arange(count + 1, dtype="i4") * width
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(matrix)))
+
+
+_HEX = np.array([list(b"%02x" % value) for value in range(256)], "u1")
+
+
+def hexadecimal(array: np.ndarray) -> pa.Array:
+    """Return 64-bit numbers as hexadecimal text without leading zeros."""
+    digits = _HEX[array.astype(">u8").view("u1").reshape(-1, 8)].reshape(-1, 16)
+    text = fixed_text(digits)
+    if len(array) and int(array.min()) >> 60 == 0:
+        text = pc.utf8_ltrim(text, "0")
+        text = pc.if_else(pc.equal(text, ""), "0", text)
+    return text
+
+
+def time_text(wall: np.ndarray) -> pa.Array:
+    """Return wall ns as `2026-11-22T11:27:51.123456Z `, cut (not rounded) to microseconds."""
+    out = np.empty((len(wall), 28), "u1")
+    second, rest = np.divmod(wall, 1_000_000_000)
+    different, codes = np.unique(second, return_inverse=True)
+    prefix = np.datetime_as_string(different.astype("datetime64[s]"))
+    prefix_bytes = np.char.add(prefix, ".").astype("S20").view("u1").reshape(-1, 20)
+    out[:, :20] = prefix_bytes[codes]
+    micro = (rest // 1000).astype("u4")
+    for place in range(25, 19, -1):
+        micro, digit = np.divmod(micro, 10)
+        out[:, place] = digit + 48
+    out[:, 26], out[:, 27] = ord("Z"), ord(" ")
+    return fixed_text(out)

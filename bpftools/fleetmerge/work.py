@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Merge the ranges of time, several at once: each becomes its place in timeline.log and its rows of events.parquet."""
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing.sharedctypes import Synchronized
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .batch import make_batch
+from .bundle import Bundle
+from .clock import HostClock
+from .columns import table
+from .errors import MergeError
+from .index import Index, Range, index_bundle, read_range
+from .labels import Labels, labels_of
+from .lines import lines
+
+_CONTEXT = multiprocessing.get_context("spawn")
+
+
+@dataclass
+class _Job:
+    """What a worker process knows."""
+
+    bundles: Sequence[Bundle]
+    clocks: Sequence[HostClock]
+    labels: Sequence[Labels]
+    timeline: int                       # descriptor
+    end: "Synchronized[int]"            # bytes of timeline.log written or spoken for
+    turn: "Synchronized[int]"           # the range that may take its place in it
+
+
+_job: _Job
+
+
+def processes() -> int:
+    """Return how many worker processes to use: one for each CPU that we may run on, at most 8."""
+    return max(1, min(8, len(os.sched_getaffinity(0))))
+
+
+def index_all(bundles: Sequence[Bundle]) -> list[Index]:
+    """Verify and index all bundles. Threads do: hashing and numpy leave the interpreter free."""
+    from concurrent.futures import ThreadPoolExecutor
+    with ThreadPoolExecutor(processes()) as pool:
+        return list(pool.map(index_bundle, bundles))
+
+
+def merge_ranges(bundles: Sequence[Bundle], clocks: Sequence[HostClock], ranges: Sequence[Range],
+                 timeline: str, events: str) -> None:
+    """Write timeline.log and events.parquet. Ranges are handed out in order and take their places in order."""
+    with open(timeline, "wb"):
+        pass
+    end, turn = _CONTEXT.Value("q", 0), _CONTEXT.Value("q", 0)
+    empty = table(make_batch([(0, bundles[0].empty(), bundles[0].empty()["time_ns"].astype("i8"))]), labels_of(bundles))
+    with pq.ParquetWriter(events, empty.schema, compression="zstd", compression_level=1,
+                          write_statistics=["time", "host", "flow"]) as writer:
+        for rows in _tables(bundles, clocks, ranges, timeline, end, turn):
+            writer.write_table(rows.unify_dictionaries())
+
+
+def _tables(bundles: Sequence[Bundle], clocks: Sequence[HostClock], ranges: Sequence[Range], timeline: str,
+            end: Any, turn: Any) -> Iterator[pa.Table]:
+    """Yield each range's rows, in order; at most two ranges per process are under way, so that memory stays bounded."""
+    count = min(processes(), len(ranges)) or 1
+    with ProcessPoolExecutor(count, _CONTEXT, _start, (bundles, clocks, timeline, end, turn)) as pool:
+        waiting: list[Future[pa.Table]] = []
+        todo = iter(ranges)
+        try:
+            for stretch in todo:
+                waiting.append(pool.submit(_merge, stretch))
+                if len(waiting) > count + 1:
+                    yield waiting.pop(0).result()
+            while waiting:
+                yield waiting.pop(0).result()
+        except BaseException:
+            turn.value = -1  # nobody waits for its turn any more
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _start(bundles: Sequence[Bundle], clocks: Sequence[HostClock], timeline: str, end: Any, turn: Any) -> None:
+    global _job
+    pa.set_cpu_count(1)
+    _job = _Job(bundles, clocks, labels_of(bundles), os.open(timeline, os.O_WRONLY), end, turn)
+
+
+def _merge(stretch: Range) -> pa.Table:
+    """Merge one range: write its lines in its place, return its rows."""
+    try:
+        batch = make_batch(read_range(_job.bundles, _job.clocks, stretch))
+        text = lines(batch, _job.labels)
+        place = _take_place(stretch.number, text.size)
+        _write(text, place)
+        del text
+        return table(batch, _job.labels)
+    except BaseException:
+        _job.turn.value = -1
+        raise
+
+
+def _take_place(number: int, size: int) -> int:
+    """Wait until all earlier ranges know how long they are; return where this one starts."""
+    while True:
+        with _job.turn.get_lock():
+            turn = _job.turn.value
+            if turn == number:
+                place = _job.end.value
+                _job.end.value = place + size
+                _job.turn.value = number + 1
+                return place
+        if turn < 0:
+            raise MergeError("another part of the merge failed")
+        time.sleep(0.002)
+
+
+def _write(text: pa.Buffer, place: int) -> None:
+    view = memoryview(text)
+    while len(view):
+        written = os.pwrite(_job.timeline, view[:16 << 20], place)
+        view, place = view[written:], place + written

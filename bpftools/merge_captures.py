@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Merge the bundles of a run into one timeline, one table, one summary and one verdict."""
+import argparse
+import os
+import signal
+import sys
+
+from fleetmerge import TOOL_VERSION
+from fleetmerge.errors import MergeError
+
+EXAMPLES = """
+examples:
+  %(prog)s captures/20261122T112750Z-a1b2         merge a run where it lies; captures/latest points to it
+  %(prog)s --expect-host hv-a --expect-host hv-b captures/20261122T112750Z-a1b2
+                                                  name hosts that sent nothing
+  %(prog)s --output merged hv-a/drop_monitor hv-b/drop_monitor
+                                                  merge bundles that were brought together by hand
+  %(prog)s --check captures/20261122T112750Z-a1b2 only say whether the bundles can be merged
+"""
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a run's directory, or bundle directories")
+    parser.add_argument("--output", metavar="DIR", help="where the products go; a run's own directory if not given")
+    parser.add_argument("--expect-host", action="append", default=[], metavar="NAME",
+                        help="a host that was asked for; it is named if nothing came from it (repeatable)")
+    parser.add_argument("--expect", metavar="FILE",
+                        help="JSON: host name -> {tracers: [...], why: what is known to have gone wrong}")
+    parser.add_argument("--reproduce-command", metavar="TEXT", help="the command that ran in the window, to record it")
+    parser.add_argument("--reproduce-status", type=int, metavar="N", help="its exit status")
+    parser.add_argument("--check", action="store_true", help="write nothing; only say whether the input can be merged")
+    parser.add_argument("--quiet", action="store_true", help="do not print the verdict")
+    parser.add_argument("--version", action="version", version=TOOL_VERSION)
+    return parser
+
+
+def main() -> int:
+    """Run the command; return its exit status: 0 merged, 2 the input cannot be merged, 1 the merge failed."""
+    options = arguments().parse_args()
+    from fleetmerge import inputs, merge
+    try:
+        found = inputs.find(options.paths, options.output)
+        expected = inputs.expectations(options.expect_host, options.expect)
+    except MergeError as error:
+        print("error: %s" % error, file=sys.stderr)
+        return 2
+    if options.check:
+        print("%d bundles of run %s can be merged into %s" % (len(found.bundles), found.run_id, found.output))
+        return 0
+    facts = {}
+    if options.reproduce_command is not None or options.reproduce_status is not None:
+        facts["reproduce"] = {"command": options.reproduce_command, "status": options.reproduce_status}
+    try:
+        merge.merge(merge.Request(found, expected, facts))
+    except MergeError as error:
+        print("error: %s" % error, file=sys.stderr)
+        return 1
+    if not options.quiet:
+        with open(os.path.join(found.output, merge.VERDICT), encoding="utf-8") as handle:
+            sys.stdout.write(handle.read())
+        print("\nproducts in %s: %s" % (found.output, " ".join(merge.PRODUCTS)))
+    return 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
