@@ -48,11 +48,12 @@ types: setup  ## check types: mypy
 unit: setup  ## run the unit tests
 	pytest tests/unit
 
-integration: setup  ## run the tests on the namespace lab (as root)
-	pytest tests/integration
+# On "another machine", so that a lab that is up is not disturbed and nothing is left behind.
+integration: setup  ## run the tests on a namespace lab of their own (as root)
+	tests/elsewhere pytest tests/integration
 
-molecule: setup  ## run the roles' tests (as root)
-	cd tests && molecule test --all
+molecule: setup  ## run the roles' tests, on a lab of their own (as root)
+	cd tests && ./elsewhere molecule test --all
 
 bench: setup  ## measure and print the figures (as root)
 	pytest -s tests/bench

@@ -1,30 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab itself: what every other integration test relies on."""
 import json
-import os
 import signal
 import subprocess
 
 import pytest
-from support.lab import TOOL, Lab, wait_until
+from support.lab import ELSEWHERE, TOOL, Lab, wait_until
 
 LINGER = 15  # slots of a tap's ring whose packet was read but which are not free yet: that happens 16 at a time
-
-# A machine of its own, as far as the lab can tell: other namespaces, another /run.
-ELSEWHERE = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c",
-             'mount -t tmpfs tmpfs /run && mkdir /run/netns && exec "$@"', "sh"]
 
 
 @pytest.fixture
 def other_lab():
-    """A second lab beside the session's, in namespaces of its own, with nothing in it yet."""
-    holder = subprocess.Popen([*ELSEWHERE, "sleep", "infinity"])
-    wait_until(lambda: os.readlink(f"/proc/{holder.pid}/exe").endswith("sleep"), "the holder to become sleep")
-    other = Lab(["nsenter", "--target", str(holder.pid), "--net", "--mount", "--"])
-    yield other
-    other.down()
-    holder.kill()
-    holder.wait()
+    """A second lab beside the session's, on "another machine", with nothing in it yet."""
+    machine = subprocess.Popen([ELSEWHERE, "sh", "-c", "echo ready; exec sleep infinity"], stdout=subprocess.PIPE)
+    assert machine.stdout.readline() == b"ready\n"
+    with open(f"/proc/{machine.pid}/task/{machine.pid}/children") as children:
+        first = children.read().strip()
+    yield Lab(["nsenter", "--target", first, "--net", "--mount", "--pid", "--"])
+    machine.kill()
+    machine.communicate()
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -99,9 +94,9 @@ def test_up_twice_changes_nothing(lab):
 def test_half_built_lab_is_completed(other_lab):
     assert "hv-b" in other_lab.up(2)
     broken = other_lab.status()["hypervisors"]
-    os.kill(broken["hv-a"]["init_pid"], signal.SIGKILL)
-    os.kill(broken["hv-b"]["shuttle_pid"], signal.SIGKILL)
-    other_lab.netns("hv-a").run(["ip", "netns", "exec", "hv-b", "ip", "link", "del", "eth0"])
+    victims = [str(broken["hv-a"]["init_pid"]), str(broken["hv-b"]["shuttle_pid"])]
+    subprocess.run([*other_lab.wrapper, "kill", "-KILL", *victims], check=True)
+    subprocess.run([*other_lab.wrapper, "ip", "-n", "hv-b", "link", "del", "eth0"], check=True)
     assert not other_lab.status()["running"]
     made = other_lab.up(3)
     assert {"wire/p-b", "shuttle of vm-b", "sshd of hv-a", "hv-c"} <= set(made)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOL = ROOT / "roles" / "lab" / "files" / "lab.py"
 TRAFFIC = ROOT / "roles" / "lab" / "files" / "traffic.py"
+ELSEWHERE = ROOT / "tests" / "elsewhere"
 PYTHON = "/usr/bin/python3"  # the one that has bcc
 
 
