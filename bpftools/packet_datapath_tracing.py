@@ -1,0 +1,22 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Datapath tracer: each matching packet's metadata at every device and at the points between."""
+import sys
+
+from skbtrace.command import main
+
+WHAT = "Follow packets through this host: their metadata at every device, and what changed since the point before."
+EXAMPLES = """examples:
+  every ping of one machine, at every device
+    ./packet_datapath_tracing.py --src 192.168.32.10 --protocol icmp
+  one TCP connection both ways, for ten seconds, into a log
+    ./packet_datapath_tracing.py --src 192.168.32.10 --dst 192.168.32.20 --protocol tcp --dst-port 443 \\
+        --both-directions --duration 10 > tcp-path.log 2>&1
+  with the queues that the packets meet
+    ./packet_datapath_tracing.py --dst 192.168.32.20 --protocol udp --profile queues
+  one namespace, one device, the first hundred records
+    ./packet_datapath_tracing.py --netns hv-a --interface vnet0 --max-records 100
+"""
+
+if __name__ == "__main__":
+    sys.exit(main("datapath_tracing", WHAT, EXAMPLES, "nic", sys.argv[1:]))

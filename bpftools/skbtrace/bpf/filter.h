@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * The filter, compiled in: each FILTER_... is a constant from the command line, and what was not
+ * asked for is not compiled. Addresses are in network byte order, one word for IPv4, four for IPv6.
+ */
+static __always_inline int same_v4(u32 address, u32 wanted, u32 mask)
+{
+    return (address & mask) == wanted;
+}
+
+static __always_inline int same_v6(const u32 *address, u32 w0, u32 w1, u32 w2, u32 w3, u32 m0, u32 m1, u32 m2, u32 m3)
+{
+    return (address[0] & m0) == w0 && (address[1] & m1) == w1 && (address[2] & m2) == w2 && (address[3] & m3) == w3;
+}
+
+#ifndef FILTER_SRC
+#define is_src(family, address) 1
+#else
+#define is_src(family, address) same_##family(address, FILTER_SRC, FILTER_SRC_MASK)
+#endif
+#ifndef FILTER_DST
+#define is_dst(family, address) 1
+#else
+#define is_dst(family, address) same_##family(address, FILTER_DST, FILTER_DST_MASK)
+#endif
+#ifndef FILTER_SRC_PORT_LOW
+#define is_src_port(port) 1
+#else
+#define is_src_port(port) ((port) >= FILTER_SRC_PORT_LOW && (port) <= FILTER_SRC_PORT_HIGH)
+#endif
+#ifndef FILTER_DST_PORT_LOW
+#define is_dst_port(port) 1
+#else
+#define is_dst_port(port) ((port) >= FILTER_DST_PORT_LOW && (port) <= FILTER_DST_PORT_HIGH)
+#endif
+
+#define FORWARD 1
+#define BACKWARD 2
+
+/* in which directions the addresses fit; with two given and both directions asked for, src and dst change places */
+static __always_inline int match_addresses(const struct packet *p)
+{
+    int directions = 0;
+#if FILTER_FAMILY == 4
+    u32 src = p->network.v4.src, dst = p->network.v4.dst;
+
+    if (p->ethertype == ETHERTYPE_ARP) {
+        src = p->network.arp.sender_ip[0] | (u32)p->network.arp.sender_ip[1] << 16;
+        dst = p->network.arp.target_ip[0] | (u32)p->network.arp.target_ip[1] << 16;
+    } else if (p->ethertype != ETHERTYPE_IPV4) {
+        return 0;
+    }
+    if (is_src(v4, src) && is_dst(v4, dst))
+        directions |= FORWARD;
+#ifdef FILTER_BOTH
+    if (is_src(v4, dst) && is_dst(v4, src))
+        directions |= BACKWARD;
+#endif
+#elif FILTER_FAMILY == 6
+    if (p->ethertype != ETHERTYPE_IPV6)
+        return 0;
+    if (is_src(v6, p->network.v6.src) && is_dst(v6, p->network.v6.dst))
+        directions |= FORWARD;
+#ifdef FILTER_BOTH
+    if (is_src(v6, p->network.v6.dst) && is_dst(v6, p->network.v6.src))
+        directions |= BACKWARD;
+#endif
+#else
+    directions = FORWARD;
+#ifdef FILTER_BOTH
+    directions |= BACKWARD;
+#endif
+#endif
+    return directions;
+}
+
+static __always_inline int match_ports(const struct packet *p, u64 head, int directions)
+{
+    u16 ports[2] = {};
+    u16 src, dst;
+
+    read_memory(ports, sizeof(ports), head + p->l4);
+    src = be16(ports[0]);
+    dst = be16(ports[1]);
+    if ((directions & FORWARD) && is_src_port(src) && is_dst_port(dst))
+        return 1;
+    return (directions & BACKWARD) && is_src_port(dst) && is_dst_port(src);
+}
+
+static __always_inline int match_vlan(const struct sk_buff *skb, const struct packet *p)
+{
+#ifdef FILTER_VLAN
+    if (vlan_present(skb))
+        return (vlan_tag(skb) & 0x0fff) == FILTER_VLAN;
+    return p->vlan != OFFSET_UNSET && (p->vlan & 0x0fff) == FILTER_VLAN;
+#else
+    return 1;
+#endif
+}
+
+static __always_inline int match_place(const struct place *place)
+{
+#ifdef FILTER_NETNS
+    if (place->netns != FILTER_NETNS)
+        return 0;
+#endif
+#ifdef FILTER_INTERFACES
+    if (!FILTER_INTERFACES(place->ifindex))
+        return 0;
+#endif
+    return 1;
+}
+
+#define MATCH 1
+#define NO_MATCH 0
+#define UNPARSED 2  /* an IP packet whose headers are not in the linear part */
+#define UNDECIDED 3 /* a later fragment: it fits, but the ports are in the first one only */
+
+/* what of the filter is answered by the packet's bytes */
+static __always_inline int match_packet(const struct sk_buff *skb, struct packet *p, int found)
+{
+    int directions;
+
+#if defined(FILTER_FAMILY) || defined(FILTER_PROTOCOL) || defined(FILTER_ARP)
+    if (!found)
+        return UNPARSED;
+#endif
+    directions = match_addresses(p);
+    if (!directions || !match_vlan(skb, p))
+        return NO_MATCH;
+#ifdef FILTER_ARP
+    if (p->ethertype != ETHERTYPE_ARP)
+        return NO_MATCH;
+#endif
+#ifdef FILTER_PROTOCOL
+    if (p->ethertype != ETHERTYPE_IPV4 && p->ethertype != ETHERTYPE_IPV6)
+        return NO_MATCH;
+    find_transport(p, (u64)skb->head);
+    if (p->protocol != FILTER_PROTOCOL)
+        return NO_MATCH;
+#endif
+#if defined(FILTER_SRC_PORT_LOW) || defined(FILTER_DST_PORT_LOW)
+    if (p->later_fragment)
+        return UNDECIDED;
+    if (p->l4 + 4 > p->linear)
+        return UNPARSED;
+    return match_ports(p, (u64)skb->head, directions) ? MATCH : NO_MATCH;
+#endif
+    return MATCH;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* One skb at one point: filter, window, record. */
+
+/* what a point knows beyond the skb itself */
+struct sight {
+    u64 location;   /* who freed it */
+    u32 reason;
+    u64 device;     /* where the skb goes, if that is not skb->dev; 0: skb->dev */
+    u64 queue;      /* address of a Qdisc or a sock, by queue_kind */
+    u8 queue_kind;
+    u8 pulled;      /* the packet's data begins at its network header */
+    u8 stack;       /* take the call stack */
+};
+
+/*
+ * Kernel addresses of what is read on the way to a record. In one struct, so that the compiler
+ * lays them out once: the stack of a BPF program is 512 bytes.
+ */
+struct look {
+    struct sk_buff skb;
+    struct packet packet;
+    struct place place;
+};
+
+static __always_inline int is_match(struct look *look, const struct sight *sight, struct counters *count)
+{
+    int found = find_network(&look->skb, &look->packet, sight->pulled);
+    int verdict = match_packet(&look->skb, &look->packet, found);
+    u64 device = sight->device ? sight->device : (u64)look->skb.dev;
+
+    if (verdict == NO_MATCH)
+        return 0;
+    look->place = place_of(&look->skb, device);
+    if (!match_place(&look->place))
+        return 0;
+    if (verdict == UNPARSED)
+        count->unparsed++;
+    if (verdict == UNDECIDED)
+        count->undecided++;
+    return verdict == MATCH;
+}
+
+static __always_inline int is_inside_window(u64 now, struct counters *count)
+{
+    int zero = 0;
+    struct window *bounds = window.lookup(&zero);
+
+    if (bounds && now >= bounds->start_ns && now < bounds->end_ns)
+        return 1;
+    count->outside_window++;
+    return 0;
+}
+
+static __always_inline void fill(struct record *r, void *ctx, u64 address, u32 point, u64 now, struct look *look,
+                                 const struct sight *sight, struct counters *count)
+{
+    r->time_ns = now;
+    r->skb = address;
+    r->point = point;
+    r->location = sight->location;
+    r->reason = sight->reason;
+    r->cpu = bpf_get_smp_processor_id();
+    r->pid = bpf_get_current_pid_tgid();
+    bpf_get_current_comm(r->comm, sizeof(r->comm));
+    r->netns = look->place.netns;
+    r->ifindex = look->place.ifindex;
+    r->stack_id = -1;
+#ifdef HAVE_STACKS
+    if (sight->stack) {
+        r->stack_id = stacks.get_stackid(ctx, 0);
+        if (r->stack_id < 0)
+            count->stacks_lost++;
+    }
+#endif
+    fill_metadata(r, &look->skb);
+    fill_shared_info(r, &look->skb);
+    fill_packet(r, &look->skb, &look->packet);
+    fill_queue(r, sight->queue_kind, sight->queue);
+}
+
+static __always_inline int observe(void *ctx, u64 address, u32 point, const struct sight *sight)
+{
+    struct counters *count = counters.lookup(&point);
+    struct look look;
+    u64 now;
+
+    if (!count || !address)
+        return 0;
+    count->seen++;
+    __builtin_memset(&look.packet, 0, sizeof(look.packet));
+    if (read_memory(&look.skb, sizeof(look.skb), address))
+        return 0;
+    if (!is_match(&look, sight, count))
+        return 0;
+    now = bpf_ktime_get_ns();
+    if (!is_inside_window(now, count))
+        return 0;
+    count->matched++;
+#ifdef USE_RING_BUFFER
+    struct record *r = events.ringbuf_reserve(sizeof(struct record));
+    if (!r) {
+        count->lost++;
+        return 0;
+    }
+    fill(r, ctx, address, point, now, &look, sight, count);
+    events.ringbuf_submit(r, BPF_RB_NO_WAKEUP); /* user space comes by itself: a wake-up costs more than the record */
+#else
+    int zero = 0;
+    struct slot *slot = scratch.lookup(&zero);
+    if (!slot)
+        return 0;
+    fill(&slot->record, ctx, address, point, now, &look, sight, count);
+    if (events.perf_submit(ctx, slot, sizeof(*slot)))
+        count->lost++;
+#endif
+    return 0;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * The programs. Each is compiled once; every point loads a copy of its own, in which the one
+ * 64-bit immediate RECIPE is replaced by the point's recipe (recipe.py). The verifier then knows
+ * the recipe as a constant and drops the branches that are not this point's, so a copy costs a
+ * point nothing, where compiling it again would cost a tenth of a second each.
+ */
+
+/* bits of a recipe; recipe.py reads these lines */
+#define RECIPE_POINT_SHIFT 0        /* 10 bits: the point's id */
+#define RECIPE_SKB_SHIFT 10         /* 4 bits each: which argument, NO_ARGUMENT for none */
+#define RECIPE_LOCATION_SHIFT 14
+#define RECIPE_REASON_SHIFT 18
+#define RECIPE_DEVICE_SHIFT 22
+#define RECIPE_QUEUE_SHIFT 26
+#define RECIPE_QUEUE_KIND_SHIFT 30  /* 3 bits */
+#define RECIPE_PULLED_SHIFT 33      /* one bit each from here */
+#define RECIPE_STACK_SHIFT 34
+#define RECIPE_INDIRECT_SHIFT 35    /* the argument is the address of a pointer to the skb */
+#define NO_ARGUMENT 15
+
+#define bits(recipe, what, mask) (((recipe) >> RECIPE_##what##_SHIFT) & (mask))
+
+/* the volatile asm keeps the immediate in one piece and out of the compiler's reasoning */
+#define take_recipe(value) asm volatile("%0 = " RECIPE " ll" : "=r"(value))
+
+/* one load per branch: a context must be read at constant offsets, and opaque() keeps the loads apart */
+#define load_argument(value, source)                                                               \
+    do {                                                                                           \
+        value = (u64)(source);                                                                     \
+        opaque(value);                                                                             \
+    } while (0)
+
+static __always_inline u64 raw_argument(struct bpf_raw_tracepoint_args *ctx, u64 which)
+{
+    u64 value = 0;
+
+    if (which == 0)
+        load_argument(value, ctx->args[0]);
+    else if (which == 1)
+        load_argument(value, ctx->args[1]);
+    else if (which == 2)
+        load_argument(value, ctx->args[2]);
+    else if (which == 3)
+        load_argument(value, ctx->args[3]);
+    else if (which == 4)
+        load_argument(value, ctx->args[4]);
+    return value;
+}
+
+/* raw tracepoints and fentry: arguments are an array of u64 */
+int point_raw(struct bpf_raw_tracepoint_args *ctx)
+{
+    struct sight sight;
+    u64 recipe, skb;
+
+    take_recipe(recipe);
+    skb = raw_argument(ctx, bits(recipe, SKB, 15));
+    sight.location = raw_argument(ctx, bits(recipe, LOCATION, 15));
+    sight.reason = raw_argument(ctx, bits(recipe, REASON, 15));
+    sight.device = raw_argument(ctx, bits(recipe, DEVICE, 15));
+    sight.queue = raw_argument(ctx, bits(recipe, QUEUE, 15));
+    sight.queue_kind = bits(recipe, QUEUE_KIND, 7);
+    sight.pulled = bits(recipe, PULLED, 1);
+    sight.stack = bits(recipe, STACK, 1);
+    if (bits(recipe, INDIRECT, 1))
+        read_memory(&skb, sizeof(skb), skb);
+    return observe(ctx, skb, bits(recipe, POINT, 1023), &sight);
+}

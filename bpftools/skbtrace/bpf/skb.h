@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* Where kernels differ in an skb's fields. HAVE_... comes from the types of the running kernel. */
+#define OFFSET_UNSET 0xffff
+/* inode numbers of namespaces: the first ones made at boot lie just below PROC_DYNAMIC_FIRST, all others above */
+#define NETNS_FIRST 0xeffffff0
+
+static __always_inline u8 vlan_present(const struct sk_buff *skb)
+{
+#if defined(HAVE_sk_buff_vlan_all)
+    return skb->vlan_all != 0;
+#elif defined(HAVE_sk_buff_vlan_present)
+    return skb->vlan_present;
+#else
+    return (skb->vlan_tci & 0x1000) != 0;
+#endif
+}
+
+static __always_inline u16 vlan_tag(const struct sk_buff *skb)
+{
+#if defined(HAVE_sk_buff_vlan_all) || defined(HAVE_sk_buff_vlan_present)
+    return skb->vlan_tci;
+#else
+    return skb->vlan_tci & ~0x1000; /* the kernel keeps "present" in the CFI bit */
+#endif
+}
+
+/* the device and the namespace in which an skb was seen */
+struct place {
+    u32 ifindex;
+    u32 netns;
+};
+
+/*
+ * skb->dev shares its memory with other fields while a socket owns the skb (dev_scratch, rbnode):
+ * it is a device only if it leads to a namespace with a namespace's inode number.
+ */
+static __always_inline struct place place_of(const struct sk_buff *skb, u64 device)
+{
+    struct place place = {};
+    u64 net = device ? READ(struct net_device, nd_net.net, device) : 0;
+
+    if (net)
+        place.netns = READ(struct net, ns.inum, net);
+    if (place.netns >= NETNS_FIRST) {
+        place.ifindex = READ(struct net_device, ifindex, device);
+        return place;
+    }
+    place.netns = 0;
+    place.ifindex = skb->skb_iif;
+    if (skb->sk) {
+        net = READ(struct sock, __sk_common.skc_net.net, skb->sk);
+        if (net)
+            place.netns = READ(struct net, ns.inum, net);
+        if (place.netns < NETNS_FIRST)
+            place.netns = 0;
+    }
+    return place;
+}

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What both commands do, from the command line to the exit status: 0 ended, 1 could not, 2 was asked wrongly."""
+import sys
+import time
+from typing import Any, List
+
+from . import live, options as command_line, points
+from .errors import InputError, TracerError
+from .rundir import RunDir
+from .tracer import Tracer
+
+
+def _list_points() -> None:
+    for point in points.TABLE:
+        print("%-16s %s (%s)" % (point.name, point.what, point.tracepoint))
+    for name in sorted(points.PROFILES):
+        print("profile %-8s %s" % (name, " ".join(points.PROFILES[name])))
+
+
+def _run(options: Any, chosen: Any) -> None:
+    begun = time.monotonic()
+    run_dir = None
+    try:
+        tracer = Tracer(options, chosen)
+        run_dir = RunDir(options) if options.run_dir else None
+        tracer.arm()
+        tracer.seconds = {"armed": round(time.monotonic() - begun, 3), "compile": round(tracer.program.seconds, 3)}
+        if run_dir:
+            run_dir.run(tracer)
+        else:
+            live.run(tracer)
+    except (InputError, TracerError) as error:
+        if run_dir:
+            _tell_failure(run_dir, str(error))
+        raise
+
+
+def _tell_failure(run_dir: RunDir, why: str) -> None:
+    try:
+        run_dir.write_status("failed", why)
+    except OSError:  # the directory is gone, and with it whoever would read this
+        pass
+
+
+def main(tracer: str, what: str, examples: str, default_profile: str, arguments: List[str]) -> int:
+    """Run the tracer called `tracer` and return the exit status."""
+    try:
+        parser = command_line.make_parser(sys.argv[0].rpartition("/")[2], what, examples, default_profile)
+        options, chosen = command_line.parse(parser, arguments)
+        options.tracer = tracer
+        if options.list_points:
+            _list_points()
+        elif not options.check_options:
+            _run(options, chosen)
+    except InputError as error:
+        sys.stderr.write("error: %s\n" % error)
+        return 2
+    except TracerError as error:
+        sys.stderr.write("error: %s\n" % error)
+        return 1
+    return 0

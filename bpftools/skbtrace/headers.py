@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A record's packet bytes as names and numbers."""
+import socket
+import struct
+from typing import Any, Dict
+
+ETHERTYPES = {0x0800: "ipv4", 0x86DD: "ipv6", 0x0806: "arp"}
+_VLAN = (0x8100, 0x88A8)
+_PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
+_EXTENSIONS = (0, 43, 44, 60)
+_TCP_FLAGS = "FSRPAUEC"
+
+
+def decode(packet: bytes, layer: int, ethertype: int) -> Dict[str, Any]:
+    """Return what the headers say: ethertype, src, dst, protocol, ports, …; what is not there has no key.
+
+    packet: the header bytes of a record; layer: 2 if they begin with Ethernet, 3 if with the network header;
+    ethertype: skb->protocol, used where there is no Ethernet header.
+    """
+    found = {"ethertype": ethertype}  # type: Dict[str, Any]
+    try:
+        position = 0
+        if layer == 2:
+            ethertype, position = struct.unpack_from(">H", packet, 12)[0], 14
+            while ethertype in _VLAN:
+                tag, ethertype = struct.unpack_from(">HH", packet, position)
+                found.setdefault("vlan", tag & 0xFFF)
+                position += 4
+            found["ethertype"] = ethertype
+        if ethertype == 0x0800:
+            _ipv4(packet, position, found)
+        elif ethertype == 0x86DD:
+            _ipv6(packet, position, found)
+        elif ethertype == 0x0806:
+            _arp(packet, position, found)
+    except struct.error:  # the headers end early: what was there is told
+        pass
+    return found
+
+
+def _ipv4(packet: bytes, start: int, found: Dict[str, Any]) -> None:
+    first, length, identity, fragment, ttl, protocol = struct.unpack_from(">BxHHHBB", packet, start)
+    found.update(src=socket.inet_ntop(socket.AF_INET, packet[start + 12:start + 16]),
+                 dst=socket.inet_ntop(socket.AF_INET, packet[start + 16:start + 20]),
+                 id=identity, ttl=ttl, ip_length=length)
+    if fragment & 0x3FFF:
+        found.update(fragment_offset=(fragment & 0x1FFF) * 8, more_fragments=bool(fragment & 0x2000))
+    _transport(packet, start + (first & 15) * 4, protocol, bool(fragment & 0x1FFF), found)
+
+
+def _ipv6(packet: bytes, start: int, found: Dict[str, Any]) -> None:
+    length, protocol, hops = struct.unpack_from(">HBB", packet, start + 4)
+    found.update(src=socket.inet_ntop(socket.AF_INET6, packet[start + 8:start + 24]),
+                 dst=socket.inet_ntop(socket.AF_INET6, packet[start + 24:start + 40]), ttl=hops, ip_length=length + 40)
+    position = start + 40
+    later = False
+    while protocol in _EXTENSIONS and not later:
+        following, size, fragment = struct.unpack_from(">BBH", packet, position)
+        if protocol == 44:
+            later = bool(fragment & 0xFFF8)
+            found.update(fragment_offset=fragment & 0xFFF8, more_fragments=bool(fragment & 1),
+                         id=struct.unpack_from(">I", packet, position + 4)[0])
+            position += 8
+        else:
+            position += (size + 1) * 8
+        protocol = following
+    _transport(packet, position, protocol, later, found)
+
+
+def _transport(packet: bytes, start: int, protocol: int, later: bool, found: Dict[str, Any]) -> None:
+    name = _PROTOCOL_NAMES.get(protocol, "ip-protocol-%d" % protocol)
+    found["protocol"] = name
+    if later:
+        return
+    if name in ("tcp", "udp", "sctp"):
+        found["src_port"], found["dst_port"] = struct.unpack_from(">HH", packet, start)
+        if name == "tcp":
+            found["seq"], found["ack"], flags = struct.unpack_from(">IIxB", packet, start + 4)
+            found["flags"] = "".join(letter for bit, letter in enumerate(_TCP_FLAGS) if flags >> bit & 1) or "-"
+    elif name in ("icmp", "icmpv6"):
+        found["type"], found["code"] = packet[start], packet[start + 1]
+        if found["type"] in ((0, 8) if name == "icmp" else (128, 129)):
+            found["icmp_id"], found["icmp_seq"] = struct.unpack_from(">HH", packet, start + 4)
+
+
+def _arp(packet: bytes, start: int, found: Dict[str, Any]) -> None:
+    operation = struct.unpack_from(">H", packet, start + 6)[0]
+    found.update(protocol="arp", src=socket.inet_ntop(socket.AF_INET, packet[start + 14:start + 18]),
+                 dst=socket.inet_ntop(socket.AF_INET, packet[start + 24:start + 28]),
+                 operation={1: "request", 2: "reply"}.get(operation, "operation-%d" % operation))

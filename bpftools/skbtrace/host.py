@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this host has: asked before anything is loaded, so that what is missing is said in one sentence."""
+import importlib.util
+import os
+import sys
+from typing import Dict, Iterable, List, Optional
+
+from . import btf, devices, netns
+from .errors import InputError, TracerError, option
+from .filters import Filter
+
+DISK_RESERVE = 64 << 20  # bytes that a capture leaves free on the host's disk
+
+
+def require_root() -> None:
+    """Raise TracerError if this user may not load BPF programs."""
+    if os.geteuid() != 0:
+        raise TracerError("this must run as root: loading BPF programs is not allowed to user %d" % os.geteuid())
+
+
+def require_bcc() -> None:
+    """Raise TracerError if this Python has no bcc."""
+    if importlib.util.find_spec("bcc") is None:
+        raise TracerError("%s has no module bcc: install python3-bpfcc (Debian, openEuler) or python3-bcc (RHEL family)"
+                          % sys.executable)
+
+
+def require_disk(directory: str) -> None:
+    """Raise TracerError if a spool in `directory` would leave the disk too full to begin with."""
+    free = free_bytes(directory)
+    if free < DISK_RESERVE:
+        raise TracerError("the disk of %s has %d MiB free: a capture needs at least %d MiB"
+                          % (directory, free >> 20, DISK_RESERVE >> 20))
+
+
+def free_bytes(directory: str) -> int:
+    """Return the bytes that are free on the disk of a directory; raises OSError."""
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize
+
+
+def read_types(names: Iterable[str]) -> btf.Btf:
+    """Return the kernel's types; raises TracerError where the kernel does not tell them."""
+    try:
+        return btf.read_kernel(names)
+    except OSError:
+        raise TracerError("this kernel has no BTF (%s): the tracers need a kernel built with CONFIG_DEBUG_INFO_BTF"
+                          % btf.KERNEL)
+    except btf.BtfError as error:
+        raise TracerError("the kernel's BTF (%s) cannot be read: %s" % (btf.KERNEL, error))
+
+
+class Scope(object):
+    """The namespaces and devices that the filter confines the tracer to."""
+
+    def __init__(self, chosen: Filter) -> None:
+        """Raises InputError for a namespace or a device that is not there."""
+        self.netns = None  # type: Optional[int]
+        self.ifindexes = []  # type: List[int]
+        self.paths = {}  # type: Dict[int, str]
+        self.names = netns.names()
+        # interface numbers repeat from namespace to namespace: a name alone means the tracer's own
+        where = chosen.netns or ("self" if chosen.interfaces else None)
+        if where is None:
+            self.paths = netns.list_all()
+            return
+        path = netns.path_of(where)
+        self.netns = netns.inode_of(path)
+        self.paths = {self.netns: path}
+        if where not in ("self",) and not where.isdigit() and "/" not in where:
+            self.names[self.netns] = where
+        if chosen.interfaces:
+            self.ifindexes = _find(chosen.interfaces, path, where)
+
+
+def _find(names: List[str], path: str, where: str) -> List[int]:
+    known = {device["name"]: device["ifindex"] for device in devices.read(path)}
+    for name in names:
+        if name not in known:
+            raise InputError("%s is %r: there is no such device in network namespace %s; it must be one of %s"
+                             % (option("interface"), name, where, ", ".join(sorted(known))))
+    return [known[name] for name in names]

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line that both tracers share, checked before anything is touched."""
+import argparse
+import os
+import re
+from typing import Any, List, NoReturn, Optional, Tuple
+
+from . import VERSION, filters, points, record
+from .errors import InputError, option
+
+MOST_SECONDS = 24 * 3600
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one sentence, without the usage text around it."""
+
+    def error(self, message: str) -> "NoReturn":
+        raise InputError(message + "; see --help")
+
+
+def make_parser(program: str, what: str, examples: str, default_profile: str) -> argparse.ArgumentParser:
+    """Return the parser of one tracer; `examples` ends its help."""
+    parser = _Parser(prog=program, description=what, epilog=examples, allow_abbrev=False,
+                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    which = parser.add_argument_group("which packets (each may be left out)")
+    which.add_argument("--src", metavar="ADDRESS", help="source address or prefix, IPv4 or IPv6")
+    which.add_argument("--dst", metavar="ADDRESS", help="destination address or prefix")
+    which.add_argument("--protocol", default="all", metavar="NAME",
+                       help="all (default), tcp, udp, icmp, icmpv6, sctp, arp, or a number")
+    which.add_argument("--src-port", metavar="PORT", help="source port, or a range: 8000-8080")
+    which.add_argument("--dst-port", metavar="PORT", help="destination port, or a range")
+    which.add_argument("--both-directions", action="store_true", help="the answers too: src and dst exchanged")
+    which.add_argument("--vlan", metavar="ID", help="only packets that carry this VLAN id")
+    where = parser.add_argument_group("where")
+    where.add_argument("--interface", action="append", default=[], metavar="NAME",
+                       help="only at this device; may be given more than once")
+    where.add_argument("--netns", metavar="NETNS",
+                       help="only in this network namespace: a name, a path, a pid, or self (default: in all)")
+    where.add_argument("--profile", action="append", default=[], metavar="NAME",
+                       help="a set of points: %s (default: %s)" % (", ".join(sorted(points.PROFILES)), default_profile))
+    where.add_argument("--point", action="append", default=[], metavar="NAME",
+                       help="a single point; may be given more than once; --list-points names them")
+    where.add_argument("--exclude-point", action="append", default=[], metavar="NAME", help="leave this point out")
+    ends = parser.add_argument_group("when it ends (Ctrl-C always ends it)")
+    ends.add_argument("--duration", metavar="SECONDS", help="after this time, at most %d" % MOST_SECONDS)
+    ends.add_argument("--max-records", metavar="N", help="after so many records")
+    ends.add_argument("--max-bytes", metavar="N", help="after so many bytes of records, %d each" % record.STRIDE)
+    _add_output(parser.add_argument_group("output"))
+    parser.add_argument("--list-points", action="store_true", help="print the table of points and profiles, and end")
+    parser.add_argument("--check-options", action="store_true", help="check the options, touch nothing, and end")
+    parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
+    parser.set_defaults(default_profile=default_profile)
+    return parser
+
+
+def _add_output(output: Any) -> None:
+    output.add_argument("--format", default="text", metavar="FORMAT", help="text (default) or json: an object a line")
+    output.add_argument("--run-dir", metavar="DIR",
+                        help="write records.bin and manifest.json into this directory instead of lines to the terminal")
+    output.add_argument("--wait-window", metavar="SECONDS",
+                        help="with --run-dir: arm with a closed window, and wait so long for DIR/window.json")
+    output.add_argument("--run-id", default="", metavar="ID", help="with --run-dir: name of the run in the manifest")
+    output.add_argument("--host", default="", metavar="NAME", help="name of this host in all output (default: hostname)")
+    output.add_argument("--buffer-pages", default="4096", metavar="N",
+                        help="pages of the ring buffer, or of each CPU's perf buffer; a power of two (default 4096)")
+
+
+def _number(name: str, value: Optional[str], least: int, most: int, unit: str) -> Optional[int]:
+    if value is None:
+        return None
+    if str(value).isdigit() and least <= int(value) <= most:
+        return int(value)
+    raise InputError("%s is %r: it must be a whole number of %s from %d to %d"
+                     % (option(name), value, unit, least, most))
+
+
+def _seconds(name: str, value: Optional[str]) -> Optional[float]:
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if 0 < seconds <= MOST_SECONDS:  # false for nan, too
+        return seconds
+    raise InputError("%s is %r: it must be more than 0 and at most %d seconds" % (option(name), value, MOST_SECONDS))
+
+
+def _check_points(options: Any) -> None:
+    for name in options.profile:
+        if name not in points.PROFILES:
+            raise InputError("%s is %r: it must be one of %s"
+                             % (option("profile"), name, ", ".join(sorted(points.PROFILES))))
+    for key, names in (("point", options.point), ("exclude-point", options.exclude_point)):
+        for name in names:
+            if name not in points.BY_NAME:
+                raise InputError("%s is %r: it must be one of %s"
+                                 % (option(key), name, ", ".join(sorted(points.BY_NAME))))
+    if not wanted_points(options):
+        raise InputError("%s leaves no point at which to look" % option("exclude-point"))
+
+
+def wanted_points(options: Any) -> List[points.Point]:
+    """Return the points asked for, in the order of the table."""
+    profiles = options.profile or ([] if options.point else [options.default_profile])
+    names = set(options.point).union(*(points.PROFILES[name] for name in profiles)) - set(options.exclude_point)
+    return [point for point in points.TABLE if point.name in names]
+
+
+def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, filters.Filter]:
+    """Return (options with numbers as numbers, filter); raises InputError. Touches nothing on the host."""
+    options = parser.parse_args(arguments)
+    chosen = filters.make_filter(options)
+    options.duration = _seconds("duration", options.duration)
+    options.wait_window = _seconds("wait-window", options.wait_window)
+    options.max_records = _number("max-records", options.max_records, 1, 10 ** 12, "records")
+    options.max_bytes = _number("max-bytes", options.max_bytes, record.STRIDE, 10 ** 15, "bytes")
+    options.buffer_pages = _number("buffer-pages", options.buffer_pages, 8, 1 << 18, "pages")
+    if options.buffer_pages & (options.buffer_pages - 1):
+        raise InputError("%s is %d: it must be a power of two" % (option("buffer-pages"), options.buffer_pages))
+    if options.format not in ("text", "json"):
+        raise InputError("%s is %r: it must be text or json" % (option("format"), options.format))
+    if options.wait_window and not options.run_dir:
+        raise InputError("%s needs %s: the window is read from there" % (option("wait-window"), option("run-dir")))
+    for name, value in (("run-id", options.run_id), ("host", options.host)):
+        if value and not _NAME.match(value):
+            raise InputError("%s is %r: it must be letters, digits, dots, dashes and underscores, at most 100"
+                             % (option(name), value))
+    for name in options.interface:
+        if not name or len(name) > 15 or "/" in name or name != name.strip():
+            raise InputError("%s is %r: it must be the name of a device, at most 15 characters"
+                             % (option("interface"), name))
+    _check_points(options)
+    options.host = options.host or os.uname().nodename
+    return options, chosen

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A point's recipe: the one 64-bit immediate by which its copy of a program differs from the others'."""
+import os
+import re
+import struct
+from typing import Dict
+
+from . import points
+
+PLACEHOLDER = 0x5B7ACE0F5EEDBEEF  # stands in the compiled program where the recipe goes
+_SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bpf", "points.h")
+_LD_IMM64 = 0x18
+NO_ARGUMENT = 15
+QUEUE_KINDS = {"": 0, "qdisc": 1, "socket": 2}
+
+
+def _shifts() -> Dict[str, int]:
+    with open(_SOURCE) as handle:
+        found = re.findall(r"^#define RECIPE_(\w+)_SHIFT (\d+)", handle.read(), re.MULTILINE)
+    return {name.lower(): int(shift) for name, shift in found}
+
+
+def encode(number: int, point: points.Point, arguments: Dict[str, int]) -> int:
+    """Return the recipe of a point; arguments: which argument of the hook (from 0) is the skb, the location, …"""
+    shift = _shifts()
+    recipe = number << shift["point"] | QUEUE_KINDS[point.queue_kind] << shift["queue_kind"]
+    for name in ("skb", "location", "reason", "device", "queue"):
+        recipe |= arguments.get(name, NO_ARGUMENT) << shift[name]
+    for name, flag in (("pulled", point.pulled), ("stack", point.stack), ("indirect", point.indirect)):
+        recipe |= int(flag) << shift[name]
+    return recipe
+
+
+def apply(bytecode: bytes, recipe: int) -> bytes:
+    """Return the program with the recipe in place of the placeholder; raises ValueError if there is not just one."""
+    instructions = bytearray(bytecode)
+    low, high = PLACEHOLDER & 0xFFFFFFFF, PLACEHOLDER >> 32
+    found = 0
+    for offset in range(0, len(instructions) - 8, 8):
+        if instructions[offset] != _LD_IMM64:
+            continue
+        if struct.unpack_from("<I", instructions, offset + 4)[0] == low and \
+                struct.unpack_from("<I", instructions, offset + 12)[0] == high:
+            struct.pack_into("<I", instructions, offset + 4, recipe & 0xFFFFFFFF)
+            struct.pack_into("<I", instructions, offset + 12, recipe >> 32)
+            found += 1
+    if found != 1:
+        raise ValueError("the compiled program has %d places for a recipe, not one" % found)
+    return bytes(instructions)

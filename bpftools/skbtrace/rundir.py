@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spool mode: the run directory through which a caller arms a tracer, sets its window and learns how it fares.
+
+window.json  the caller writes {"start_realtime_ns", "end_realtime_ns"} of this host's clock, or {"close": true}
+status.json  the tracer writes its state: starting, armed, started, finished or failed, with counts
+records.bin, manifest.json  the bundle; the manifest comes last and makes it whole
+"""
+import os
+import time
+from typing import Any, Dict, Optional
+
+from . import clock, files, host, manifest
+from .errors import InputError, TracerError, option
+from .output import Budget, Spool
+from .window import WindowFile
+
+_STATUS_SECONDS = 0.5
+
+
+class RunDir(object):
+    """The run directory of one tracer."""
+
+    def __init__(self, options: Any) -> None:
+        """Make the directory if need be; raises InputError if it cannot be used, TracerError if its disk is full."""
+        self.path = os.path.abspath(options.run_dir)
+        try:
+            os.makedirs(self.path, 0o700, exist_ok=True)
+            os.chmod(self.path, 0o700)
+            os.chdir(self.path)
+        except OSError as error:
+            raise InputError("%s is %r: it must be a directory that can be written: %s"
+                             % (option("run-dir"), options.run_dir, error.strerror))
+        if os.path.exists("manifest.json"):
+            raise InputError("%s is %r: it holds a capture already" % (option("run-dir"), options.run_dir))
+        host.require_disk(self.path)
+        self._budget = None  # type: Optional[Budget]
+        self._window_file = WindowFile(self.path)
+        self._wait_until = time.monotonic() + options.wait_window if options.wait_window else None
+        self._wait_seconds = options.wait_window
+        self._next_status = 0.0
+        self.write_status("starting")
+
+    def write_status(self, state: str, why: str = "", **more: Any) -> None:
+        """Tell the caller; a directory that is gone is noticed elsewhere."""
+        status = {"state": state, "why": why, "pid": os.getpid(), "updated_ns": clock.realtime_ns(),
+                  "records": self._budget.kept if self._budget else 0}  # type: Dict[str, Any]
+        status["bytes"] = os.path.getsize("records.bin") if self._budget else 0
+        status.update(more)
+        files.write_json("status.json", status)
+
+    def run(self, tracer: Any) -> Dict[str, Any]:
+        """Capture into the directory and return the manifest; raises TracerError."""
+        options = tracer.options
+        self._budget = Budget(options.max_records, options.max_bytes)
+        spool = Spool(self.path, self._budget)
+        tracer.open_buffer(spool.take)
+        if self._wait_until is None:
+            tracer.window.open_now(options.duration)
+        else:
+            self.write_status("armed", attached=len(tracer.program.attached), skipped=tracer.program.skipped,
+                              seconds=tracer.seconds)
+        try:
+            tracer.follow(spool, self)
+        finally:
+            tracer.finish()
+            spool.close()
+        if not tracer.window.is_set():
+            raise TracerError(self._why_no_window(tracer))
+        content = manifest.build(tracer, self._budget, self.path)
+        files.write_json("manifest.json", content)
+        self.write_status("finished", content["why"], lost=content["counters"]["lost"], window=content["window"])
+        return content
+
+    def _why_no_window(self, tracer: Any) -> str:
+        if tracer.stopped_by == "signal":
+            return "stopped before a window was set"
+        if tracer.stopped_by == "closed":
+            return "the run directory was removed"
+        return "no window was set within %g s" % self._wait_seconds
+
+    def look(self, tracer: Any) -> None:
+        """Obey the window file and tell how it goes; called by the tracer's loop."""
+        given = self._window_file.changed()
+        if given and given.get("close"):
+            tracer.window.close()
+            tracer.stopped_by = tracer.stopped_by or "window"
+        elif given and not tracer.window.is_set():
+            self._set_window(tracer, given)
+        elif not tracer.window.is_set() and self._wait_until and time.monotonic() > self._wait_until:
+            tracer.stopped_by = "wait_window"
+        if time.monotonic() >= self._next_status and tracer.window.is_set():
+            self._next_status = time.monotonic() + _STATUS_SECONDS
+            self._tell(tracer)
+
+    def _set_window(self, tracer: Any, given: Dict[str, Any]) -> None:
+        try:
+            tracer.window.open_at(given)
+        except (KeyError, TypeError):
+            raise TracerError("window.json lacks start_realtime_ns or end_realtime_ns in ns since 1970")
+        tracer.pairs.append(clock.pair("start"))
+
+    def _tell(self, tracer: Any) -> None:
+        window = tracer.window
+        try:
+            self.write_status("started", lost=tracer.totals()["lost"],
+                              window=dict(window.given, start_ns=window.start_ns, end_ns=window.end_ns,
+                                          late_by_ns=window.late_by_ns))
+        except OSError:  # the directory is gone: Spool.check sees it and ends the capture
+            pass

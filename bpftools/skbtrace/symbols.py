@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernel addresses as names, resolved on the host while its kallsyms are true."""
+import ctypes
+from typing import Any, Dict, List
+
+_NO_FRAME = 0
+_OWN_FRAMES = ("bpf_prog_", "bpf_trace_run", "__bpf_trace_", "__traceiter_")
+
+
+def _lookup(bpf: Any, address: int) -> str:
+    text = bpf.ksym(address, show_module=True, show_offset=True)
+    return str(text.decode(errors="replace").replace(" [kernel]", ""))
+
+
+class Symbols(object):
+    """Names of locations and stacks; remembers what it was asked, for the manifest."""
+
+    def __init__(self, bpf: Any) -> None:
+        self._bpf = bpf
+        self.names = {}   # type: Dict[int, str]
+        self.stacks = {}  # type: Dict[int, List[int]]
+
+    def name(self, address: int) -> str:
+        """Return function+offset, with the module where it is one: tun_net_xmit+0x1a2 [tun]."""
+        if address not in self.names:
+            self.names[address] = _lookup(self._bpf, address)
+        return self.names[address]
+
+    def addresses(self, stack_id: int) -> List[int]:
+        """Return the addresses of a stack, innermost first; empty if the kernel no longer has it."""
+        if stack_id not in self.stacks:
+            try:
+                frames = self._bpf["stacks"][ctypes.c_int(stack_id)].ip
+                self.stacks[stack_id] = self._without_own([frame for frame in frames if frame != _NO_FRAME])
+            except KeyError:
+                self.stacks[stack_id] = []
+        return self.stacks[stack_id]
+
+    def _without_own(self, frames: List[int]) -> List[int]:
+        """Leave out what the tracer itself put on the stack: its program and the kernel's call of it."""
+        own = 0
+        while own < len(frames) and _lookup(self._bpf, frames[own]).startswith(_OWN_FRAMES):
+            own += 1
+        return frames[own:]
+
+    def stack(self, stack_id: int) -> List[str]:
+        """Return the names of a stack's frames, innermost first."""
+        return [self.name(address) for address in self.addresses(stack_id)]

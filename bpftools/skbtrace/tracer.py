@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One tracer at work: arm, open the window, drain, finish."""
+import signal
+import time
+from typing import Any, Dict, List, Optional
+
+from . import clock, devices, filters, host, kernel_types, options as command_line, program, reasons, ring
+from .errors import TracerError
+from .symbols import Symbols
+from .window import Window
+
+COUNTERS = ("seen", "matched", "lost", "outside_window", "unparsed", "undecided", "stacks_lost")
+_IDLE_SECONDS = 0.01   # between looks at an empty buffer: a tenth of what fills it at a million records a second
+_CHECK_SECONDS = 0.25  # between looks at disk, reader and window file
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Tracer(object):
+    """Programs of one tracer on this host, from loading to letting go."""
+
+    def __init__(self, options: Any, chosen: filters.Filter) -> None:
+        """Raises InputError or TracerError before anything is loaded, if it cannot be done."""
+        self.options, self.chosen = options, chosen
+        self.stopped_by = ""
+        self.seconds = {}  # type: Dict[str, float]  # how long arming took
+        host.require_root()
+        host.require_bcc()
+        self.scope = host.Scope(chosen)
+        self.wanted = command_line.wanted_points(options)
+        names = list(kernel_types.FIELDS) + reasons.ENUMS + kernel_types.ENUMS
+        self._types = host.read_types(names + ["btf_trace_" + point.tracepoint for point in self.wanted])
+        self.reasons = reasons.read(self._types)
+        self.uses_ring = kernel_types.has_enumerator(self._types, "bpf_map_type", "BPF_MAP_TYPE_RINGBUF")
+        self.pairs = []  # type: List[Dict[str, Any]]
+        self.ended_ns = 0  # CLOCK_MONOTONIC: when the window really ended
+
+    def arm(self) -> None:
+        """Compile, load and attach with a closed window; raises TracerError if no point can be had."""
+        for number in _SIGNALS:
+            signal.signal(number, self._stop)
+        constants = filters.defines(self.chosen, self.scope.netns, self.scope.ifindexes)
+        constants.update(program.buffer_constants(self.uses_ring, self.options.buffer_pages, self.wanted))
+        self.program = program.Program(self._types, constants, len(self.wanted))
+        self.symbols = Symbols(self.program.bpf)
+        self.window = Window(self.program.bpf)
+        self.program.attach(self.wanted)
+        if not self.program.attached:
+            raise TracerError("none of the points can be attached: " + "; ".join(
+                "%s: %s" % item for item in sorted(self.program.skipped.items())))
+        self.devices = devices.Table(self.scope.paths)
+        self.pairs.append(clock.pair("arm"))
+
+    def open_buffer(self, take: ring.Take) -> None:
+        """Choose who gets the records."""
+        self._buffer = ring.open_buffer(self.program.bpf, self.uses_ring, self.options.buffer_pages, take)
+
+    def _stop(self, _number: int, _frame: Any) -> None:
+        self.stopped_by = "signal"
+
+    def follow(self, output: Any, control: Any = None) -> None:
+        """Drain until the window is over, a limit is reached, a signal comes or nobody wants the records any more.
+
+        output: gets the records (output.py); control: looked at now and then, may set or end the window.
+        """
+        next_check = 0.0
+        while not self.stopped_by:
+            if not self._buffer.drain():
+                time.sleep(_IDLE_SECONDS)
+            now = time.monotonic()
+            if now >= next_check or control:
+                self._look(output, control, now >= next_check)
+                next_check = now + _CHECK_SECONDS if now >= next_check else next_check
+
+    def _look(self, output: Any, control: Any, thoroughly: bool) -> None:
+        if control:
+            control.look(self)
+        if output.budget.limits:
+            self.stopped_by = "limit"
+        elif self.window.is_over():
+            self.stopped_by = "window"
+        elif thoroughly and not output.check():
+            self.stopped_by = "closed"
+
+    def finish(self) -> None:
+        """Close the window, let go of every program, take what is left in the buffer."""
+        self.window.close()
+        self.program.detach()
+        while self._buffer.drain():
+            pass
+        self.ended_ns = min(clock.monotonic_ns(), self.window.end_ns)
+        self.pairs.append(clock.pair("end"))
+
+    def counters(self) -> Dict[str, Dict[str, Any]]:
+        """Return point -> counters, each summed over the CPUs, and `lost_per_cpu` where there is loss."""
+        found = {}
+        table = self.program.bpf["counters"]
+        for attached in self.program.attached:
+            per_cpu = table[table.Key(attached.id)]
+            row = {name: sum(getattr(values, name) for values in per_cpu) for name in COUNTERS}  # type: Dict[str, Any]
+            lost = {str(cpu): values.lost for cpu, values in enumerate(per_cpu) if values.lost}
+            found[attached.name] = dict(row, lost_per_cpu=lost) if lost else row
+        return found
+
+    def totals(self) -> Dict[str, int]:
+        """Return the counters summed over the points, with what a perf buffer lost on the way."""
+        rows = self.counters().values()
+        totals = {name: sum(row[name] for row in rows) for name in COUNTERS}
+        totals["lost"] += getattr(self._buffer, "lost", 0)
+        return totals
