@@ -61,7 +61,8 @@ bench: setup  ## measure and print the figures (as root)
 test: lint types unit integration molecule  ## everything that must pass
 
 $(PIP_STAMP): requirements.txt requirements-dev.txt
-	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { apt-get update -q && apt-get install -qy python3-venv; }
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy python3-venv; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
 	@touch $@
