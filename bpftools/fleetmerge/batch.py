@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A batch: the records of all bundles in one stretch of time, in order, with their headers parsed."""
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,15 +20,18 @@ class Batch:
     inner_rows: np.ndarray
     inner: headers.Headers
     vlan: np.ndarray      # s4: VLAN id, from the accelerated tag or the packet; -1 without one
+    _columns: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.raw)
 
     def column(self, name: str) -> np.ndarray:
         """Return one field of all records; zeros if the bundles do not have it."""
-        if name in (self.raw.dtype.names or ()):
-            return np.ascontiguousarray(self.raw[name])
-        return canonical(self.raw[:1])[name].repeat(len(self), axis=0)
+        if name not in self._columns:
+            here = name in (self.raw.dtype.names or ())
+            self._columns[name] = (np.ascontiguousarray(self.raw[name]) if here else
+                                   canonical(self.raw[:1])[name].repeat(len(self), axis=0))
+        return self._columns[name]
 
 
 def make_batch(parts: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> Batch:

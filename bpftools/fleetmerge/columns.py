@@ -10,7 +10,7 @@ from . import flowtext
 from .batch import Batch
 from .encode import dictionary, distinct, per_value
 from .headers import TUNNELS, Headers
-from .labels import DROP_POINT, Labels, clean
+from .labels import Labels, clean
 
 _PLAIN = ("skb", "head", "cpu", "pid", "len", "data_len", "ifindex", "rx_ifindex", "mark", "hash", "priority",
           "pkt_type", "ip_summed", "cloned", "users", "nr_frags", "frag_list", "gso_size", "gso_segs", "gso_type",
@@ -42,20 +42,13 @@ def label(batch: Batch, labels: Sequence[Labels], fields: Sequence[str], make: C
     return dictionary(codes, texts)
 
 
-def is_drop(batch: Batch, labels: Sequence[Labels]) -> np.ndarray:
-    """Return which records are drops."""
-    codes, texts = per_value({"bundle": batch.bundle, "point": batch.column("point")},
-                             lambda row: labels[row[0]].point(row[1]))
-    return np.array([text == DROP_POINT for text in texts] or [False])[codes]
-
-
 def comm_text(raw: bytes) -> str:
     """Return a task's name as it stands in a line."""
-    return clean(raw.decode("utf-8", "replace"))
+    return clean(raw.split(b"\0")[0].decode("utf-8", "replace"))
 
 
-def table(batch: Batch, labels: Sequence[Labels]) -> pa.Table:
-    """Return the batch as the rows of events.parquet."""
+def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.ndarray] | None = None) -> pa.Table:
+    """Return the batch as the rows of events.parquet; flows: what flow_codes() said, if it was asked already."""
     out: dict[str, Any] = {"time": pa.array(batch.wall).view(pa.timestamp("ns", "UTC")),
                            "monotonic_ns": batch.column("time_ns").astype("i8")}
     out["host"] = label(batch, labels, (), lambda names: names.host)
@@ -66,7 +59,7 @@ def table(batch: Batch, labels: Sequence[Labels]) -> pa.Table:
     codes, texts = per_value({"comm": batch.column("comm")}, lambda row: comm_text(row[0]))
     out["comm"] = dictionary(codes, texts)
     _drop_columns(out, batch, labels)
-    _packet_columns(out, batch.headers)
+    _packet_columns(out, batch.headers, flows or flow_codes(batch.headers))
     out["vlan"] = pa.array(batch.vlan, mask=batch.vlan < 0)
     _inner_columns(out, batch)
     for name in _PLAIN:
@@ -75,16 +68,13 @@ def table(batch: Batch, labels: Sequence[Labels]) -> pa.Table:
 
 
 def _drop_columns(out: dict[str, Any], batch: Batch, labels: Sequence[Labels]) -> None:
-    drops = is_drop(batch, labels)
-    columns = {"bundle": batch.bundle, "drop": drops, "reason": np.where(drops, batch.column("reason"), 0)}
-    codes, texts = per_value(columns, lambda row: labels[row[0]].reason(row[2]) if row[1] else None)
-    out["reason"] = dictionary(codes, texts)
+    out["reason"] = label(batch, labels, ("reason",), lambda names, number: names.reason(number) if number else None)
     out["at"] = label(batch, labels, ("location",), Labels.symbol)
     out["stack"] = label(batch, labels, ("stack_id",), lambda names, number: ";".join(names.stack(number)) or None)
 
 
-def _packet_columns(out: dict[str, Any], parsed: Headers) -> None:
-    codes, rows = flow_codes(parsed)
+def _packet_columns(out: dict[str, Any], parsed: Headers, flows: tuple[np.ndarray, np.ndarray]) -> None:
+    codes, rows = flows
     out["flow"] = dictionary(codes, [flow_text(row) for row in rows])
     has = [bool(row["version"] or row["kind"]) for row in rows]
     for name, field in (("src", "source"), ("dst", "target")):

@@ -82,7 +82,8 @@ class Host:
     def early_ns(self) -> int:
         """Return by how much it ended before the window's end."""
         gaps = [int(window["end_ns"]) - int(window["ended_ns"]) for bundle, _, _ in self.bundles
-                for window in [bundle.manifest["window"]] if window.get("end_ns") and window.get("ended_ns")]
+                for window in [bundle.manifest["window"]] if 0 < int(window.get("end_ns") or 0) < 1 << 63
+                and window.get("ended_ns")]
         return max([0, *gaps])
 
     def sees_drops(self) -> bool:

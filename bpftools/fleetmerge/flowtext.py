@@ -4,8 +4,7 @@ import socket
 
 from . import headers
 
-PROTOCOLS = {1: "icmp", 2: "igmp", 4: "ipip", 6: "tcp", 17: "udp", 41: "ip6ip", 47: "gre", 50: "esp", 51: "ah",
-             58: "icmpv6", 89: "ospf", 112: "vrrp", 132: "sctp"}
+PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
 ARP_OPERATIONS = {1: "request", 2: "reply"}
 _FLAGS = "FSRPAUEC"  # from bit 0 on
 
@@ -25,7 +24,7 @@ def end(version: int, raw: bytes, port: int | None) -> str:
 
 def protocol(number: int) -> str:
     """Return the protocol's name, or its number."""
-    return PROTOCOLS.get(number) or "proto=%d" % number
+    return PROTOCOLS.get(number) or "ip-protocol-%d" % number
 
 
 def flow(version: int, number: int, ethertype: int, kind: int, source: bytes, target: bytes,
@@ -37,10 +36,10 @@ def flow(version: int, number: int, ethertype: int, kind: int, source: bytes, ta
         return "%s > %s %s" % (left, right, protocol(number))
     if ethertype == headers.ETH_ARP and kind:
         return "arp %s > %s %s" % (address(4, source), address(4, target),
-                                   ARP_OPERATIONS.get(kind) or "operation=%d" % kind)
+                                   ARP_OPERATIONS.get(kind) or "operation-%d" % kind)
     return "ethertype 0x%04x" % ethertype
 
 
 def tcp_flags(bits: int) -> str:
-    """Return TCP flags as letters; a dot for none."""
-    return "".join(letter for place, letter in enumerate(_FLAGS) if bits >> place & 1) or "."
+    """Return TCP flags as letters; - for none."""
+    return "".join(letter for place, letter in enumerate(_FLAGS) if bits >> place & 1) or "-"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 ETH_IPV4, ETH_IPV6, ETH_ARP, ETH_TEB = 0x0800, 0x86DD, 0x0806, 0x6558
-VLAN_TYPES = (0x8100, 0x88A8, 0x9100)
+VLAN_TYPES = (0x8100, 0x88A8)
 ICMP, TCP, UDP, GRE, ICMPV6, SCTP = 1, 6, 17, 47, 58, 132
 IPIP, IP6IP = 4, 41
 _EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options: next header, length in 8 bytes
@@ -224,23 +224,25 @@ def _transport(out: Headers, packet: np.ndarray, valid: np.ndarray, transport: n
     def rows_of(protocols: tuple[int, ...], need: int) -> np.ndarray:
         return np.flatnonzero(first & np.isin(out.protocol, protocols) & (room >= need))
 
-    rows = rows_of((TCP,), 20)
-    head = window(packet, rows, transport[rows], 20)
+    rows = rows_of((TCP,), 14)
+    head = window(packet, rows, transport[rows], 14)
     out.seq[rows], out.ack[rows] = be32(head, 4), be32(head, 8)
     out.flags[rows] = head[:, 13]
     out.payload[rows] -= (head[:, 12] >> 4).astype("i4") * 4
-    _ports(out, rows, head)
-    for protocols, need in (((UDP,), 8), ((SCTP,), 12)):
-        rows = rows_of(protocols, need)
-        head = window(packet, rows, transport[rows], 8)
-        out.payload[rows] -= need
-        _ports(out, rows, head)
-        if protocols == (UDP,):
-            _udp_tunnel(out, packet, rows, transport, room)
+    out.whole[rows] = True
+    rows = rows_of((TCP, UDP, SCTP), 4)
+    head = window(packet, rows, transport[rows], 4)
+    out.source_port[rows], out.target_port[rows] = be16(head, 0), be16(head, 2)
+    out.ports[rows] = True
+    for protocol, size in ((UDP, 8), (SCTP, 12)):
+        rows = rows_of((protocol,), 4)
+        out.payload[rows] -= size
+        out.whole[rows] = True
+    _udp_tunnel(out, packet, rows_of((UDP,), 16), transport, room)
     rows = rows_of((ICMP, ICMPV6), 4)
     head = window(packet, rows, transport[rows], 8)
     out.kind[rows], out.code[rows] = head[:, 0], head[:, 1]
-    echo = np.isin(head[:, 0], (0, 8, 128, 129)) & (room[rows] >= 8)
+    echo = is_echo(out.protocol[rows], head[:, 0]) & (room[rows] >= 8)
     out.echo_id[rows[echo]], out.echo_seq[rows[echo]] = be16(head, 4)[echo], be16(head, 6)[echo]
     out.whole[rows] = True
     _gre(out, packet, rows_of((GRE,), 4), transport, room)
@@ -252,15 +254,14 @@ def _transport(out: Headers, packet: np.ndarray, valid: np.ndarray, transport: n
     out.payload[(out.version == 0) | (known & ~out.whole)] = -1
 
 
-def _ports(out: Headers, rows: np.ndarray, head: np.ndarray) -> None:
-    out.source_port[rows], out.target_port[rows] = be16(head, 0), be16(head, 2)
-    out.ports[rows] = True
-    out.whole[rows] = True
+def is_echo(protocol: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """Return which ICMP messages are echo requests or replies: they carry an id and a sequence number."""
+    return np.where(protocol == ICMP, (kind == 0) | (kind == 8), (kind == 128) | (kind == 129))
 
 
 def _udp_tunnel(out: Headers, packet: np.ndarray, rows: np.ndarray, transport: np.ndarray, room: np.ndarray) -> None:
     """VXLAN: flags with the I bit, VNI; Geneve: version 0, options of 4 bytes, protocol, VNI."""
-    rows = rows[np.isin(out.target_port[rows], (VXLAN_PORT, GENEVE_PORT)) & (room[rows] >= 16) & ~out.more[rows]]
+    rows = rows[np.isin(out.target_port[rows], (VXLAN_PORT, GENEVE_PORT)) & ~out.more[rows]]
     if not len(rows):
         return
     head = window(packet, rows, transport[rows] + 8, 8)

@@ -14,7 +14,7 @@ from .clock import HostClock
 from .records import chunks, read
 
 BLOCK = 1024              # records per entry of the index
-RANGE_RECORDS = 1 << 17   # records that a range aims at
+RANGE_RECORDS = 1 << 16   # records that a range aims at
 _CHUNK_BLOCKS = 16
 
 
@@ -52,7 +52,8 @@ def index_bundle(bundle: Bundle) -> Index:
     digest = hashlib.sha256()
     firsts, lasts, outside = [], [], 0
     window = bundle.manifest["window"]
-    low, high = int(window.get("start_ns") or 0), int(window.get("end_ns") or 0) or (1 << 63) - 1
+    always = (1 << 63) - 1
+    low, high = int(window.get("start_ns") or 0), min(int(window.get("end_ns") or always), always)
     with open(bundle.path, "rb") as handle:
         for data in chunks(handle, bundle.dtype.itemsize, BLOCK * _CHUNK_BLOCKS):
             digest.update(data)

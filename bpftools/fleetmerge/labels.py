@@ -11,7 +11,12 @@ NO_DEVICE = "-"
 
 def clean(text: Any) -> str:
     """Make a name fit to stand in a line: no white space, nothing that is not printable."""
-    return "".join(char if char.isprintable() and not char.isspace() else "_" for char in str(text)) or "-"
+    return printable(text).replace(" ", "_") or "-"
+
+
+def printable(text: Any) -> str:
+    """Make a text from a host fit to be shown: a name may hold anything, line ends and escape sequences too."""
+    return "".join(char if char.isprintable() else "_" for char in str(text))
 
 
 class Labels:
@@ -23,12 +28,8 @@ class Labels:
         self._points = {number: clean(name) for number, name in bundle.points().items()}
         self._devices = {(int(device.get("netns") or 0), int(device["ifindex"])): device
                          for device in manifest["devices"]}
-        by_index: dict[int, list[str]] = {}
-        for (_, ifindex), device in self._devices.items():
-            by_index.setdefault(ifindex, []).append(clean(device.get("name") or "if%d" % ifindex))
-        self._only = {ifindex: names[0] for ifindex, names in by_index.items() if len(names) == 1}
         self._netns = {str(inode): clean(name) for inode, name in manifest["netns"].items()}
-        self._symbols = {_address(key): clean(value) for key, value in manifest["symbols"].items()}
+        self._symbols = {_address(key): printable(value) for key, value in manifest["symbols"].items()}
         self._stacks = manifest["stacks"]
         self._reasons = {str(number): clean(name) for number, name in manifest["drop_reasons"].items()}
 
@@ -37,17 +38,15 @@ class Labels:
         return self._points.get(number) or "point-%d" % number
 
     def device(self, netns: int, ifindex: int) -> str:
-        """Return a device's name; one without a known namespace is named if its index is the only one of its kind."""
+        """Return a device's name."""
         device = self._devices.get((netns, ifindex))
         if device:
             return clean(device.get("name") or "if%d" % ifindex)
-        if not ifindex:
-            return NO_DEVICE
-        return (self._only.get(ifindex) if not netns else None) or "if%d" % ifindex
+        return "if%d" % ifindex if ifindex else NO_DEVICE
 
     def netns(self, inode: int) -> str:
         """Return a network namespace's name."""
-        return self._netns.get(str(inode)) or (str(inode) if inode else "-")
+        return self._netns.get(str(inode)) or str(inode)
 
     def symbol(self, address: int) -> str | None:
         """Return function+offset of a code address; None for 0."""

@@ -6,29 +6,27 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from skbtrace.text import METADATA, QUEUES
+
 from . import flowtext
 from .batch import Batch
-from .columns import comm_text, flow_codes, flow_text, is_drop
+from .columns import comm_text, flow_codes, flow_text
 from .encode import hexadecimal, join, number, per_value, scatter, text_of, time_text
-from .headers import ICMP, ICMPV6, TCP
+from .headers import ICMP, ICMPV6, TCP, is_echo
 from .labels import Labels
 
 DATAPATH = "datapath_tracing"
-_METADATA = ("data_len", "mark", "hash", "priority", "queue_mapping", "ip_summed", "cloned", "users", "nr_frags",
-             "gso_size", "gso_segs", "gso_type")
-_DEFAULTS = {"users": 1}
 
 
-def lines(batch: Batch, labels: Sequence[Labels]) -> pa.Buffer:
-    """Return the batch as text, ready to be written."""
+def lines(batch: Batch, labels: Sequence[Labels], known_flows: tuple[np.ndarray, np.ndarray] | None = None) -> pa.Buffer:
+    """Return the batch as text, ready to be written; known_flows: what flow_codes() said, if it was asked already."""
     if not len(batch):
         return pa.py_buffer(b"")
-    parsed = batch.headers
-    flow_code, flows = flow_codes(parsed)
+    flow_code, flows = known_flows or flow_codes(batch.headers)
     text = join(time_text(batch.wall), _place(batch, labels),
                 text_of(flow_code, [flow_text(row) for row in flows]),
-                _transport(batch), _ident(batch), " len=", number(batch.column("len")), _vlan(batch),
-                _drop(batch, labels), _metadata(batch, labels), "\n", _stack(batch, labels))
+                _transport(batch), " len=", number(batch.column("len")), _vlan(batch),
+                _drop(batch, labels), _queue(batch), _metadata(batch, labels), "\n", _stack(batch, labels))
     return _data(text)
 
 
@@ -49,10 +47,10 @@ def _place(batch: Batch, labels: Sequence[Labels]) -> pa.Array:
     return text_of(*per_value(columns, make))
 
 
-def _transport(batch: Batch) -> pa.Array | str:
-    """TCP flags and numbers, ICMP type, code and echo numbers, fragment offset."""
+def _transport(batch: Batch) -> pa.Array :
+    """TCP flags and numbers, ICMP type, code and echo numbers, IP id, fragment offset."""
     parsed = batch.headers
-    tcp = np.flatnonzero((parsed.protocol == TCP) & parsed.ports)
+    tcp = np.flatnonzero((parsed.protocol == TCP) & parsed.whole & (parsed.fragment == 0))
     icmp = np.flatnonzero(np.isin(parsed.protocol, (ICMP, ICMPV6)) & (parsed.version > 0) & parsed.whole
                           & (parsed.fragment == 0))
     parts: list[Any] = []
@@ -64,20 +62,16 @@ def _transport(batch: Batch) -> pa.Array | str:
         codes, texts = per_value({"kind": parsed.kind[icmp], "code": parsed.code[icmp]},
                                  lambda row: " type=%d code=%d" % row)
         parts.append(scatter(len(batch), icmp, text_of(codes, texts)))
-        echo = icmp[np.isin(parsed.kind[icmp], (0, 8, 128, 129))]
+        echo = icmp[is_echo(parsed.protocol[icmp], parsed.kind[icmp])]
         parts.append(scatter(len(batch), echo, join(" icmp_id=", number(parsed.echo_id[echo]), " icmp_seq=",
                                                     number(parsed.echo_seq[echo]))))
+    identified = np.flatnonzero((parsed.version == 4) | (parsed.fragment > 0) | parsed.more)
+    parts.append(scatter(len(batch), identified, join(" id=", number(parsed.ident[identified]))))
     pieces = np.flatnonzero((parsed.fragment > 0) | parsed.more)
     if len(pieces):
         end = text_of(parsed.more[pieces].astype("i4"), ["", "+"])
-        parts.append(scatter(len(batch), pieces, join(" frag=", number(parsed.fragment[pieces]), end)))
-    return join("", *parts) if parts else ""
-
-
-def _ident(batch: Batch) -> pa.Array | str:
-    parsed = batch.headers
-    rows = np.flatnonzero((parsed.version == 4) | (parsed.fragment > 0) | parsed.more)
-    return scatter(len(batch), rows, join(" id=", number(parsed.ident[rows]))) if len(rows) else ""
+        parts.append(scatter(len(batch), pieces, join(" fragment=", number(parsed.fragment[pieces]), end)))
+    return join("", *parts)
 
 
 def _vlan(batch: Batch) -> pa.Array | str:
@@ -87,15 +81,23 @@ def _vlan(batch: Batch) -> pa.Array | str:
 
 
 def _drop(batch: Batch, labels: Sequence[Labels]) -> pa.Array:
-    drops = is_drop(batch, labels)
-    columns = {"bundle": batch.bundle, "drop": drops, "reason": np.where(drops, batch.column("reason"), 0),
-               "location": batch.column("location")}
+    columns = {"bundle": batch.bundle, "reason": batch.column("reason"), "location": batch.column("location")}
 
     def make(row: Any) -> str:
-        bundle, drop, reason, location = row
-        at = labels[bundle].symbol(location)
-        return (" reason=%s" % labels[bundle].reason(reason) if drop else "") + (" at=%s" % at if at else "")
+        names, reason, location = labels[row[0]], row[1], row[2]
+        return ((" reason=%s" % names.reason(reason) if reason else "")
+                + (" at=%s" % names.symbol(location) if location else ""))
     return text_of(*per_value(columns, make))
+
+
+def _queue(batch: Batch) -> pa.Array | str:
+    rows = np.flatnonzero(batch.column("queue_kind"))
+    if not len(rows):
+        return ""
+    columns = {name: batch.column(name)[rows] for name in ("queue_kind", "queue_len", "queue_limit", "queue_backlog")}
+    codes, texts = per_value(columns, lambda row: " queue=%s:%d/%d,backlog=%d" % (
+        QUEUES.get(row[0], row[0]), *row[1:]))
+    return scatter(len(batch), rows, text_of(codes, texts))
 
 
 def _stack(batch: Batch, labels: Sequence[Labels]) -> pa.Array | str:
@@ -114,9 +116,9 @@ def _metadata(batch: Batch, labels: Sequence[Labels]) -> pa.Array | str:
         return ""
 
     def make(row: Any) -> str:
-        return "".join(" %s=%s" % (name, "0x%x" % value if name == "hash" else value)
-                       for name, value in zip(_METADATA, row, strict=True) if value != _DEFAULTS.get(name, 0))
-    shown = text_of(*per_value({name: batch.column(name)[rows] for name in _METADATA}, make))
+        return "".join(" %s=%d" % (name, value) for (name, usual), value in zip(METADATA, row, strict=True)
+                       if value != usual)
+    shown = text_of(*per_value({name: batch.column(name)[rows] for name, _ in METADATA}, make))
     text = join(shown, " skb=0x", hexadecimal(batch.column("skb")[rows]), " head=0x",
                 hexadecimal(batch.column("head")[rows]))
     return scatter(len(batch), rows, text)

@@ -12,6 +12,7 @@ from .store import Store
 
 FORMAT = "skbfleet-summary/1"
 FLOWS = 1000
+NEVER = 1 << 63  # a window without an end has its end at the end of time
 
 
 def iso(nanoseconds: int | None) -> str | None:
@@ -29,7 +30,7 @@ def window(hosts: Sequence[Host]) -> dict[str, Any]:
         for bundle, _, clock in host.bundles:
             given = bundle.manifest["window"]
             for name, into in (("start_ns", starts), ("end_ns", ends)):
-                if given.get(name):
+                if 0 < int(given.get(name) or 0) < NEVER:
                     into.append(int(clock.to_wall(_array(given[name]))[0]))
     start, end = min(starts, default=None), max(ends, default=None)
     return {"start": iso(start), "end": iso(end),

@@ -4,6 +4,7 @@ import ctypes
 from typing import Any, Dict, List
 
 _NO_FRAME = 0
+_OWN_DEPTH = 5  # frames within which the tracer's own are
 _OWN_FRAMES = ("bpf_prog_", "bpf_trace_run", "__bpf_trace_", "__traceiter_")
 
 
@@ -37,11 +38,13 @@ class Symbols(object):
         return self.stacks[stack_id]
 
     def _without_own(self, frames: List[int]) -> List[int]:
-        """Leave out what the tracer itself put on the stack: its program and the kernel's call of it."""
-        own = 0
-        while own < len(frames) and _lookup(self._bpf, frames[own]).startswith(_OWN_FRAMES):
-            own += 1
-        return frames[own:]
+        """Leave out what the tracer itself put on the stack: its program and the kernel's call of it.
+
+        The program's own frame comes first and has no name any more once the program is gone.
+        """
+        own = [depth for depth, frame in enumerate(frames[:_OWN_DEPTH])
+               if _lookup(self._bpf, frame).startswith(_OWN_FRAMES)]
+        return frames[own[-1] + 1:] if own else frames
 
     def stack(self, stack_id: int) -> List[str]:
         """Return the names of a stack's frames, innermost first."""

@@ -41,10 +41,13 @@ class Server:
         assert line == "ready\n", f"the server did not start: {line}{process.stdout.read()}"
 
     def stop(self) -> dict:
-        """End the server and return its counts; also right after it has ended by itself."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        output, _ = self.process.communicate(timeout=10)
+        """End the server and return its counts. What has not reached its socket yet is not in them."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self, timeout: float = 10) -> dict:
+        """Return the counts of a server that ends by itself (count=)."""
+        output, _ = self.process.communicate(timeout=timeout)
         return json.loads(output)
 
 
@@ -136,6 +139,10 @@ class Lab:
             return Netns(name, [*self.wrapper, "ip", "netns", "exec", name])
         # A process in between is needed to enter the PID namespace: the tool's exec passes signals on to the command.
         return Netns(name, [*self.wrapper, sys.executable, str(TOOL), "exec", name, "--"])
+
+    def here(self) -> Netns:
+        """The machine that the lab is on."""
+        return Netns("here", self.wrapper)
 
     def address(self, vm: str, version: int = 4) -> str:
         """Address of a VM: IPv4, or IPv6 with version=6."""

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a tracer by hand in a place of the lab, and get back what it printed."""
+import contextlib
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+
+from .lab import PYTHON, ROOT, Netns
+
+COMMANDS = {"drop_monitor": ROOT / "bpftools" / "multi_protocol_drop_monitor.py",
+            "datapath_tracing": ROOT / "bpftools" / "packet_datapath_tracing.py"}
+
+
+class Running:
+    """A tracer that is armed and tracing."""
+
+    def __init__(self, process: subprocess.Popen) -> None:
+        self.process = process
+        self.log: list[str] = []      # what it said on stderr, summary last
+        self.records: list[dict] = []
+        self.status: int | None = None
+        self.log.append(process.stderr.readline().rstrip())
+        assert self.log[0].startswith("tracing "), self.log[0] + process.stderr.read()
+
+    def stop(self) -> list[dict]:
+        """End it as Ctrl-C does, if it still runs; returns all records that it printed."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        output, errors = self.process.communicate(timeout=20)
+        self.log += errors.splitlines()
+        self.status = self.process.returncode
+        self.records = [json.loads(line) for line in output.splitlines()]
+        return self.records
+
+
+@contextlib.contextmanager
+def tracing(place: Netns, tracer: str, *options: object, python: str = PYTHON) -> Iterator[Running]:
+    """A tracer while the block runs, with JSON output. It is armed when the block starts."""
+    process = place.popen([python, COMMANDS[tracer], "--format", "json", *options], stderr=subprocess.PIPE)
+    try:
+        yield Running(process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
