@@ -55,7 +55,7 @@ def test_gso_packets_cross(lab):
     before = [lab.netns("hv-b").counters("vnet0"), lab.netns("hv-a").counters("eth0")]
     with lab.netns("vm-b").serve("tcp", lab.address("vm-b"), 4430, count=1) as server:
         assert lab.netns("vm-a").send("tcp", lab.address("vm-b"), 4430, bytes=size)["received"] == size
-        assert server.stop() == {"connections": 1, "bytes": size}
+        assert server.wait() == {"connections": 1, "bytes": size}
     after = [lab.netns("hv-b").counters("vnet0"), lab.netns("hv-a").counters("eth0")]
     for one, other in zip(before, after, strict=True):
         assert other["tx_bytes"] - one["tx_bytes"] > size
@@ -63,9 +63,14 @@ def test_gso_packets_cross(lab):
 
 
 def test_20000_datagrams_a_second_lose_none(lab):
+    def dropped():
+        return {f"{place} {device}": lab.netns(place).counters(device)["tx_dropped"]
+                for place, device in (("vm-a", "eth0"), ("hv-a", "eth0"), ("wire", "p-b"), ("hv-b", "vnet0"))}
+    before = dropped()
     with lab.netns("vm-b").serve("udp", lab.address("vm-b"), 5000, count=40000) as server:
         lab.netns("vm-a").send("udp", lab.address("vm-b"), 5000, count=40000, rate=20000)
-        assert server.stop()["distinct"] == 40000
+        assert dropped() == before
+        assert server.wait()["distinct"] == 40000
 
 
 def test_paused_guest_drops_what_the_ring_cannot_hold(lab):

@@ -9,7 +9,7 @@ import os
 from typing import Dict, List, Set
 
 import namespaces
-from namespaces import LabError, run
+from namespaces import run
 from plan import MGMT_ADDRESS, MGMT_BRIDGE, WIRE, WIRE_BRIDGE, Hypervisor
 
 ROOT = ""  # the machine's own namespace
@@ -123,18 +123,12 @@ def _build_vm(builder: Builder, host: Hypervisor) -> None:
 
 def destroy(hosts: List[Hypervisor]) -> List[str]:
     """Remove the network, whatever there is of it; returns what was removed."""
-    removed = []
+    ours = [host.mgmt_port for host in hosts] + [MGMT_BRIDGE]
+    removed = [name for name in ours if name in links(ROOT)]
+    for name in removed:
+        run(["ip", "link", "del", name])
     for name in [name for host in hosts for name in (host.vm, host.name)] + [WIRE]:
         if os.path.lexists(namespaces.path_of(name)):
             namespaces.remove(name)
-            removed.append(name)
-    present = links(ROOT)
-    for name in [host.mgmt_port for host in hosts] + [MGMT_BRIDGE]:
-        if name in present:
-            try:
-                run(["ip", "link", "del", name])
-            except LabError:
-                if name in links(ROOT):  # else it went together with its namespace
-                    raise
             removed.append(name)
     return removed
