@@ -18,7 +18,7 @@ export LC_ALL := C.UTF-8
 PIP_STAMP := $(VENV)/pip-$(shell cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)
 PREREQS_STAMP := $(VENV)/prereqs-$(shell cat roles/prereqs/*/* playbooks/setup.yml | sha256sum | cut -c1-16)
 
-PYTHON_CODE := $(wildcard bpftools library roles tests)
+PYTHON_CODE := $(wildcard bpftools library module_utils roles tests)
 
 .PHONY: help setup lab lab-down demo lint types unit integration molecule test bench
 

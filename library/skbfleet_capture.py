@@ -1,0 +1,219 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the tracers on one host through the four states of a capture."""
+DOCUMENTATION = r"""
+---
+module: skbfleet_capture
+short_description: Arm, start, finish and remove packet tracers on a host
+description:
+  - Runs skbfleet's tracers on a host, detached from the connection, and speaks with them through files in the
+    directory of the run.
+  - The tracers end by themselves when their window is over, whatever becomes of the controller or the network.
+  - The module needs neither bcc nor a kernel feature itself; O(python) is the interpreter that has bcc.
+author: The skbfleet authors
+options:
+  state:
+    description:
+      - V(armed) unpacks the pushed tracers and starts them; their programs are loaded and attached, and their window
+        is closed. Returns when all are armed or have failed; fails if none is armed.
+      - V(started) tells the tracers when their window is and returns at once, before it opens.
+      - V(finished) waits until the tracers have ended, and packs what they recorded for the user who fetches it. Fails
+        only if there is no such run or the bundle cannot be written; how the tracers fared is in RV(status).
+      - V(absent) ends the tracers and removes everything of the run.
+    type: str
+    choices: [armed, started, finished, absent]
+    required: true
+  run_id:
+    description: Name of the run. For O(state=absent) it may be left out, which means all runs.
+    type: str
+  remote_dir:
+    description: Directory of all runs on the host. Its last part has to be C(skbfleet).
+    type: path
+    default: /var/tmp/skbfleet
+  tracers:
+    description:
+      - The tracers to arm, C(drop_monitor) and C(datapath_tracing), each with the list of the words of its command line
+        that say what to record. Required for O(state=armed).
+      - They are C(bpftools/) in C(tools.tar.gz) in the directory of the run.
+    type: dict
+  python:
+    description: Python interpreter for the tracers, with bcc.
+    type: path
+    default: /usr/bin/python3
+  host:
+    description: Name of the host in the bundle; the inventory's name. Required for O(state=armed).
+    type: str
+  wait_window:
+    description: Seconds that an armed tracer waits for its window before it gives up.
+    type: float
+    default: 600
+  start_ns:
+    description: When the window opens, in nanoseconds of the controller's clock. Required for O(state=started).
+    type: int
+  end_ns:
+    description: When the window closes, in nanoseconds of the controller's clock. Required for O(state=started).
+    type: int
+  controller_ns:
+    description:
+      - What the controller's clock shows now. If the host's clock differs by less than two seconds (which a slow
+        connection explains) it is taken to be right; else the window is corrected by the difference.
+      - Required for O(state=started).
+    type: int
+  close:
+    description: Whether O(state=finished) closes a window that is still open. If not, it waits for the window's end.
+    type: bool
+    default: false
+  owner:
+    description: User id that the bundle is given to, 0600; the user who will fetch it. Used by O(state=finished).
+    type: int
+    default: 0
+  timeout:
+    description: Seconds to wait, for O(state=armed) until armed, for O(state=finished) from the end of the window.
+    type: float
+    default: 60
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be run, stopped or removed, and does nothing.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+"""
+
+EXAMPLES = r"""
+- name: Arm the drop monitor for TCP port 443
+  skbfleet_capture:
+    state: armed
+    run_id: ticket-4711
+    host: "{{ inventory_hostname }}"
+    tracers:
+      drop_monitor: [--src=192.168.32.10, --dst=192.168.32.20, --protocol=tcp, --dst-port=443]
+
+- name: Give all hosts the same window
+  skbfleet_capture:
+    state: started
+    run_id: ticket-4711
+    start_ns: "{{ start_ns }}"
+    end_ns: "{{ start_ns | int + 10 * 1000000000 }}"
+    controller_ns: "{{ (now().timestamp() * 1000000000) | int }}"
+
+- name: Collect what was recorded
+  skbfleet_capture:
+    state: finished
+    run_id: ticket-4711
+    owner: 1000
+
+- name: Leave nothing behind
+  skbfleet_capture:
+    state: absent
+    run_id: ticket-4711
+"""
+
+RETURN = r"""
+tracers:
+  description: What each tracer has come to.
+  returned: always, but for O(state=absent)
+  type: dict
+  contains:
+    state:
+      description: starting, armed, started, finished, failed, or killed (ended without a word).
+      type: str
+    why:
+      description: Why it failed or was cut short; empty if all is well.
+      type: str
+    records:
+      description: Records written so far.
+      type: int
+    lost:
+      description: Records lost so far.
+      type: int
+    bytes:
+      description: Bytes of records written so far.
+      type: int
+    window:
+      description: The window as the tracer understood it, with C(late_by_ns) if it was told too late.
+      type: dict
+status:
+  description: complete if all tracers ended as they should, partial if some did, missing if none did.
+  returned: O(state=finished)
+  type: str
+why:
+  description: One sentence, if O(state=finished) finds anything but complete and in time; else empty.
+  returned: O(state=armed) and O(state=finished)
+  type: str
+late_by_ns:
+  description: By how much the host missed the start of the window, in nanoseconds; 0 if it was in time.
+  returned: O(state=started) and O(state=finished)
+  type: int
+clock_difference_ns:
+  description: The host's clock minus the controller's, including the time that the connection took.
+  returned: O(state=started)
+  type: int
+clock_correction_ns:
+  description: What was added to the window for this host; 0 if its clock was taken to be right.
+  returned: O(state=started)
+  type: int
+bundle:
+  description: C(path), C(bytes) and C(sha256) of the bundle; empty if there is nothing to hand over.
+  returned: O(state=finished)
+  type: dict
+commands:
+  description: The command line of each tracer.
+  returned: O(state=armed)
+  type: dict
+stopped:
+  description: The signal that ended each tracer that was still running.
+  returned: O(state=absent)
+  type: dict
+removed:
+  description: The directories that were removed.
+  returned: O(state=absent)
+  type: list
+  elements: str
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.skbfleet_rundir import RunError
+from ansible.module_utils.skbfleet_states import STATES
+
+ARGUMENTS = {
+    "state": {"type": "str", "choices": ["armed", "started", "finished", "absent"], "required": True},
+    "run_id": {"type": "str"},
+    "remote_dir": {"type": "path", "default": "/var/tmp/skbfleet"},
+    "tracers": {"type": "dict"},
+    "python": {"type": "path", "default": "/usr/bin/python3"},
+    "host": {"type": "str"},
+    "wait_window": {"type": "float", "default": 600},
+    "start_ns": {"type": "int"},
+    "end_ns": {"type": "int"},
+    "controller_ns": {"type": "int"},
+    "close": {"type": "bool", "default": False},
+    "owner": {"type": "int", "default": 0},
+    "timeout": {"type": "float", "default": 60},
+}
+REQUIRED = [
+    ("state", "armed", ["run_id", "tracers", "host"]),
+    ("state", "started", ["run_id", "start_ns", "end_ns", "controller_ns"]),
+    ("state", "finished", ["run_id"]),
+]
+
+
+def main():
+    """Do what the state asks for; whatever is in the way becomes one sentence."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, required_if=REQUIRED, supports_check_mode=True)
+    os.umask(0o077)
+    try:
+        result = STATES[module.params["state"]](module.params, module.check_mode)
+    except RunError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg="%s: %s" % (error.filename or module.params["remote_dir"], error.strerror or error))
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

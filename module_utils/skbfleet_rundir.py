@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run's directory on a host: the files through which a tracer and the module speak, and the tracer's process.
+
+<remote_dir>/<run_id>/tools.tar.gz, tools/       what was pushed
+<remote_dir>/<run_id>/<tracer>/                  the tracer's run directory (0700)
+    process.json   who runs there                written here
+    window.json    when records count            written here
+    status.json    what the tracer is doing      written by the tracer
+    manifest.json, records.bin, tracer.log       the outcome
+<remote_dir>/<run_id>/bundle/bundle.tar.gz       all tracers' outcome, for the ssh user (0700, 0600)
+"""
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import tarfile
+import time
+
+PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing": "packet_datapath_tracing.py"}
+ARCHIVE = "tools.tar.gz"
+POLL_S = 0.02
+TERM_GRACE_S = 5.0  # a tracer ends within a second of SIGTERM; a busy host gets more
+ENDED = ("finished", "failed", "killed")
+
+
+class RunError(Exception):
+    """Something on this host is in the way; the message is one sentence."""
+
+
+def read_json(path):
+    """Return the object in a JSON file, {} if there is none (writers replace the file as a whole)."""
+    try:
+        with open(path) as handle:
+            return json.load(handle)
+    except (OSError, ValueError):
+        return {}
+
+
+def write_json(path, content):
+    """Write a JSON file as a whole, 0600: a reader sees all of it or none."""
+    with open(path + ".tmp", "w") as handle:
+        os.fchmod(handle.fileno(), 0o600)
+        json.dump(content, handle)
+    os.rename(path + ".tmp", path)
+
+
+def wait_until(condition, seconds):
+    """Poll until the condition holds; return whether it did within that time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def check_owner(path):
+    """Refuse a directory that someone else could have prepared: what runs from it runs as root."""
+    try:
+        info = os.lstat(path)
+    except OSError as error:
+        raise RunError("%s: %s" % (path, error.strerror)) from error
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o022:
+        raise RunError("%s must be a directory that belongs to %s alone: remove it, or choose another "
+                       "capture_remote_dir" % (path, "root" if os.geteuid() == 0 else "uid %d" % os.geteuid()))
+
+
+def unpack_tools(archive, target):
+    """Unpack the pushed tracers (regular files only) into the target directory."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            path = os.path.normpath(os.path.join(target, member.name))
+            if not member.isfile() or not path.startswith(target + "/"):
+                raise RunError("%s holds %r, which is not a file of the tracers" % (archive, member.name))
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            with open(path, "wb") as handle:
+                shutil.copyfileobj(tar.extractfile(member), handle)
+
+
+def process_state(pid):
+    """Return (state letter, start time in clock ticks since boot) of a process, or None if there is none."""
+    try:
+        with open("/proc/%d/stat" % pid) as handle:
+            fields = handle.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return fields[0], int(fields[19])
+
+
+class Tracer:
+    """One tracer in a run's directory."""
+
+    def __init__(self, run_dir, name):
+        self.name = name
+        self.directory = os.path.join(run_dir, name)
+        self.program = os.path.join(run_dir, "tools", PROGRAMS[name])
+
+    def path(self, name):
+        """Return the path of a file in the tracer's directory."""
+        return os.path.join(self.directory, name)
+
+    def was_started(self):
+        """Return whether this run has this tracer."""
+        return os.path.exists(self.path("process.json"))
+
+    def spawn(self, command):
+        """Start the tracer detached: its own session and files, so that it outlives ssh and holds nothing of it."""
+        os.mkdir(self.directory, 0o700)
+        log = os.open(self.path("tracer.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                                     start_new_session=True, env=dict(os.environ, SKBTRACE_NAMES="capture_"))
+        except OSError as error:
+            shutil.rmtree(self.directory)
+            raise RunError("capture_tracer_python is %r: it must be a Python that runs on this host: %s"
+                           % (command[0], error.strerror)) from error
+        finally:
+            os.close(log)
+        state = process_state(child.pid)
+        write_json(self.path("process.json"),
+                   {"pid": child.pid, "start_ticks": state[1] if state else 0, "command": command})
+
+    def pid(self):
+        """Return the process id if the process that was started is still there, else None.
+
+        A process id may have been given to someone else since: start time and command line have to agree.
+        """
+        process = read_json(self.path("process.json"))
+        state = process_state(process.get("pid", 0))
+        if not state or state[0] in "ZX" or state[1] != process["start_ticks"]:
+            return None
+        try:
+            with open("/proc/%d/cmdline" % process["pid"], "rb") as handle:
+                words = handle.read()
+        except OSError:
+            return None
+        # empty for a moment while the process is being started
+        return process["pid"] if not words or self.directory.encode() in words else None
+
+    def outcome(self):
+        """Return what the tracer has come to: state, why, records, lost, bytes, window."""
+        alive = self.pid() is not None  # before its status is read, or an end in between would look like a death
+        status = read_json(self.path("status.json"))
+        state, why = status.get("state", "starting"), status.get("why", "")
+        if not alive and state not in ENDED:
+            state, why = self.last_words()
+        return {"state": state, "why": why or "", "window": status.get("window"),
+                "records": status.get("records", 0), "lost": status.get("lost", 0), "bytes": status.get("bytes", 0)}
+
+    def last_words(self):
+        """Return (state, why) of a tracer that is gone and could not write its status, from its log."""
+        try:
+            with open(self.path("tracer.log"), errors="replace") as handle:
+                lines = [line.strip() for line in handle if line.strip()]
+        except OSError:
+            lines = []
+        errors = [line[len("error: "):] for line in lines if line.startswith("error: ")]
+        if errors:
+            return "failed", errors[-1]
+        return "killed", "it was gone before its end" + (", its log ends in: " + lines[-1] if lines else "")
+
+    def stop(self):
+        """End the process; return the signal that did it, None if it had ended."""
+        for number, grace in ((signal.SIGTERM, TERM_GRACE_S), (signal.SIGKILL, TERM_GRACE_S)):
+            pid = self.pid()
+            if pid is None:
+                return None
+            os.kill(pid, number)
+            if wait_until(lambda: self.pid() is None, grace):
+                return signal.Signals(number).name
+        raise RunError("the %s (process %s) does not end, not even by SIGKILL" % (self.name, self.pid()))
+
+
+def tracers_of(run_dir):
+    """Return the tracers that were started in a run's directory."""
+    tracers = [Tracer(run_dir, name) for name in sorted(PROGRAMS)]
+    return [tracer for tracer in tracers if tracer.was_started()]
+
+
+def outcomes_of(tracers):
+    """Return {tracer's name: outcome}."""
+    return {tracer.name: tracer.outcome() for tracer in tracers}
+
+
+def reasons(outcomes):
+    """Return why tracers failed, as one text; the tracer is named where they differ."""
+    whys = {name: one["why"] for name, one in sorted(outcomes.items()) if one["why"]}
+    if len(whys) == len(outcomes) and len(set(whys.values())) == 1:
+        return list(whys.values())[0]
+    return "; ".join("%s: %s" % (name, why) for name, why in whys.items())

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What skbfleet_capture does in each of its states: functions from the module's parameters to its result."""
+import os
+import shutil
+import time
+
+from ansible.module_utils.skbfleet_bundle import pack
+from ansible.module_utils.skbfleet_rundir import (
+    ARCHIVE,
+    ENDED,
+    PROGRAMS,
+    RunError,
+    Tracer,
+    check_owner,
+    outcomes_of,
+    read_json,
+    reasons,
+    tracers_of,
+    unpack_tools,
+    wait_until,
+    write_json,
+)
+
+CLOCK_TRUST_NS = 2 * 10**9  # a difference that a slow connection explains
+ANSWER_S = 2.0              # a tracer looks for its window every few milliseconds
+MIN_FREE_BYTES = 16 << 20
+
+
+def run_directory(params):
+    """Return the directory of the run, after a look at its name."""
+    base, run_id = params["remote_dir"], params["run_id"]
+    if os.path.basename(base) != "skbfleet" or not base.startswith("/"):
+        raise RunError("remote_dir is %r: it must be an absolute path that ends in /skbfleet, because the directory "
+                       "is made and removed" % base)
+    if not run_id or os.path.basename(run_id) != run_id or run_id.startswith("."):
+        raise RunError("run_id is %r: it must be the plain name of a directory" % run_id)
+    return os.path.join(base, run_id)
+
+
+def existing_run(params):
+    """Return the directory and the tracers of a run that has to be there."""
+    run_dir = run_directory(params)
+    tracers = tracers_of(run_dir)
+    if not tracers:
+        raise RunError("there is no run %s in %s on this host" % (params["run_id"], params["remote_dir"]))
+    return run_dir, tracers
+
+
+def command_line(tracer, params):
+    """Return the command that runs a tracer in spool mode."""
+    return [params["python"], tracer.program] + [str(word) for word in params["tracers"][tracer.name]] + [
+        "--run-dir=" + tracer.directory, "--run-id=" + params["run_id"], "--host=" + params["host"],
+        "--wait-window=%g" % params["wait_window"]]
+
+
+def check_space(run_dir):
+    """Refuse a file system that has no room for a capture worth the name."""
+    room = os.statvfs(run_dir)
+    free = room.f_bavail * room.f_frsize
+    if free < MIN_FREE_BYTES:
+        raise RunError("capture_remote_dir has %d MiB free on this host (%s): at least %d MiB are needed"
+                       % (free >> 20, run_dir, MIN_FREE_BYTES >> 20))
+
+
+def armed(params, check_mode):
+    """Start the tracers and wait until they are armed or have failed."""
+    run_dir = run_directory(params)
+    unknown = sorted(set(params["tracers"]) - set(PROGRAMS))
+    if unknown or not params["tracers"]:
+        raise RunError("tracers is %s: it must be %s" % (sorted(params["tracers"]), " or ".join(sorted(PROGRAMS))))
+    tracers = [Tracer(run_dir, name) for name in sorted(params["tracers"])]
+    commands = {tracer.name: command_line(tracer, params) for tracer in tracers}
+    if check_mode:
+        return {"changed": True, "tracers": {}, "commands": commands, "why": ""}
+    waiting = [tracer for tracer in tracers if not tracer.was_started()]
+    if waiting:
+        check_owner(os.path.dirname(run_dir))
+        check_owner(run_dir)
+        check_space(run_dir)
+        unpack_tools(os.path.join(run_dir, ARCHIVE), os.path.join(run_dir, "tools"))
+    for tracer in waiting:
+        tracer.spawn(commands[tracer.name])
+    wait_until(lambda: all(one["state"] != "starting" for one in outcomes_of(tracers).values()), params["timeout"])
+    for tracer in tracers:
+        give_up_unarmed(tracer, params["timeout"])
+    outcomes = outcomes_of(tracers)
+    return {"changed": bool(waiting), "tracers": outcomes, "commands": commands, "why": reasons(outcomes),
+            "failed": all(one["state"] in ENDED for one in outcomes.values()), "msg": reasons(outcomes)}
+
+
+def give_up_unarmed(tracer, seconds):
+    """End a tracer that is still not armed, and leave the reason where the outcome is read."""
+    if tracer.outcome()["state"] == "starting":
+        tracer.stop()
+        write_json(tracer.path("status.json"), {"state": "failed", "why": "not armed within %g s" % seconds})
+
+
+def started(params, check_mode):
+    """Tell the tracers their window, in this host's clock."""
+    dummy, tracers = existing_run(params)
+    difference = int(time.time() * 1e9) - params["controller_ns"]
+    correction = 0 if abs(difference) < CLOCK_TRUST_NS else difference
+    window = {"start_realtime_ns": params["start_ns"] + correction, "end_realtime_ns": params["end_ns"] + correction,
+              "clock_correction_ns": correction}
+    waiting = [tracer for tracer in tracers if tracer.outcome()["state"] == "armed"]
+    if waiting and not check_mode:
+        for tracer in waiting:
+            write_json(tracer.path("window.json"), window)
+        wait_until(lambda: all(one["state"] != "armed" for one in outcomes_of(waiting).values()), ANSWER_S)
+    outcomes = outcomes_of(tracers)
+    result = {"changed": bool(waiting), "tracers": outcomes, "late_by_ns": late_by(outcomes),
+              "clock_difference_ns": difference, "clock_correction_ns": correction}
+    if all(one["state"] in ENDED for one in outcomes.values()):
+        result.update(failed=True, msg=reasons(outcomes) or "all tracers had ended before their window was set")
+    return result
+
+
+def late_by(outcomes):
+    """Return by how many nanoseconds the latest of the tracers missed the start of its window."""
+    return max([(one["window"] or {}).get("late_by_ns", 0) for one in outcomes.values()] + [0])
+
+
+def finished(params, check_mode):
+    """Wait for the tracers' end and pack the bundle."""
+    run_dir, tracers = existing_run(params)
+    if check_mode:
+        return summary(tracers, {}, True)
+    seconds = params["timeout"]
+    for tracer in tracers:
+        if tracer.pid() is None:
+            continue
+        if params["close"]:
+            write_json(tracer.path("window.json"), dict(read_json(tracer.path("window.json")), close=True))
+        else:
+            end_ns = read_json(tracer.path("window.json")).get("end_realtime_ns", 0)
+            seconds = max(seconds, params["timeout"] + end_ns / 1e9 - time.time())
+    wait_until(lambda: all(tracer.pid() is None for tracer in tracers), seconds)
+    ended = [tracer for tracer in tracers if tracer.pid() is None]
+    return summary(tracers, pack(run_dir, ended, params["owner"]) if ended else {}, bool(ended))
+
+
+def summary(tracers, bundle, changed):
+    """Return the result of `finished`: how each tracer fared, and what that means for the host."""
+    outcomes = outcomes_of(tracers)
+    for one in outcomes.values():
+        if one["state"] not in ENDED:
+            one["why"] = "it has not ended yet (%s)" % one["state"]
+    good = [one for one in outcomes.values() if one["state"] == "finished"]
+    status = "complete" if len(good) == len(outcomes) else "partial" if good else "missing"
+    late_ns = late_by(outcomes)
+    why = reasons(outcomes)
+    if late_ns:
+        status = "partial" if good else status
+        why = "; ".join(part for part in (why, "it was told the window %.3f s late" % (late_ns / 1e9)) if part)
+    return {"changed": changed, "tracers": outcomes, "status": status, "why": why, "late_by_ns": late_ns,
+            "bundle": bundle}
+
+
+def absent(params, check_mode):
+    """End the tracers of a run, or of all runs, and remove its files."""
+    base = params["remote_dir"]
+    if params["run_id"]:
+        run_dirs = [run_directory(params)]
+    else:
+        run_directory(dict(params, run_id="any"))  # the same look at the directory's name
+        names = sorted(os.listdir(base)) if os.path.isdir(base) else []
+        run_dirs = [os.path.join(base, name) for name in names]
+    stopped, removed = {}, []
+    for run_dir in run_dirs:
+        if not is_run(run_dir):
+            continue
+        for tracer in tracers_of(run_dir):
+            signal_name = ("SIGTERM" if tracer.pid() else None) if check_mode else tracer.stop()
+            if signal_name:
+                stopped["%s/%s" % (os.path.basename(run_dir), tracer.name)] = signal_name
+        removed.append(run_dir)
+        if not check_mode:
+            shutil.rmtree(run_dir)
+    if removed and not check_mode and not os.listdir(base):
+        os.rmdir(base)
+    return {"changed": bool(removed), "stopped": stopped, "removed": removed}
+
+
+def is_run(path):
+    """Return whether a directory is a run of ours: what was pushed is there, or nothing is there yet."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        return False
+    return os.path.exists(os.path.join(path, ARCHIVE)) or not os.listdir(path)
+
+
+STATES = {"armed": armed, "started": started, "finished": finished, "absent": absent}
