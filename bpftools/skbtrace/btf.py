@@ -16,15 +16,20 @@ _FIXED = {INT: 1, ARRAY: 3, VAR: 1, DECL_TAG: 1}
 _PER_MEMBER = {STRUCT: 3, UNION: 3, ENUM: 2, FUNC_PROTO: 2, DATASEC: 3, ENUM64: 3}
 _TRANSPARENT = (TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG)
 
-Member = NamedTuple("Member", [("bit_offset", int), ("bits", int), ("size", int)])
-Member.__doc__ = "A field: offset in bits from the struct's start, width if it is a bitfield (else 0), size in bytes."
+
+class Member(NamedTuple):
+    """A field: offset in bits from the struct's start, width if it is a bitfield (else 0), size in bytes."""
+
+    bit_offset: int
+    bits: int
+    size: int
 
 
 class BtfError(ValueError):
     """The data is not BTF that this reader understands."""
 
 
-class Btf(object):
+class Btf:
     """Types of one BTF blob; `names` are all names that will be asked for."""
 
     def __init__(self, data: bytes, names: Iterable[str]) -> None:
@@ -38,7 +43,7 @@ class Btf(object):
         self._starts, self._named = self._scan()
 
     def _string_offsets(self, names: Iterable[str]) -> Dict[int, str]:
-        found = {}
+        found: Dict[int, str] = {}
         for name in names:
             position = self._strings.find(b"\0" + name.encode() + b"\0")
             if position >= 0:
@@ -50,7 +55,7 @@ class Btf(object):
         steps = [3 + _FIXED.get(kind, 0) for kind in range(32)]
         factors = [_PER_MEMBER.get(kind, 0) for kind in range(32)]
         starts = [0]  # type 0 is void
-        named = {}
+        named: Dict[Tuple[int, str], int] = {}
         append = starts.append
         position, end = 0, len(words)
         while position < end:
@@ -99,7 +104,7 @@ class Btf(object):
 
     def member(self, name: str, path: str) -> Optional[Member]:
         """Return where `path` ("dev", "ns.inum") lies in `struct name`, through anonymous members; None if nowhere."""
-        type_id = self._named.get((STRUCT, name))  # type: Optional[int]
+        type_id: Optional[int] = self._named.get((STRUCT, name))
         offset = 0
         found = None
         for part in path.split("."):

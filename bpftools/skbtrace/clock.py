@@ -44,7 +44,7 @@ def pair(at: str) -> Dict[str, Any]:
 
     Wall time is read between two readings of the monotonic clock; the tightest of several such sandwiches is kept.
     """
-    best = {}  # type: Dict[str, Any]
+    best: Dict[str, Any] = {}
     for _ in range(_SANDWICHES):
         before, wall, after = monotonic_ns(), realtime_ns(), monotonic_ns()
         error = (after - before + 1) // 2

@@ -4,7 +4,8 @@ import sys
 import time
 from typing import Any, List
 
-from . import live, options as command_line, points
+from . import live, points
+from . import options as command_line
 from .errors import InputError, TracerError
 from .rundir import RunDir
 from .tracer import Tracer

@@ -83,13 +83,13 @@ def _role(kind: str, arp_type: int, flags: int) -> str:
     return _ROLES.get(kind, "other")
 
 
-class Table(object):
+class Table:
     """The devices of one or of all namespaces, with their counters before and after the capture."""
 
     def __init__(self, paths: Dict[int, str]) -> None:
         """paths: inode -> file of each namespace to list."""
         self._paths = paths
-        self._devices = {}  # type: Dict[Tuple[int, int], Dict[str, Any]]
+        self._devices: Dict[Tuple[int, int], Dict[str, Any]] = {}
         self._refresh("before")
 
     def _refresh(self, when: str) -> None:

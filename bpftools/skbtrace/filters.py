@@ -11,17 +11,19 @@ PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "sctp": 132}
 _WITH_PORTS = ("tcp", "udp", "sctp")
 _FAMILY_OF = {"icmp": 4, "arp": 4, "icmpv6": 6}
 
-Filter = NamedTuple("Filter", [
-    ("src", Optional[Network]),
-    ("dst", Optional[Network]),
-    ("protocol", Union[str, int]),  # a name of PROTOCOLS, "all", "arp" or a number without a name here
-    ("src_port", Optional[Tuple[int, int]]),
-    ("dst_port", Optional[Tuple[int, int]]),
-    ("both_directions", bool),
-    ("interfaces", List[str]),
-    ("netns", Optional[str]),
-    ("vlan", Optional[int]),
-])
+
+class Filter(NamedTuple):
+    """What was asked for; None, empty or "all" where nothing was."""
+
+    src: Optional[Network]
+    dst: Optional[Network]
+    protocol: Union[str, int]  # a name of PROTOCOLS, "all", "arp", or a number that has no name here
+    src_port: Optional[Tuple[int, int]]
+    dst_port: Optional[Tuple[int, int]]
+    both_directions: bool
+    interfaces: List[str]
+    netns: Optional[str]
+    vlan: Optional[int]
 
 
 def parse_network(name: str, value: Optional[str]) -> Optional[Network]:
@@ -32,7 +34,7 @@ def parse_network(name: str, value: Optional[str]) -> Optional[Network]:
         return ipaddress.ip_network(str(value), strict=False)
     except ValueError:
         raise InputError("%s is %r: it must be an IPv4 or IPv6 address, or a prefix such as 192.168.32.0/24"
-                         % (option(name), value))
+                         % (option(name), value)) from None
 
 
 def parse_protocol(value: str) -> Union[str, int]:
@@ -128,7 +130,7 @@ def defines(chosen: Filter, netns: Optional[int], ifindexes: List[int]) -> Dict[
 
     netns: inode of the namespace to look at, None for all; ifindexes: devices of that namespace, empty for all.
     """
-    constants = {}  # type: Dict[str, Any]
+    constants: Dict[str, Any] = {}
     for name, network in (("SRC", chosen.src), ("DST", chosen.dst)):
         if network:
             constants["FILTER_FAMILY"] = network.version

@@ -4,7 +4,6 @@ import socket
 import struct
 from typing import Any, Dict
 
-ETHERTYPES = {0x0800: "ipv4", 0x86DD: "ipv6", 0x0806: "arp"}
 _VLAN = (0x8100, 0x88A8)
 _PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
 _EXTENSIONS = (0, 43, 44, 60)
@@ -17,7 +16,7 @@ def decode(packet: bytes, layer: int, ethertype: int) -> Dict[str, Any]:
     packet: the header bytes of a record; layer: 2 if they begin with Ethernet, 3 if with the network header;
     ethertype: skb->protocol, used where there is no Ethernet header.
     """
-    found = {"ethertype": ethertype}  # type: Dict[str, Any]
+    found: Dict[str, Any] = {"ethertype": ethertype}
     try:
         position = 0
         if layer == 2:
@@ -38,10 +37,13 @@ def decode(packet: bytes, layer: int, ethertype: int) -> Dict[str, Any]:
     return found
 
 
+def _protocol_name(protocol: int) -> str:
+    return _PROTOCOL_NAMES.get(protocol, "ip-protocol-%d" % protocol)
+
+
 def _ipv4(packet: bytes, start: int, found: Dict[str, Any]) -> None:
-    first, length, identity, fragment, ttl, protocol = struct.unpack_from(">BxHHHBB", packet, start)
-    found.update(src=socket.inet_ntop(socket.AF_INET, packet[start + 12:start + 16]),
-                 dst=socket.inet_ntop(socket.AF_INET, packet[start + 16:start + 20]),
+    first, length, identity, fragment, ttl, protocol, src, dst = struct.unpack_from(">BxHHHBBxx4s4s", packet, start)
+    found.update(src=socket.inet_ntop(socket.AF_INET, src), dst=socket.inet_ntop(socket.AF_INET, dst),
                  id=identity, ttl=ttl, ip_length=length)
     if fragment & 0x3FFF:
         found.update(fragment_offset=(fragment & 0x1FFF) * 8, more_fragments=bool(fragment & 0x2000))
@@ -49,9 +51,9 @@ def _ipv4(packet: bytes, start: int, found: Dict[str, Any]) -> None:
 
 
 def _ipv6(packet: bytes, start: int, found: Dict[str, Any]) -> None:
-    length, protocol, hops = struct.unpack_from(">HBB", packet, start + 4)
-    found.update(src=socket.inet_ntop(socket.AF_INET6, packet[start + 8:start + 24]),
-                 dst=socket.inet_ntop(socket.AF_INET6, packet[start + 24:start + 40]), ttl=hops, ip_length=length + 40)
+    length, protocol, hops, src, dst = struct.unpack_from(">HBB16s16s", packet, start + 4)
+    found.update(src=socket.inet_ntop(socket.AF_INET6, src), dst=socket.inet_ntop(socket.AF_INET6, dst),
+                 ttl=hops, ip_length=length + 40, protocol=_protocol_name(protocol))
     position = start + 40
     later = False
     while protocol in _EXTENSIONS and not later:
@@ -68,7 +70,7 @@ def _ipv6(packet: bytes, start: int, found: Dict[str, Any]) -> None:
 
 
 def _transport(packet: bytes, start: int, protocol: int, later: bool, found: Dict[str, Any]) -> None:
-    name = _PROTOCOL_NAMES.get(protocol, "ip-protocol-%d" % protocol)
+    name = _protocol_name(protocol)
     found["protocol"] = name
     if later:
         return
@@ -78,13 +80,12 @@ def _transport(packet: bytes, start: int, protocol: int, later: bool, found: Dic
             found["seq"], found["ack"], flags = struct.unpack_from(">IIxB", packet, start + 4)
             found["flags"] = "".join(letter for bit, letter in enumerate(_TCP_FLAGS) if flags >> bit & 1) or "-"
     elif name in ("icmp", "icmpv6"):
-        found["type"], found["code"] = packet[start], packet[start + 1]
+        found["type"], found["code"] = struct.unpack_from(">BB", packet, start)
         if found["type"] in ((0, 8) if name == "icmp" else (128, 129)):
             found["icmp_id"], found["icmp_seq"] = struct.unpack_from(">HH", packet, start + 4)
 
 
 def _arp(packet: bytes, start: int, found: Dict[str, Any]) -> None:
-    operation = struct.unpack_from(">H", packet, start + 6)[0]
-    found.update(protocol="arp", src=socket.inet_ntop(socket.AF_INET, packet[start + 14:start + 18]),
-                 dst=socket.inet_ntop(socket.AF_INET, packet[start + 24:start + 28]),
+    operation, src, dst = struct.unpack_from(">H6x4s6x4s", packet, start + 6)
+    found.update(protocol="arp", src=socket.inet_ntop(socket.AF_INET, src), dst=socket.inet_ntop(socket.AF_INET, dst),
                  operation={1: "request", 2: "reply"}.get(operation, "operation-%d" % operation))

@@ -45,19 +45,19 @@ def read_types(names: Iterable[str]) -> btf.Btf:
         return btf.read_kernel(names)
     except OSError:
         raise TracerError("this kernel has no BTF (%s): the tracers need a kernel built with CONFIG_DEBUG_INFO_BTF"
-                          % btf.KERNEL)
+                          % btf.KERNEL) from None
     except btf.BtfError as error:
-        raise TracerError("the kernel's BTF (%s) cannot be read: %s" % (btf.KERNEL, error))
+        raise TracerError("the kernel's BTF (%s) cannot be read: %s" % (btf.KERNEL, error)) from None
 
 
-class Scope(object):
+class Scope:
     """The namespaces and devices that the filter confines the tracer to."""
 
     def __init__(self, chosen: Filter) -> None:
         """Raises InputError for a namespace or a device that is not there."""
-        self.netns = None  # type: Optional[int]
-        self.ifindexes = []  # type: List[int]
-        self.paths = {}  # type: Dict[int, str]
+        self.netns: Optional[int] = None
+        self.ifindexes: List[int] = []
+        self.paths: Dict[int, str] = {}
         self.names = netns.names()
         # interface numbers repeat from namespace to namespace: a name alone means the tracer's own
         where = chosen.netns or ("self" if chosen.interfaces else None)

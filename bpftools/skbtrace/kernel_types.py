@@ -10,7 +10,7 @@ from . import btf
 from .errors import TracerError
 
 # struct -> fields as C paths. Fields in OPTIONAL differ between kernels: HAVE_<struct>_<field> tells the C code.
-FIELDS = {
+FIELDS: Dict[str, List[str]] = {
     "sk_buff": ["dev", "sk", "len", "data_len", "queue_mapping", "cloned", "pkt_type", "ip_summed", "skb_iif", "hash",
                 "vlan_tci", "vlan_all", "vlan_present", "priority", "mark", "protocol", "transport_header",
                 "network_header", "mac_header", "tail", "end", "head", "data", "users.refs.counter"],
@@ -19,7 +19,7 @@ FIELDS = {
     "net": ["ns.inum"],
     "sock": ["__sk_common.skc_net.net", "sk_backlog.rmem_alloc.counter", "sk_backlog.len", "sk_rcvbuf"],
     "Qdisc": ["q.qlen", "limit", "qstats.backlog"],
-}  # type: Dict[str, List[str]]
+}
 OPTIONAL = {("sk_buff", "vlan_all"), ("sk_buff", "vlan_present")}
 
 ENUMS = ["bpf_map_type", "bpf_func_id"]  # what the kernel's BPF can do
@@ -50,7 +50,7 @@ def _emit_struct(name: str, members: List[Tuple[str, btf.Member]]) -> List[str]:
     It ends with the last field that is read, so that copying it whole copies no more than that.
     """
     lines = ["struct %s {" % name, "    union {"]
-    nested = {}  # type: Dict[str, List[Tuple[str, btf.Member]]]
+    nested: Dict[str, List[Tuple[str, btf.Member]]] = {}
     for path, member in members:
         outer, _dot, inner = path.partition(".")
         if inner:

@@ -37,7 +37,8 @@ def _bpf(command: int, attributes: Any) -> int:
     try:
         number = _SYSCALL[platform.machine()]
     except KeyError:
-        raise TracerError("no number of the bpf system call is known for the machine type %s" % platform.machine())
+        raise TracerError("no number of the bpf system call is known for machines of type %s"
+                          % platform.machine()) from None
     result = _libc.syscall(number, command, ctypes.byref(attributes), ctypes.sizeof(attributes))
     if result < 0:
         error = ctypes.get_errno()
@@ -54,7 +55,7 @@ def load(prog_type: int, name: str, instructions: bytes, kernel_version: int) ->
     try:
         return _bpf(_BPF_PROG_LOAD, attributes)
     except OSError as error:
-        raise OSError(error.errno, "%s%s" % (error.strerror, _verifier_says(attributes)))
+        raise OSError(error.errno, "%s%s" % (error.strerror, _verifier_says(attributes))) from None
 
 
 def _verifier_says(attributes: _ProgLoad) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import platform
 import sys
-from typing import Any, Dict
+from typing import Any, Dict, Set, Tuple
 
 from . import VERSION, clock, filters, record
 
@@ -46,7 +46,7 @@ def file_entry(path: str) -> Dict[str, Any]:
 
 def _name_stacks(tracer: Any, records_path: str) -> None:
     """Resolve the location and the stack of every record that has one, while this kernel's symbols are at hand."""
-    seen = set()
+    seen: Set[Tuple[int, int]] = set()
     size = record.STRIDE * 4096
     with open(records_path, "rb") as handle:
         for chunk in iter(lambda: handle.read(size), b""):

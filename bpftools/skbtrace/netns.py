@@ -31,7 +31,7 @@ def path_of(value: str) -> str:
             return path
     except OSError:
         raise InputError("%s is %r: there is no such network namespace; it must be a name from `ip netns`, a path, "
-                         "the pid of a process, or self" % (option("netns"), value))
+                         "the pid of a process, or self" % (option("netns"), value)) from None
 
 
 def inode_of(path: str) -> int:
@@ -65,7 +65,7 @@ def _enter(descriptor: int) -> None:
 
 def list_all() -> Dict[int, str]:
     """Return inode -> path of every namespace that has a name or a process."""
-    found = {}
+    found: Dict[int, str] = {}
     paths = [OWN]
     with contextlib.suppress(OSError):
         paths += [os.path.join(_NAMED, name) for name in sorted(os.listdir(_NAMED))]
@@ -78,7 +78,7 @@ def list_all() -> Dict[int, str]:
 
 def names() -> Dict[int, str]:
     """Return inode -> name of the namespaces that `ip netns` knows."""
-    found = {}
+    found: Dict[int, str] = {}
     with contextlib.suppress(OSError):
         for name in sorted(os.listdir(_NAMED)):
             with contextlib.suppress(OSError):

@@ -8,13 +8,13 @@ from typing import Any, Dict, List, Optional
 from . import files, host, record, text
 
 
-class Budget(object):
+class Budget:
     """How many records may still be kept."""
 
     def __init__(self, max_records: Optional[int], max_bytes: Optional[int]) -> None:
         self.kept = 0  # records
         self.cut = 0   # records that came after a limit was reached
-        self.limits = []  # type: List[Dict[str, Any]]
+        self.limits: List[Dict[str, Any]] = []
         bounds = [("max_records", max_records, max_records),
                   ("max_bytes", max_bytes, None if max_bytes is None else max_bytes // record.STRIDE)]
         self._bounds = [(name, value, records) for name, value, records in bounds if records is not None]
@@ -34,7 +34,7 @@ class Budget(object):
         self.limits.append({"limit": limit, "value": value, "what": what})
 
 
-class Spool(object):
+class Spool:
     """records.bin of a run directory."""
 
     def __init__(self, directory: str, budget: Budget) -> None:
@@ -73,7 +73,7 @@ class Spool(object):
         self._file.close()
 
 
-class Terminal(object):
+class Terminal:
     """Lines on a stream, flushed with every batch."""
 
     def __init__(self, printer: text.Printer, stream: Any, budget: Budget) -> None:

@@ -7,17 +7,25 @@ tracepoints. An argument that this kernel does not have is left out. Source: inc
 """
 from typing import Dict, List, NamedTuple, Optional
 
-Argument = NamedTuple("Argument", [("type", str), ("place", Optional[int])])
-Point = NamedTuple("Point", [
-    ("name", str),
-    ("tracepoint", str),
-    ("what", str),
-    ("arguments", Dict[str, Argument]),  # skb, location, reason, device, queue
-    ("queue_kind", str),                 # what `queue` is: qdisc, socket
-    ("pulled", bool),                    # the packet's data begins at its network header
-    ("stack", bool),                     # the call stack belongs to the record
-    ("indirect", bool),                  # the argument is the address of a pointer to the skb
-])
+
+class Argument(NamedTuple):
+    """An argument of a hook: its type as BTF spells it, and its place (from 0) where there is no BTF."""
+
+    type: str
+    place: Optional[int]
+
+
+class Point(NamedTuple):
+    """A row of the table."""
+
+    name: str
+    tracepoint: str
+    what: str
+    arguments: Dict[str, Argument]  # skb, location, reason, device, queue
+    queue_kind: str                 # what `queue` is: qdisc, socket
+    pulled: bool                    # the packet's data begins at its network header
+    stack: bool                     # the call stack belongs to the record
+    indirect: bool                  # the argument is the address of a pointer to the skb
 
 
 def _skb(place: int = 0) -> Argument:
@@ -60,9 +68,9 @@ BY_NAME = {point.name: point for point in TABLE}
 _NIC = ["dev.rx", "dev.tx", "skb.drop", "skb.free"]
 _QUEUES = ["dev.queue", "dev.backlog", "gro.rx", "gro.frags", "qdisc.enqueue", "qdisc.dequeue", "sock.deliver",
            "sock.full", "udp.full", "tcp.retransmit"]
-PROFILES = {
+PROFILES: Dict[str, List[str]] = {
     "nic": _NIC,
     "drop": ["skb.drop"],
     "queues": _NIC + _QUEUES,
     "full": [point.name for point in TABLE],
-}  # type: Dict[str, List[str]]
+}

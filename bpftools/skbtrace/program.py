@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """From points and filter to BPF programs that are compiled, loaded and attached."""
 import os
-import platform
-import re
 import time
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from . import btf, kernel_types, loader, points, recipe
+from . import btf, compiler, kernel_types, loader, points, recipe
 
-BPF_DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bpf")
 # bcc rewrites map accesses in its main file only: the parts are joined, each named for the compiler's messages
 PARTS = ["record.h", "read.h", "skb.h", "packet.h", "filter.h", "maps.h", "queue.h", "fill.h", "observe.h", "points.h"]
 STACK_ENTRIES = 16384
 
-Attached = NamedTuple("Attached", [("id", int), ("name", str), ("hook", str), ("target", str)])
+class Attached(NamedTuple):
+    id: int
+    name: str
+    hook: str
+    target: str
 
 
 def arguments_of(point: points.Point, described: Optional[List[str]]) -> Dict[str, int]:
@@ -36,36 +37,33 @@ def source(header: str, defines: Dict[str, Any]) -> str:
     """Return the C source: types of this kernel, constants, the parts in order."""
     text = [header] + ["#define %s %s" % item for item in sorted(defines.items())]
     for part in PARTS:
-        with open(os.path.join(BPF_DIR, part)) as handle:
+        with open(os.path.join(compiler.BPF_DIR, part)) as handle:
             text.append('#line 1 "%s"\n%s' % (part, handle.read()))
     return "\n".join(text)
 
 
 def buffer_constants(uses_ring: bool, pages: int, wanted: List[points.Point]) -> Dict[str, Any]:
     """Return the constants for bpf/maps.h; a perf buffer's size is set when it is opened."""
-    constants = {"USE_RING_BUFFER": 1, "RING_PAGES": pages} if uses_ring else {}  # type: Dict[str, Any]
+    constants: Dict[str, Any] = {"USE_RING_BUFFER": 1, "RING_PAGES": pages} if uses_ring else {}
     if any(point.stack for point in wanted):
         constants.update(HAVE_STACKS=1, STACK_ENTRIES=STACK_ENTRIES)
     return constants
 
 
-class Program(object):
+class Program:
     """The compiled object of one tracer; `attached` and `skipped` (name -> why) tell what this kernel took."""
 
     def __init__(self, types: btf.Btf, defines: Dict[str, Any], point_count: int) -> None:
-        os.environ.setdefault("BCC_KERNEL_SOURCE", os.path.join(BPF_DIR, "kernel"))
-        from bcc import BPF
         self._types = types
-        self._version = _kernel_version()
-        self._descriptors = []  # type: List[int]
-        self.attached = []  # type: List[Attached]
-        self.skipped = {}  # type: Dict[str, str]
+        self._version = compiler.kernel_version()
+        self._descriptors: List[int] = []
+        self.attached: List[Attached] = []
+        self.skipped: Dict[str, str] = {}
         constants = dict(defines, POINT_COUNT=point_count, RECIPE='"0x%x"' % recipe.PLACEHOLDER)
         if kernel_types.has_enumerator(types, "bpf_func_id", "BPF_FUNC_probe_read_kernel"):
             constants["HAVE_PROBE_READ_KERNEL"] = 1
         begun = time.monotonic()
-        self.bpf = BPF(text=source(kernel_types.emit_header(types), constants),
-                       cflags=["-DLINUX_VERSION_CODE_OVERRIDE=%d" % self._version])
+        self.bpf = compiler.compile_text(source(kernel_types.emit_header(types), constants))
         self.seconds = time.monotonic() - begun  # spent on compiling
 
     def attach(self, wanted: List[points.Point]) -> None:
@@ -98,7 +96,3 @@ class Program(object):
         while self._descriptors:
             os.close(self._descriptors.pop())
 
-
-def _kernel_version() -> int:
-    numbers = [int(part) for part in re.findall(r"\d+", platform.release())[:3]] + [0, 0]
-    return (numbers[0] << 16) + (numbers[1] << 8) + min(numbers[2], 255)

@@ -3,6 +3,7 @@
 import os
 import re
 import struct
+from collections import namedtuple
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 HEADER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bpf", "record.h")
@@ -10,7 +11,14 @@ RING_HEADER = 8  # bytes that the ring buffer puts before each record; the perf 
 _FORMATS = {"u8": "B", "u16": "H", "u32": "I", "s32": "i", "u64": "Q", "char": "s"}
 _MEMBER = re.compile(r"^\s+(u8|u16|u32|s32|u64|char)\s+(\w+)(?:\[(\d+)\])?;", re.MULTILINE)
 
-Field = NamedTuple("Field", [("name", str), ("type", str), ("count", int), ("offset", int)])
+
+class Field(NamedTuple):
+    """A member of the record: count elements of a type, offset in bytes from the record's start."""
+
+    name: str
+    type: str
+    count: int  # type: ignore[assignment]
+    offset: int
 
 
 def read_layout(path: str = HEADER) -> List[Field]:
@@ -53,10 +61,11 @@ def _struct_format() -> str:
 
 
 _UNPACKER = struct.Struct(_struct_format())
-Record = NamedTuple("Record", [(field.name, bytes if field.count > 1 else int) for field in FIELDS])  # type: ignore
+# a named tuple of ints, and of bytes where a field has several elements
+Record: Any = namedtuple("Record", [field.name for field in FIELDS])  # type: ignore[misc]
 
 
-def unpack(buffer: Any, offset: int = 0) -> "Record":
+def unpack(buffer: Any, offset: int = 0) -> Any:
     """Decode the record (without its ring header) that starts at `offset` of a bytes-like object."""
     return Record._make(_UNPACKER.unpack_from(buffer, offset))
 

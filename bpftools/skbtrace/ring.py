@@ -14,7 +14,7 @@ Take = Callable[[Any], None]
 _HEADER_TOP_BYTE = 3  # of the u32 length before each record: bit 7 busy (not submitted yet), bit 6 discarded
 
 
-class RingBuffer(object):
+class RingBuffer:
     """A BPF ring buffer, mapped: everything between consumer and producer is one slice.
 
     The data pages are mapped twice in a row by the kernel, so a slice never wraps. Fixed-size records let a strided
@@ -46,14 +46,14 @@ class RingBuffer(object):
         return ready
 
 
-class CallbackBuffer(object):
+class CallbackBuffer:
     """A ring buffer or perf buffer through bcc's own reader: an upcall per record, gathered into bulk."""
 
     def __init__(self, bpf: Any, ring: bool, pages: int, take: Take) -> None:
         """bpf: bcc's object; ring: its map `events` is a ring buffer, else a perf buffer of `pages` a CPU."""
         import ctypes
         self._bpf, self._ring, self._take = bpf, ring, take
-        self._gathered = []  # type: List[bytes]
+        self._gathered: List[bytes] = []
         self.lost = 0  # records that the kernel dropped on the way, as the perf buffer tells
 
         def gather(_cpu: Any, data: int, _size: int) -> int:

@@ -17,7 +17,7 @@ from .window import WindowFile
 _STATUS_SECONDS = 0.5
 
 
-class RunDir(object):
+class RunDir:
     """The run directory of one tracer."""
 
     def __init__(self, options: Any) -> None:
@@ -29,11 +29,11 @@ class RunDir(object):
             os.chdir(self.path)
         except OSError as error:
             raise InputError("%s is %r: it must be a directory that can be written: %s"
-                             % (option("run-dir"), options.run_dir, error.strerror))
+                             % (option("run-dir"), options.run_dir, error.strerror)) from None
         if os.path.exists("manifest.json"):
             raise InputError("%s is %r: it holds a capture already" % (option("run-dir"), options.run_dir))
         host.require_disk(self.path)
-        self._budget = None  # type: Optional[Budget]
+        self._budget: Optional[Budget] = None
         self._window_file = WindowFile(self.path)
         self._wait_until = time.monotonic() + options.wait_window if options.wait_window else None
         self._wait_seconds = options.wait_window
@@ -42,8 +42,8 @@ class RunDir(object):
 
     def write_status(self, state: str, why: str = "", **more: Any) -> None:
         """Tell the caller; a directory that is gone is noticed elsewhere."""
-        status = {"state": state, "why": why, "pid": os.getpid(), "updated_ns": clock.realtime_ns(),
-                  "records": self._budget.kept if self._budget else 0}  # type: Dict[str, Any]
+        status: Dict[str, Any] = {"state": state, "why": why, "pid": os.getpid(), "updated_ns": clock.realtime_ns(),
+                                  "records": self._budget.kept if self._budget else 0}
         status["bytes"] = os.path.getsize("records.bin") if self._budget else 0
         status.update(more)
         files.write_json("status.json", status)
@@ -96,7 +96,7 @@ class RunDir(object):
         try:
             tracer.window.open_at(given)
         except (KeyError, TypeError):
-            raise TracerError("window.json lacks start_realtime_ns or end_realtime_ns in ns since 1970")
+            raise TracerError("window.json lacks start_realtime_ns or end_realtime_ns in ns since 1970") from None
         tracer.pairs.append(clock.pair("start"))
 
     def _tell(self, tracer: Any) -> None:

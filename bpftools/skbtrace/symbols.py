@@ -13,13 +13,13 @@ def _lookup(bpf: Any, address: int) -> str:
     return str(text.decode(errors="replace").replace(" [kernel]", ""))
 
 
-class Symbols(object):
+class Symbols:
     """Names of locations and stacks; remembers what it was asked, for the manifest."""
 
     def __init__(self, bpf: Any) -> None:
         self._bpf = bpf
-        self.names = {}   # type: Dict[int, str]
-        self.stacks = {}  # type: Dict[int, List[int]]
+        self.names: Dict[int, str] = {}
+        self.stacks: Dict[int, List[int]] = {}
 
     def name(self, address: int) -> str:
         """Return function+offset, with the module where it is one: tun_net_xmit+0x1a2 [tun]."""

@@ -6,7 +6,6 @@ from collections import OrderedDict
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import headers
-from .record import Record
 
 # shown by the datapath tracer where it says something: not zero, and not `usual`
 METADATA = (("data_len", 0), ("mark", 0), ("hash", 0), ("priority", 0), ("queue_mapping", 0), ("ip_summed", 0),
@@ -16,7 +15,7 @@ QUEUES = {1: "qdisc", 2: "socket", 3: "tap"}
 _REMEMBERED = 65536  # packets whose last metadata are kept for comparison
 
 
-class Facts(object):
+class Facts:
     """What turns a record's numbers into names; anything may be missing."""
 
     def __init__(self, host: str, points: Dict[int, str], devices: Any, namespaces: Dict[int, str],
@@ -33,7 +32,7 @@ def format_time(realtime_ns: int) -> str:
     return "%s.%06dZ" % (time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)), rest // 1000)
 
 
-def describe(record: Record, facts: Facts) -> Dict[str, Any]:
+def describe(record: Any, facts: Facts) -> Dict[str, Any]:
     """Return one record with everything named: the object that --format json prints."""
     packet = headers.decode(record.packet[:record.packet_len], record.packet_layer, record.protocol)
     if record.vlan_present:
@@ -98,16 +97,16 @@ def format_line(shown: Dict[str, Any], metadata: bool) -> str:
     return " ".join(words)
 
 
-class Changes(object):
+class Changes:
     """What differs between a packet's points; a packet is its skb's address until that is freed."""
 
     _COMPARED = ("len", "protocol", "vlan_tci", "vlan_present") + tuple(name for name, _usual in METADATA)
     _FREED = ("skb.drop", "skb.free")
 
     def __init__(self) -> None:
-        self._last = OrderedDict()  # type: OrderedDict[int, Tuple[int, ...]]
+        self._last: OrderedDict[int, Tuple[int, ...]] = OrderedDict()
 
-    def of(self, record: Record, point: str) -> List[str]:
+    def of(self, record: Any, point: str) -> List[str]:
         """Return e.g. ["mark 0->5"] against the same skb's previous record."""
         values = tuple(getattr(record, name) for name in self._COMPARED)
         before = self._last.pop(record.skb, None)
@@ -120,14 +119,14 @@ class Changes(object):
         return ["%s %d->%d" % (name, old, new) for name, old, new in zip(self._COMPARED, before, values) if old != new]
 
 
-class Printer(object):
+class Printer:
     """Writes records to a stream as they come."""
 
     def __init__(self, stream: Any, facts: Facts, as_json: bool, metadata: bool) -> None:
         self._stream, self._facts, self._json, self._metadata = stream, facts, as_json, metadata
-        self._changes = Changes() if metadata else None  # type: Optional[Changes]
+        self._changes: Optional[Changes] = Changes() if metadata else None
 
-    def write(self, record: Record) -> None:
+    def write(self, record: Any) -> None:
         """Write one record; raises BrokenPipeError when nobody reads any more."""
         shown = describe(record, self._facts)
         changed = self._changes.of(record, shown["point"]) if self._changes else []

@@ -2,9 +2,10 @@
 """One tracer at work: arm, open the window, drain, finish."""
 import signal
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
-from . import clock, devices, filters, host, kernel_types, options as command_line, program, reasons, ring
+from . import clock, devices, filters, host, kernel_types, program, reasons, ring
+from . import options as command_line
 from .errors import TracerError
 from .symbols import Symbols
 from .window import Window
@@ -15,14 +16,14 @@ _CHECK_SECONDS = 0.25  # between looks at disk, reader and window file
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Tracer(object):
+class Tracer:
     """Programs of one tracer on this host, from loading to letting go."""
 
     def __init__(self, options: Any, chosen: filters.Filter) -> None:
         """Raises InputError or TracerError before anything is loaded, if it cannot be done."""
         self.options, self.chosen = options, chosen
         self.stopped_by = ""
-        self.seconds = {}  # type: Dict[str, float]  # how long arming took
+        self.seconds: Dict[str, float] = {}  # how long arming took
         host.require_root()
         host.require_bcc()
         self.scope = host.Scope(chosen)
@@ -31,7 +32,7 @@ class Tracer(object):
         self._types = host.read_types(names + ["btf_trace_" + point.tracepoint for point in self.wanted])
         self.reasons = reasons.read(self._types)
         self.uses_ring = kernel_types.has_enumerator(self._types, "bpf_map_type", "BPF_MAP_TYPE_RINGBUF")
-        self.pairs = []  # type: List[Dict[str, Any]]
+        self.pairs: List[Dict[str, Any]] = []
         self.ended_ns = 0  # CLOCK_MONOTONIC: when the window really ended
 
     def arm(self) -> None:
@@ -96,7 +97,7 @@ class Tracer(object):
         table = self.program.bpf["counters"]
         for attached in self.program.attached:
             per_cpu = table[table.Key(attached.id)]
-            row = {name: sum(getattr(values, name) for values in per_cpu) for name in COUNTERS}  # type: Dict[str, Any]
+            row: Dict[str, Any] = {name: sum(getattr(values, name) for values in per_cpu) for name in COUNTERS}
             lost = {str(cpu): values.lost for cpu, values in enumerate(per_cpu) if values.lost}
             found[attached.name] = dict(row, lost_per_cpu=lost) if lost else row
         return found

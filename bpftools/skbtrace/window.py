@@ -10,14 +10,14 @@ from . import clock
 NEVER = (1 << 64) - 1
 
 
-class Window(object):
+class Window:
     """Bounds in CLOCK_MONOTONIC ns. Closed until opened: a start that never comes, so no half-written pair is open."""
 
     def __init__(self, bpf: Any) -> None:
         self._map = bpf["window"]
         self.start_ns, self.end_ns = NEVER, 0
         self.late_by_ns = 0
-        self.given = {}  # type: Dict[str, Any]  # what was asked for, in wall-clock time
+        self.given: Dict[str, Any] = {}  # what was asked for, in wall-clock time
         self._write()
 
     def _write(self) -> None:
@@ -56,12 +56,12 @@ class Window(object):
         return self.is_set() and clock.monotonic_ns() >= self.end_ns
 
 
-class WindowFile(object):
+class WindowFile:
     """DIR/window.json, by which whoever runs the tracer sets and ends its window."""
 
     def __init__(self, run_dir: str) -> None:
         self._path = os.path.join(run_dir, "window.json")
-        self._seen = None  # type: Optional[tuple]
+        self._seen: Optional[tuple] = None
 
     def changed(self) -> Optional[Dict[str, Any]]:
         """Return the file's content if it is new; None if there is nothing new."""
