@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import headers
+from .headers import Headers, inner, parse
 from .records import canonical
 
 
@@ -16,9 +16,9 @@ class Batch:
     raw: np.ndarray       # structured, one layout
     bundle: np.ndarray    # u2: number of the bundle that each record is from
     wall: np.ndarray      # s8: ns
-    headers: headers.Headers
+    headers: Headers
     inner_rows: np.ndarray
-    inner: headers.Headers
+    inner: Headers
     vlan: np.ndarray      # s4: VLAN id, from the accelerated tag or the packet; -1 without one
     _columns: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -49,12 +49,12 @@ def make_batch(parts: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> Batch:
 
 
 def _parsed(raw: np.ndarray, bundle: np.ndarray, wall: np.ndarray) -> Batch:
-    if set(("packet", "packet_len", "packet_layer", "protocol", "len", "network_offset", "data_offset", "vlan_present",
-            "vlan_tci")) - set(raw.dtype.names or ()):
+    if {"packet", "packet_len", "packet_layer", "protocol", "len", "network_offset", "data_offset", "vlan_present",
+            "vlan_tci"} - set(raw.dtype.names or ()):
         raw = canonical(raw)
     pulled = raw["network_offset"].astype("i8") - raw["data_offset"]
     packet, valid = raw["packet"], np.minimum(raw["packet_len"], raw["packet"].shape[1])
-    parsed = headers.parse(packet, valid, raw["packet_layer"], raw["protocol"], raw["len"].astype("i8") - pulled)
-    rows, inner = headers.inner(parsed, packet, valid)
+    parsed = parse(packet, valid, raw["packet_layer"], raw["protocol"], raw["len"].astype("i8") - pulled)
+    rows, inside = inner(parsed, packet, valid)
     vlan = np.where(raw["vlan_present"] > 0, (raw["vlan_tci"] & 0xFFF).astype("i4"), parsed.vlan)
-    return Batch(raw, bundle, wall, parsed, rows, inner, vlan)
+    return Batch(raw, bundle, wall, parsed, rows, inside, vlan)

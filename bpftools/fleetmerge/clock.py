@@ -42,8 +42,8 @@ class HostClock:
 
 def host_clock(bundles: Iterable[Bundle]) -> HostClock:
     """Return the clock of one host from all its bundles (of one boot); BundleError if it has none."""
-    pairs = sorted(((int(pair["monotonic_ns"]), int(pair["realtime_ns"]), int(pair.get("error_ns") or 0))
-                    for bundle in bundles for pair in _pairs(bundle)))
+    pairs = sorted((int(pair["monotonic_ns"]), int(pair["realtime_ns"]), int(pair.get("error_ns") or 0))
+                    for bundle in bundles for pair in _pairs(bundle))
     if not pairs:
         raise BundleError("its manifest has no clock pair, so its records have no wall time")
     knots: list[tuple[int, int, int]] = []

@@ -4,6 +4,7 @@
 Only bytes below packet_len are looked at: a header that was not recorded whole counts as not there.
 """
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,8 @@ class Headers:
     @classmethod
     def empty(cls, count: int) -> "Headers":
         """Return headers of `count` records with nothing in them."""
-        types = {"vlan": "i4", "source": ("u1", 16), "target": ("u1", 16), "payload": "i4", "inner_offset": "i4"}
+        types: dict[str, Any] = {"vlan": "i4", "source": ("u1", 16), "target": ("u1", 16), "payload": "i4",
+                                 "inner_offset": "i4"}
         u1 = ("version", "protocol", "ttl", "tos", "flags", "kind", "code", "tunnel")
         u4 = ("ident", "seq", "ack", "tunnel_id")
         truth = ("ports", "more", "dont", "whole")

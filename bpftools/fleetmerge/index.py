@@ -92,7 +92,7 @@ def plan(bundles: Sequence[Bundle], indexes: Sequence[Index], clocks: Sequence[H
     cuts = _cuts(first, count, records)
     ends = [*cuts[1:], int(last.max()) + 1]
     by_first = np.argsort(first, kind="stable")
-    first, last, count, owner, block = first[by_first], last[by_first], count[by_first], owner[by_first], block[by_first]
+    first, last, count, owner, block = (array[by_first] for array in (first, last, count, owner, block))
     until = np.searchsorted(first, ends, "left")      # blocks that begin before the range ends
     latest = np.maximum.accumulate(last)
     since = np.searchsorted(latest, cuts, "left")     # blocks before this one all end before the range
@@ -107,8 +107,8 @@ def _cuts(first: np.ndarray, count: np.ndarray, records: int) -> list[int]:
     """Return where ranges start: at beginnings of blocks, every `records` records."""
     order = np.argsort(first, kind="stable")
     before = np.cumsum(count[order]) - count[order]
-    cuts = first[order][np.searchsorted(before, np.arange(0, int(count.sum()), records), "left").clip(max=len(first) - 1)]
-    return [int(cut) for cut in np.unique(np.append(cuts, first.min()))]
+    blocks = np.searchsorted(before, np.arange(0, int(count.sum()), records), "left").clip(max=len(first) - 1)
+    return [int(cut) for cut in np.unique(np.append(first[order][blocks], first.min()))]
 
 
 def _pieces(owner: np.ndarray, block: np.ndarray, count: np.ndarray) -> list[Piece]:

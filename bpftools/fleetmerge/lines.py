@@ -18,11 +18,11 @@ from .labels import Labels
 DATAPATH = "datapath_tracing"
 
 
-def lines(batch: Batch, labels: Sequence[Labels], known_flows: tuple[np.ndarray, np.ndarray] | None = None) -> pa.Buffer:
-    """Return the batch as text, ready to be written; known_flows: what flow_codes() said, if it was asked already."""
+def lines(batch: Batch, labels: Sequence[Labels], known: tuple[np.ndarray, np.ndarray] | None = None) -> pa.Buffer:
+    """Return the batch as text, ready to be written; known: what flow_codes() said, if it was asked already."""
     if not len(batch):
         return pa.py_buffer(b"")
-    flow_code, flows = known_flows or flow_codes(batch.headers)
+    flow_code, flows = known or flow_codes(batch.headers)
     text = join(time_text(batch.wall), _place(batch, labels),
                 text_of(flow_code, [flow_text(row) for row in flows]),
                 _transport(batch), " len=", number(batch.column("len")), _vlan(batch),
@@ -47,7 +47,7 @@ def _place(batch: Batch, labels: Sequence[Labels]) -> pa.Array:
     return text_of(*per_value(columns, make))
 
 
-def _transport(batch: Batch) -> pa.Array :
+def _transport(batch: Batch) -> pa.Array:
     """TCP flags and numbers, ICMP type, code and echo numbers, IP id, fragment offset."""
     parsed = batch.headers
     tcp = np.flatnonzero((parsed.protocol == TCP) & parsed.whole & (parsed.fragment == 0))

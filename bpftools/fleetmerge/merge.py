@@ -84,7 +84,8 @@ def _of_one_boot(bundle: Bundle, bundles: Sequence[Bundle]) -> list[Bundle]:
 
 def _produce(request: Request, usable: Sequence[tuple[Bundle, Index, HostClock]], scratch: str) -> dict[str, Any]:
     """Write all products into the scratch directory."""
-    bundles, indexes, clocks = ([item[place] for item in usable] for place in range(3))
+    bundles, indexes = [bundle for bundle, _, _ in usable], [index for _, index, _ in usable]
+    clocks = [clock for _, _, clock in usable]
     events = os.path.join(scratch, EVENTS)
     merge_ranges(bundles, clocks, plan(bundles, indexes, clocks), os.path.join(scratch, TIMELINE), events)
     hosts = gather(usable, request.inputs.broken, request.expected)

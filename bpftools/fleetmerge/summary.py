@@ -25,7 +25,8 @@ def iso(nanoseconds: int | None) -> str | None:
 
 def window(hosts: Sequence[Host]) -> dict[str, Any]:
     """Return the window in wall time: from the earliest start to the latest end that any host had."""
-    starts, ends = [], []
+    starts: list[int] = []
+    ends: list[int] = []
     for host in hosts:
         for bundle, _, clock in host.bundles:
             given = bundle.manifest["window"]
@@ -50,14 +51,15 @@ def flows(store: Store) -> tuple[list[dict[str, Any]], int]:
     total = store.rows("SELECT count(DISTINCT flow) AS n FROM places")[0]["n"]
     rows = store.rows("""SELECT flow AS key, max(packets) AS packets, max_by(bytes, packets) AS bytes,
         sum(packets)::BIGINT AS records, epoch_ns(min(first)) AS first, epoch_ns(max(last)) AS last,
-        list(DISTINCT host ORDER BY host) AS hosts FROM places GROUP BY flow ORDER BY packets DESC, key LIMIT ?""", FLOWS)
+        list(DISTINCT host ORDER BY host) AS hosts
+        FROM places GROUP BY flow ORDER BY packets DESC, key LIMIT ?""", FLOWS)
     return [dict(row, first=iso(row["first"]), last=iso(row["last"])) for row in rows], total
 
 
 def seen(store: Store) -> list[dict[str, Any]]:
     """Return what was seen at each point of each device: packets (records) and bytes."""
-    rows = store.rows("""SELECT host, netns, device, point, sum(packets)::BIGINT AS packets, sum(bytes)::BIGINT AS bytes,
-        epoch_ns(min(first)) AS first, epoch_ns(max(last)) AS last
+    rows = store.rows("""SELECT host, netns, device, point, sum(packets)::BIGINT AS packets,
+        sum(bytes)::BIGINT AS bytes, epoch_ns(min(first)) AS first, epoch_ns(max(last)) AS last
         FROM places GROUP BY ALL ORDER BY host, netns, device, point""")
     return [dict(row, first=iso(row["first"]), last=iso(row["last"])) for row in rows]
 

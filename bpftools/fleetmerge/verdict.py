@@ -34,11 +34,13 @@ def _drop(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
     device = devices.get((place["host"], place["netns"], place["device"]))
     if device is not None:
         text += "; " + counter_words(device["rose"])
-    text += ". %s, %s" % ("It was of the flow %s" % place["flow"] if place["flows"] == 1 else
-                          "They were of %s, most of %s" % (plural(place["flows"], "flow"), place["flow"]),
-                          "at %s" % iso(place["first_ns"]) if count == 1 else
-                          "from %s to %s" % (iso(place["first_ns"]), iso(place["last_ns"])))
-    return text + "."
+    if place["flows"] > 1:
+        flow = "They were of %s, most of %s" % (plural(place["flows"], "flow"), place["flow"])
+    else:
+        flow = "%s of the flow %s" % ("It was" if count == 1 else "They were", place["flow"])
+    when = "at %s" % iso(place["first_ns"]) if count == 1 else "from %s to %s" % (iso(place["first_ns"]),
+                                                                                  iso(place["last_ns"]))
+    return "%s. %s, %s." % (text, flow, when)
 
 
 def _unexplained(drops: Sequence[dict[str, Any]], devices: dict[Key, dict[str, Any]]) -> list[str]:
@@ -55,16 +57,14 @@ def _unexplained(drops: Sequence[dict[str, Any]], devices: dict[Key, dict[str, A
 
 
 def _no_drop(hosts: Sequence[Host], records: int) -> str:
-    blind = [host.name for host in hosts if not host.sees_drops()]
-    unsure = [host.name for host in hosts if host.sees_drops() and (host.status() != "complete" or host.lost)]
     if not records:
         return "No packet that matches the filter was seen on any host."
-    text = "No drop was recorded"
-    if blind:
-        text += ", but nobody looked for drops on %s" % ", ".join(blind)
-    if unsure:
-        text += ", but records are missing from %s" % ", ".join(unsure)
-    return text + "."
+    present = [host for host in hosts if host.bundles]
+    buts = [("nobody looked for drops on %s", [host for host in present if not host.sees_drops()]),
+            ("records are missing from %s", [host for host in present if host.status() != "complete" or host.lost]),
+            ("nothing came from %s", [host for host in hosts if not host.bundles])]
+    words = [text % ", ".join(host.name for host in names) for text, names in buts if names]
+    return "No drop was recorded%s." % (", but " + " and ".join(words) if words else "")
 
 
 def doubts(hosts: Sequence[Host], foreign: Sequence[str], facts: dict[str, Any]) -> list[str]:

@@ -70,7 +70,12 @@ def merge_ranges(bundles: Sequence[Bundle], clocks: Sequence[HostClock], ranges:
 def _tables(bundles: Sequence[Bundle], clocks: Sequence[HostClock], ranges: Sequence[Range], timeline: str,
             end: Any, turn: Any) -> Iterator[pa.Table]:
     """Yield each range's rows, in order; at most two ranges per process are under way, so that memory stays bounded."""
-    count = min(processes(), len(ranges)) or 1
+    count = min(processes(), len(ranges))
+    if count <= 1:  # not worth a process
+        _start(bundles, clocks, timeline, end, turn)
+        yield from map(_merge, ranges)
+        os.close(_job.timeline)
+        return
     for name, value in _MALLOC.items():
         os.environ.setdefault(name, value)
     with ProcessPoolExecutor(count, _CONTEXT, _start, (bundles, clocks, timeline, end, turn)) as pool:
@@ -90,7 +95,7 @@ def _tables(bundles: Sequence[Bundle], clocks: Sequence[HostClock], ranges: Sequ
 
 
 def _start(bundles: Sequence[Bundle], clocks: Sequence[HostClock], timeline: str, end: Any, turn: Any) -> None:
-    global _job
+    global _job  # noqa: PLW0603 - a worker process is told once what it works on
     pa.set_cpu_count(1)
     _job = _Job(bundles, clocks, labels_of(bundles), os.open(timeline, os.O_WRONLY), end, turn)
 

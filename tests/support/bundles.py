@@ -12,13 +12,11 @@ import ipaddress
 import json
 import os
 import struct
-import sys
 from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bpftools"))
-from skbtrace import record  # noqa: E402
+from skbtrace import record
 
 RUN_ID = "20261122T112750Z-test"
 WALL = 1_795_346_870_000_000_000  # wall clock at second 0 of every event: 2026-11-22T11:27:50Z
@@ -45,7 +43,8 @@ class Bundle:
     """One tracer's bundle on one host. Times are seconds of the one true clock; `skew` and `drift` are the host's."""
 
     def __init__(self, host: str, tracer: str = "datapath_tracing", *, run_id: str = RUN_ID, boot: float = 1000.0,
-                 skew: float = 0.0, drift: float = 0.0, duration: float = 10.0, points: list[str] | None = None) -> None:
+                 skew: float = 0.0, drift: float = 0.0, duration: float = 10.0,
+                 points: list[str] | None = None) -> None:
         self.host, self.boot, self.skew, self.drift, self.duration = host, boot, skew, drift, duration
         self.points = list(points or POINTS)
         self.events: list[dict[str, Any]] = []

@@ -77,7 +77,8 @@ def records(bundle: Bundle, traffic: dict[str, np.ndarray], side: str, slot: int
         out["time_ns"] = int(bundle.boot * 1e9) + np.rint(second * 1e9 * (1 + bundle.drift)).astype("i8")
         serial = traffic["serial"].astype("u8")
         out["skb"] = np.uint64(0xFFFF888100000000) + (serial % np.uint64(512)) * np.uint64(256) + np.uint64(slot << 20)
-        out["head"] = np.uint64(0xFFFF888200000000) + (serial % np.uint64(512)) * np.uint64(2048) + np.uint64(slot << 24)
+        out["head"] = np.uint64(0xFFFF888200000000) + (serial % np.uint64(512)) * np.uint64(2048) + np.uint64(
+            slot << 24)
         out["point"], out["ifindex"], out["netns"] = bundle.points.index(point), ifindex, NETNS
         out["pid"], out["comm"], out["cpu"] = 20 + slot % 4, "vhost-%d" % (2000 + slot % 4), slot % 4
         out["stack_id"], out["users"], out["packet_layer"] = -1, 1, 2
@@ -101,13 +102,15 @@ def ordered(parts: list[np.ndarray]) -> np.ndarray:
     return joined[np.argsort(joined.view(layout)["time_ns"], kind="stable")].view(layout)
 
 
-def make_pair(run_directory: Any, pair: int, count: int, first: Bundle | None = None, second: Bundle | None = None) -> int:
+def make_pair(run_directory: Any, pair: int, count: int, first: Bundle | None = None,
+              second: Bundle | None = None) -> int:
     """Write the bundles of two hosts with about `count` records each; return how many there are in all."""
     one, two = first or host("hv-%02da" % pair), second or host("hv-%02db" % pair)
     there, back = packets(pair, False, count // 6), packets(pair, True, count // 6)
     total = 0
     for bundle, sides in ((one, ((there, "out"), (back, "in"))), (two, ((there, "in"), (back, "out")))):
-        parts = [records(bundle, traffic, side, 2 * slot + (bundle is two)) for slot, (traffic, side) in enumerate(sides)]
+        parts = [records(bundle, traffic, side, 2 * slot + (bundle is two))
+                 for slot, (traffic, side) in enumerate(sides)]
         made = ordered(parts)
         bundle.write(run_directory, made)
         total += len(made)
