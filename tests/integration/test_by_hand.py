@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tracers as a person runs them on one host: known traffic, exact records, clean ends, plain refusals."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+from collections import Counter
+
+import pytest
+from support.lab import PYTHON, Lab, wait_until
+from support.tracers import COMMANDS, tracing
+
+OLDEST = pathlib.Path("~/.pyenv/versions/3.6.15/bin/python").expanduser()
+SENT, PORT = 1000, 5001
+DROPPED = 143  # every seventh, from the first on
+DROP_SOME = """
+table bridge known {
+  chain forward {
+    type filter hook forward priority 0
+    udp dport 5001 numgen inc mod 7 0 counter drop
+  }
+}
+"""
+
+
+def dropped_by_rule(lab: Lab) -> int:
+    """Packets that the rule itself counted."""
+    listed = json.loads(lab.netns("hv-b").run(["nft", "-j", "list", "ruleset"]).stdout)["nftables"]
+    (rule,) = [entry["rule"] for entry in listed if "rule" in entry]
+    (counter,) = [word["counter"] for word in rule["expr"] if "counter" in word]
+    return counter["packets"]
+
+
+def send(lab: Lab) -> None:
+    """1,000 datagrams and some pings from vm-a to vm-b; at the end the rule dropped its share, the rest arrived."""
+    address = lab.address("vm-b")
+    with lab.netns("hv-b").nft(DROP_SOME), \
+            lab.netns("vm-b").serve("udp", address, PORT, count=SENT - DROPPED) as server:
+        lab.netns("vm-a").send("udp", address, PORT, count=SENT, rate=20000)
+        lab.netns("vm-a").run(["ping", "-q", "-c", "3", "-i", "0.01", address])
+        server.process.wait(timeout=10)
+        assert dropped_by_rule(lab) == DROPPED
+
+
+def test_every_drop_of_a_known_rule_and_nothing_else(lab: Lab) -> None:
+    with tracing(lab.netns("hv-b"), "drop_monitor", "--netns", "self", "--protocol", "udp",
+                 "--dst-port", PORT) as monitor:
+        send(lab)
+        records = monitor.stop()
+    assert len(records) == DROPPED
+    assert {record["reason"] for record in records} == {"NETFILTER_DROP"}
+    assert {record["at"].split("+")[0] for record in records} == {"nft_do_chain"}
+    assert {record["device"] for record in records} == {"vnet0"}
+    assert {record["packet"]["dst_port"] for record in records} == {PORT}
+    assert all(any(frame.startswith("nf_hook_slow+") for frame in record["stack"]) for record in records)
+    assert len({record["packet"]["id"] for record in records}) == DROPPED
+    assert monitor.log[-1].endswith(f"matched {DROPPED}, shown {DROPPED}, lost 0")
+
+
+def test_every_datagram_once_at_every_device_of_both_hosts(lab: Lab) -> None:
+    options = ["--netns", "self", "--protocol", "udp", "--dst-port", PORT, "--src", lab.address("vm-a")]
+    with tracing(lab.netns("hv-a"), "datapath_tracing", *options) as first, \
+            tracing(lab.netns("hv-b"), "datapath_tracing", *options) as second:
+        send(lab)
+        at_a, at_b = first.stop(), second.stop()
+    ways = [(at_a, "dev.rx", "vnet0", SENT), (at_a, "dev.tx", "eth0", SENT), (at_b, "dev.rx", "eth0", SENT),
+            (at_b, "dev.tx", "vnet0", SENT - DROPPED), (at_b, "skb.drop", "vnet0", DROPPED),
+            (at_b, "skb.free", "vnet0", SENT - DROPPED)]
+    for records, point, device, expected in ways:
+        seen = Counter(record["packet"]["id"] for record in records
+                       if (record["point"], record["device"]) == (point, device))
+        assert (len(seen), set(seen.values())) == (expected, {1}), (point, device)
+    assert {(record["point"], record["device"]) for record in at_a} >= {("dev.rx", "vnet0"), ("dev.tx", "eth0")}
+    assert {record["packet"]["dst_port"] for record in at_a + at_b} == {PORT}
+    assert first.log[-1].endswith("lost 0")
+    assert second.log[-1].endswith("lost 0")
+
+
+@pytest.mark.parametrize("way", ["interrupt", "terminate", "hang-up"])
+def test_a_signal_ends_it_with_a_summary(lab: Lab, way: str) -> None:
+    number = {"interrupt": signal.SIGINT, "terminate": signal.SIGTERM, "hang-up": signal.SIGHUP}[way]
+    with tracing(lab.netns("hv-a"), "drop_monitor", "--netns", "self") as monitor:
+        monitor.process.send_signal(number)
+        monitor.stop()
+    assert monitor.status == 0
+    assert monitor.log[-1].startswith("seen ")
+
+
+def test_duration_ends_it(lab: Lab) -> None:
+    with tracing(lab.netns("hv-a"), "drop_monitor", "--netns", "self", "--duration", "0.2") as monitor:
+        assert monitor.process.wait(timeout=20) == 0
+
+
+def test_limits_end_it_to_the_record(lab: Lab) -> None:
+    for options, kept in ((["--max-records", 5], 5), (["--max-bytes", 288 * 3 + 1], 3)):
+        with tracing(lab.netns("hv-a"), "datapath_tracing", "--netns", "self", "--protocol", "icmp",
+                     "--point", "dev.rx", "--point", "dev.tx", *options) as tracer:
+            lab.netns("vm-a").run(["ping", "-q", "-c", "5", "-i", "0.01", lab.address("vm-b")])
+            assert tracer.process.wait(timeout=20) == 0
+            assert len(tracer.stop()) == kept
+        assert "reached" in tracer.log[-1]
+
+
+def test_a_closed_pipe_ends_it_even_without_packets(lab: Lab) -> None:
+    with tracing(lab.netns("hv-a"), "drop_monitor", "--netns", "self", "--vlan", "4000") as monitor:
+        monitor.process.stdout.close()
+        assert monitor.process.wait(timeout=20) == 0
+        errors = monitor.process.stderr.read()
+    assert "Traceback" not in errors
+    assert "Broken" not in errors
+
+
+def test_no_program_is_left_even_after_a_kill(lab: Lab) -> None:
+    with tracing(lab.netns("hv-a"), "datapath_tracing", "--netns", "self") as tracer:
+        pid = tracer.process.pid
+        assert programs_named("skb_drop") > 0
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        os.kill(int(children[0]) if children else pid, signal.SIGKILL)
+        tracer.process.wait(timeout=20)
+        wait_until(lambda: programs_named("skb_drop") == 0, "the programs are gone")
+
+
+def programs_named(name: str) -> int:
+    """How many loaded BPF programs have this name, as kallsyms shows them."""
+    lines = pathlib.Path("/proc/kallsyms").read_text().splitlines()
+    return sum(1 for line in lines if "\tbpf_prog_" in line.replace(" ", "\t") and f"_{name}" in line)
+
+
+REFUSED = [
+    (["--interface", "vnet9"], 2, "--interface is 'vnet9': there is no such device in network namespace self; "),
+    (["--netns", "hv-z"], 2, "--netns is 'hv-z': there is no such network namespace; "),
+    (["--netns", "/etc/passwd"], 2, "--netns is '/etc/passwd': there is no such network namespace; "),
+    (["--run-dir", "/proc/nowhere"], 2, "--run-dir is '/proc/nowhere': it must be a directory that can be written"),
+]
+
+
+@pytest.mark.parametrize(("options", "status", "sentence"), REFUSED, ids=[" ".join(case[0]) for case in REFUSED])
+def test_refused_in_one_sentence_before_anything_is_loaded(lab: Lab, options: list, status: int, sentence: str) -> None:
+    done = lab.netns("hv-a").run([PYTHON, COMMANDS["drop_monitor"], *options], check=False)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.startswith("error: " + sentence)
+    assert done.stderr.count("\n") == 1
+
+
+def test_not_root() -> None:
+    done = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", PYTHON,
+                           str(readable_copy() / "multi_protocol_drop_monitor.py")],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: this must run as root: loading BPF programs is not allowed to user 65534\n"
+
+
+def readable_copy() -> pathlib.Path:
+    """The host side where anybody can read it, as `bpftools/` copied to a host: it needs nothing else."""
+    target = pathlib.Path("/run/skbfleet-test-bpftools")
+    shutil.rmtree(target, ignore_errors=True)
+    source = COMMANDS["drop_monitor"].parent
+    shutil.copytree(source / "skbtrace", target / "skbtrace")
+    shutil.copy(COMMANDS["drop_monitor"], target)
+    return target
+
+
+def test_no_bcc(tmp_path: pathlib.Path) -> None:
+    done = subprocess.run([PYTHON, "-S", COMMANDS["drop_monitor"]], capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("has no module bcc: install python3-bpfcc (Debian, openEuler) or python3-bcc "
+                                "(RHEL family)\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_btf(lab: Lab) -> None:
+    """A kernel without BTF, as far as the tracer can see."""
+    hide = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh"]
+    done = lab.here().run([*hide, PYTHON, COMMANDS["drop_monitor"]], check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: this kernel has no BTF (/sys/kernel/btf/vmlinux)")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_full_disk_is_refused_before_it_is_used(lab: Lab, tmp_path: pathlib.Path) -> None:
+    small = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs -o size=8m none {tmp_path} && exec "$@"', "sh"]
+    done = lab.here().run([*small, PYTHON, COMMANDS["drop_monitor"], "--run-dir", tmp_path / "run"], check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "has 8 MiB free: a capture needs at least 64 MiB" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not OLDEST.exists(), reason="no Python 3.6 on this machine")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_oldest_python_checks_options(name: str) -> None:
+    good = subprocess.run([OLDEST, COMMANDS[name], "--check-options", "--src", "192.168.32.0/24", "--protocol", "tcp",
+                           "--dst-port", "443"], capture_output=True, text=True, timeout=60, check=False)
+    assert (good.returncode, good.stdout, good.stderr) == (0, "", "")
+    bad = subprocess.run([OLDEST, COMMANDS[name], "--src", "nobody"], capture_output=True, text=True, timeout=60,
+                         check=False)
+    assert bad.returncode == 2
+    assert bad.stderr.startswith("error: --src is 'nobody': ")
