@@ -169,7 +169,7 @@ def tracer_arguments(settings):
 
 def ask_tracer(program, arguments, duration):
     """Let the tracer itself check its options; it looks at nothing of this machine for that."""
-    command = [sys.executable, program, "--check-options", "--duration=%s" % duration] + arguments
+    command = [sys.executable, program, "--check-options", "--duration=%g" % duration] + arguments
     environment = dict(os.environ, SKBTRACE_NAMES=PREFIX, PYTHONDONTWRITEBYTECODE="1")
     answer = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, timeout=60, check=False)

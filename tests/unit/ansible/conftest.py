@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the modules' shared code, and the action plugin, importable as Ansible imports them."""
+import importlib.util
+import pathlib
+import shutil
+import sys
+import types
+
+import ansible.module_utils
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+FAKE = ROOT / "tests" / "support" / "fake_tracer.py"
+PROGRAMS = ("multi_protocol_drop_monitor.py", "packet_datapath_tracing.py")
+
+ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+
+
+@pytest.fixture(scope="session")
+def validate() -> types.ModuleType:
+    """The action plugin skbfleet_validate."""
+    path = ROOT / "roles" / "capture" / "action_plugins" / "skbfleet_validate.py"
+    spec = importlib.util.spec_from_file_location("skbfleet_validate_action", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def fake_tools(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A directory of tools in which both tracers are fakes."""
+    tools = tmp_path / "fakes"
+    tools.mkdir()
+    for program in PROGRAMS:
+        shutil.copy(FAKE, tools / program)
+    return tools
+
+
+@pytest.fixture
+def python() -> str:
+    """The Python that runs the fakes."""
+    return sys.executable

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the validation accepts, what it refuses, and in which words."""
+import pathlib
+from unittest import mock
+
+import pytest
+import yaml
+from ansible import context
+from ansible.utils import vars as ansible_vars
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+SPECIFICATION = ROOT / "roles" / "capture" / "meta" / "argument_specs.yml"
+KNOWN = list(yaml.safe_load(SPECIFICATION.read_text())["argument_specs"]["main"]["options"])
+DEFAULTS = {**yaml.safe_load((ROOT / "roles" / "capture" / "defaults" / "main.yml").read_text()),
+            "capture_output_dir": "/nowhere/captures", "capture_start_delay": 3.5}
+
+
+class Templar:
+    """Evaluates nothing but shows what it was asked to evaluate."""
+
+    def __init__(self):
+        self.asked = []
+
+    def template(self, value):
+        self.asked.append(value)
+        return value
+
+
+@pytest.fixture
+def plan(validate, monkeypatch):
+    """Call the plugin with variables of the inventory, with -e, and with further arguments of the task."""
+    def run(inventory=None, given=None, **arguments):
+        monkeypatch.setattr(ansible_vars.load_extra_vars, "extra_vars", given or {"unrelated": 1}, raising=False)
+        monkeypatch.setattr(context, "CLIARGS", {"extra_vars": arguments.pop("extra_files", ())})
+        task = mock.Mock(args={"specification": str(SPECIFICATION), "tools": str(ROOT / "bpftools"),
+                               "stamp": "20261122T113800Z", **arguments}, async_val=0)
+        loader = mock.Mock(load_from_file=lambda path: yaml.safe_load(pathlib.Path(path).read_text()))
+        action = validate.ActionModule(task, mock.Mock(), mock.Mock(), loader, Templar(), mock.Mock())
+        action._task_vars = {"inventory_hostname": "hv-a", **DEFAULTS, **(inventory or {}), **(given or {})}
+        result = action._plan(task.args, action._task_vars)
+        result["templar"] = action._templar
+        return result
+    return run
+
+
+@pytest.fixture
+def refusal(plan, validate):
+    """Return the sentence with which the plugin refuses."""
+    def run(*args, **kwargs):
+        with pytest.raises(validate.Refused) as caught:
+            plan(*args, **kwargs)
+        return str(caught.value)
+    return run
+
+
+def test_defaults_are_valid_and_hand_nothing_to_the_tracers(plan):
+    result = plan()
+    assert result["arguments"] == {"drop_monitor": [], "datapath_tracing": ["--exclude-point=skb.drop"]}
+    assert result["settings"]["run_id"] == "20261122T113800Z"
+    assert result["settings"]["duration"] == 10.0
+
+
+def test_every_default_is_declared():
+    assert set(DEFAULTS) <= set(KNOWN)
+
+
+@pytest.mark.parametrize(("variables", "words"), [
+    ({"capture_src": "192.168.32.10", "capture_dst": "192.168.32.0/24"},
+     ["--src=192.168.32.10", "--dst=192.168.32.0/24"]),
+    ({"capture_protocol": "tcp", "capture_dst_port": 443, "capture_src_port": "40000-40999"},
+     ["--protocol=tcp", "--src-port=40000-40999", "--dst-port=443"]),
+    ({"capture_bidirectional": True}, ["--both-directions"]),
+    ({"capture_bidirectional": "no"}, []),
+    ({"capture_interfaces": ["vnet0", "eth0"]}, ["--interface=vnet0", "--interface=eth0"]),
+    ({"capture_interfaces": "vnet0,eth0"}, ["--interface=vnet0", "--interface=eth0"]),
+    ({"capture_netns": "self", "capture_vlan": 100}, ["--netns=self", "--vlan=100"]),
+    ({"capture_max_records": 1000, "capture_max_bytes": "1000000"}, ["--max-records=1000", "--max-bytes=1000000"]),
+    ({"capture_points": ["skb.drop"]}, ["--point=skb.drop"]),
+    ({"capture_src": "", "capture_dst": None}, []),
+])
+def test_variables_become_words_of_the_command_line(plan, variables, words):
+    assert plan(variables, only=["drop_monitor"])["arguments"] == {"drop_monitor": words}
+
+
+def test_points_are_the_datapath_tracers_and_drops_are_recorded_once(plan):
+    result = plan({"capture_profile": ["nic"], "capture_excluded_points": ["skb.free"]})
+    assert result["arguments"]["drop_monitor"] == []
+    assert result["arguments"]["datapath_tracing"] == ["--profile=nic", "--exclude-point=skb.free",
+                                                       "--exclude-point=skb.drop"]
+
+
+def test_a_value_cannot_become_an_option(refusal):
+    assert refusal({"capture_src": "--run-dir=/etc"}).startswith("capture_src is '--run-dir=/etc': it must be an IPv4")
+
+
+@pytest.mark.parametrize(("variables", "sentence"), [
+    ({"capture_src": "192.168.32.300"}, "capture_src is '192.168.32.300': it must be an IPv4 or IPv6 address"),
+    ({"capture_src": "192.0.2.1; touch /tmp/x"}, "capture_src is '192.0.2.1; touch /tmp/x': it must be"),
+    ({"capture_src": "192.0.2.1", "capture_dst": "2001:db8::1"},
+     "capture_src is 192.0.2.1 and capture_dst is 2001:db8::1: both must be"),
+    ({"capture_dst_port": 443}, "capture_dst_port is 443 but capture_protocol is all: a port needs tcp, udp or sctp"),
+    ({"capture_protocol": "tcp", "capture_dst_port": "99999"}, "capture_dst_port is '99999': it must be a port"),
+    ({"capture_protocol": "ipx"}, "capture_protocol is 'ipx': it must be all, tcp"),
+    ({"capture_profile": ["nics"]}, "capture_profile is 'nics': it must be one of"),
+    ({"capture_points": ["dev.rxx"]}, "capture_points is 'dev.rxx': it must be one of"),
+    ({"capture_duration": 0}, "capture_duration is '0': it must be more than 0"),
+    ({"capture_duration": 86401}, "capture_duration is '86401': it must be more than 0 and at most 86400"),
+    ({"capture_duration": "long"}, "capture_duration is 'long': it must be a number"),
+    ({"capture_max_records": "-1"}, "capture_max_records is '-1': it must be a whole number"),
+    ({"capture_vlan": 4095}, "capture_vlan is '4095': it must be a VLAN id"),
+    ({"capture_bidirectional": "maybe"}, "capture_bidirectional is 'maybe': it must be true or false"),
+    ({"capture_tracers": ["drop-monitor"]},
+     "capture_tracers is ['drop-monitor']: it must be drop_monitor, datapath_tracing"),
+    ({"capture_tracers": []}, "capture_tracers is []: it must be"),
+    ({"capture_run_id": "../../etc"}, "capture_run_id is '../../etc': it must be up to 64 letters"),
+    ({"capture_remote_dir": "/var/tmp"}, "capture_remote_dir is '/var/tmp': it must be an absolute path that ends in"),
+    ({"capture_remote_dir": "/x/../skbfleet"}, "capture_remote_dir is '/x/../skbfleet': it must be"),
+    ({"capture_tracer_python": "python3"}, "capture_tracer_python is 'python3': it must be an absolute path"),
+    ({"capture_start_delay": -1}, "capture_start_delay is -1.0: it must be from 0 to 3600"),
+    ({"capture_interface": "eth0"},
+     "capture_interface is not a variable of skbfleet: did you mean capture_interfaces?"),
+    ({"capture_sorce": "192.0.2.1"}, "capture_sorce is not a variable of skbfleet: did you mean capture_src?"),
+    ({"capture_zzzzzzzzzzzz": 1}, "capture_zzzzzzzzzzzz is not a variable of skbfleet: it must be one of capture_"),
+    ({"inventory_hostname": "fe80::1"}, "the inventory's name of this host is 'fe80::1': it must be letters"),
+])
+def test_a_refusal_names_variable_value_and_what_is_allowed(refusal, variables, sentence):
+    said = refusal(variables)
+    assert said.startswith(sentence)
+    assert "\n" not in said
+
+
+def test_a_used_name_is_refused_for_a_new_run_and_needed_for_an_old_one(plan, refusal, tmp_path):
+    (tmp_path / "old").mkdir()
+    site = {"capture_output_dir": str(tmp_path)}
+    assert refusal({**site, "capture_run_id": "old"}).startswith("capture_run_id is 'old': it must be a name that")
+    assert plan({**site, "capture_run_id": "old"}, run="existing")["settings"]["run_id"] == "old"
+    assert refusal(site, run="existing").startswith("capture_run_id is not set")
+    assert plan(site, run="any")["settings"]["run_id"] is None
+
+
+def test_a_case_is_used_below_the_command_line_and_above_the_inventory(plan, tmp_path):
+    case = tmp_path / "case.yml"
+    case.write_text("capture_src: 192.0.2.1\ncapture_dst: 192.0.2.2\n")
+    result = plan({"capture_src": "192.0.2.3", "capture_protocol": "tcp"},
+                  {"capture_case": str(case), "capture_dst": "192.0.2.4"}, only=["drop_monitor"])
+    assert result["arguments"]["drop_monitor"] == ["--src=192.0.2.1", "--dst=192.0.2.4", "--protocol=tcp"]
+
+
+@pytest.mark.parametrize(("text", "sentence"), [
+    ("capture_src: \"{{ lookup('pipe', 'touch x') }}\"", "capture_src is \"{{ lookup('pipe', 'touch x') }}\" in "),
+    ("capture_interfaces: [eth0, '{% set x = 1 %}']", "capture_interfaces is ['eth0', '{% set x = 1 %}'] in "),
+    ("ansible_ssh_executable: /tmp/x", "ansible_ssh_executable does not belong in the case file "),
+    ("capture_tracer_python: /tmp/x", "capture_tracer_python does not belong in the case file "),
+    ("capture_remote_dir: /tmp/skbfleet", "capture_remote_dir does not belong in the case file "),
+    ("capture_scr: 192.0.2.1", "capture_scr is not a variable of skbfleet: did you mean capture_src?"),
+    ("capture_src: !!python/object/apply:os.system [id]", "capture_case is "),
+    ("- capture_src", "capture_case is "),
+    ("capture_src: [", "capture_case is "),
+])
+@pytest.mark.parametrize("how", ["capture_case", "-e @file"])
+def test_a_case_file_is_data(refusal, tmp_path, monkeypatch, text, sentence, how):
+    case = tmp_path / "case.yml"
+    case.write_text(text)
+    if how == "capture_case":
+        assert refusal(given={"capture_case": str(case)}).startswith(sentence)
+    elif text.startswith("capture_") and "!!python" not in text and not text.endswith("["):
+        # what Ansible itself cannot read does not get this far; a file without capture_ variables is not a case
+        assert refusal(given=yaml.safe_load(text), extra_files=("@" + str(case),)).startswith(sentence)
+
+
+def test_a_case_that_is_not_there(refusal):
+    assert refusal(given={"capture_case": "/nowhere/case.yml"}) == (
+        "capture_case is '/nowhere/case.yml': it must be a file that can be read: No such file or directory")
+
+
+def test_templates_are_refused_in_what_is_given_and_evaluated_in_the_inventory(plan, refusal):
+    assert refusal(given={"capture_src": "{{ x }}"}).startswith("capture_src is '{{ x }}' in -e: it must be a plain")
+    assert "{{ x }}" in plan({"capture_case": None, "capture_netns": "{{ x }}"})["templar"].asked
+
+
+def test_values_given_are_never_handed_to_the_template_engine(plan):
+    result = plan({"capture_netns": "self"}, {"capture_src": "192.0.2.1", "capture_run_id": "x"})
+    assert "self" in result["templar"].asked
+    assert "192.0.2.1" not in result["templar"].asked
+    assert "x" not in result["templar"].asked
+
+
+def test_a_command_is_taken_for_reproduce_alone(plan, refusal, tmp_path):
+    case = tmp_path / "case.yml"
+    case.write_text("reproduce_command: touch x\n")
+    assert "reproduce_command" not in plan(given={"capture_case": str(case)})["settings"]
+    assert plan(given={"capture_case": str(case)}, reproduce=True)["settings"]["reproduce_command"] == "touch x"
+    assert refusal(reproduce=True) == "reproduce_command is None: it must be a shell command for the controller"
