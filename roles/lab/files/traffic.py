@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Traffic whose amount is known. Servers print "ready" first; at its end every command prints what it did, as JSON."""
+"""Traffic whose amount is known. At its end every command prints what it did, as JSON.
+
+Servers print "ready" before when they listen, tcp-clients when the first of them was answered.
+"""
 import argparse
 import json
+import resource
 import select
+import selectors
 import signal
 import socket
 import sys
@@ -78,19 +83,25 @@ def udp_send(options: argparse.Namespace) -> Dict:
 
 def tcp_serve(options: argparse.Namespace) -> Dict:
     """Accept connections and count what they bring. Each is answered at its end with its count."""
+    raise_open_files()
     server = _socket(options.address, socket.SOCK_STREAM)
     server.bind((options.address, options.port))
-    server.listen(64)
+    server.listen(4096)
+    selector = selectors.DefaultSelector()
+    for source in (server, ended):
+        selector.register(source, selectors.EVENT_READ)
     print("ready", flush=True)
     received = {}  # type: Dict[socket.socket, int]
     total = closed = 0
     while options.count is None or closed < options.count:
-        readable = select.select([server, ended] + list(received), [], [])[0]
+        readable = [key.fileobj for key, _ in selector.select()]
         if ended in readable:
             break
         for ready in readable:
             if ready is server:
-                received[server.accept()[0]] = 0
+                connection = server.accept()[0]
+                received[connection] = 0
+                selector.register(connection, selectors.EVENT_READ)
                 continue
             try:
                 data = ready.recv(1 << 18)
@@ -99,6 +110,7 @@ def tcp_serve(options: argparse.Namespace) -> Dict:
             if data:
                 received[ready] += len(data)
                 continue
+            selector.unregister(ready)
             total, closed = total + received[ready], closed + 1
             _answer(ready, received.pop(ready))
     return {"connections": closed, "bytes": total + sum(received.values())}
@@ -110,6 +122,47 @@ def _answer(connection: socket.socket, count: int) -> None:
     except OSError:
         pass  # the other side did not wait for it
     connection.close()
+
+
+def raise_open_files() -> None:
+    """Many connections are many open files."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def tcp_clients(options: argparse.Namespace) -> Dict:
+    """Open `count` connections, `rate` per second, whether earlier ones are answered or not. Each asks one question."""
+    raise_open_files()
+    selector = selectors.DefaultSelector()
+    selector.register(ended, selectors.EVENT_READ)
+    start = time.monotonic()
+    opened = answered = failed = 0
+    while answered + failed < options.count:
+        due = start + opened / options.rate if opened < options.count and options.rate else start
+        if opened < options.count and due <= time.monotonic():
+            client = _socket(options.address, socket.SOCK_STREAM)
+            client.setblocking(False)
+            client.connect_ex((options.address, options.port))
+            selector.register(client, selectors.EVENT_WRITE)
+            opened += 1
+            continue
+        for key, event in selector.select(due - time.monotonic() if opened < options.count else None):
+            if key.fileobj is ended:
+                return {"opened": opened, "answered": answered, "failed": opened - answered}
+            try:
+                if event & selectors.EVENT_WRITE:
+                    key.fileobj.send(b"?" * 100)
+                    key.fileobj.shutdown(socket.SHUT_WR)
+                    selector.modify(key.fileobj, selectors.EVENT_READ)
+                    continue
+                answered += bool(key.fileobj.recv(64))
+                if answered == 1:
+                    print("ready", flush=True)
+            except OSError:
+                failed += 1
+            selector.unregister(key.fileobj)
+            key.fileobj.close()
+    return {"opened": opened, "answered": answered, "failed": failed}
 
 
 def tcp_send(options: argparse.Namespace) -> Dict:
@@ -142,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for work in (udp_serve, udp_send, tcp_serve, tcp_send):
+    for work in (udp_serve, udp_send, tcp_serve, tcp_send, tcp_clients):
         name = work.__name__.replace("_", "-")
         command = commands.add_parser(name, help=(work.__doc__ or "").split(".")[0])
         command.set_defaults(work=work)
@@ -153,9 +206,10 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--buffer", type=int, default=64 << 20, help="receive buffer in bytes (UDP)")
         else:
             command.add_argument("--source-port", type=int, default=0)
-            command.add_argument("--rate", type=float, default=0, help="datagrams (UDP) or bytes (TCP) per second")
+            command.add_argument("--rate", type=float, default=0, help="datagrams, bytes or connections per second")
     udp = commands.choices["udp-send"]
     udp.add_argument("--count", type=int, default=1)
+    commands.choices["tcp-clients"].add_argument("--count", type=int, default=1)
     udp.add_argument("--size", type=int, default=64, help="payload in bytes, at least 4")
     commands.choices["tcp-send"].add_argument("--bytes", type=int, default=1000000)
     return parser
