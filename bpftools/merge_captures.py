@@ -29,7 +29,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--expect-host", action="append", default=[], metavar="NAME",
                         help="a host that was asked for; it is named if nothing came from it (repeatable)")
     parser.add_argument("--expect", metavar="FILE",
-                        help="JSON: host name -> {tracers: [...], why: what is known to have gone wrong}")
+                        help="JSON: host name -> {tracers: [...], why: what is known to have gone wrong}; "
+                             "outcome.json in the run's directory if not given")
     parser.add_argument("--reproduce-command", metavar="TEXT", help="the command that ran in the window, to record it")
     parser.add_argument("--reproduce-status", type=int, metavar="N", help="its exit status")
     parser.add_argument("--check", action="store_true", help="write nothing; only say whether the input can be merged")
@@ -44,14 +45,13 @@ def main() -> int:
     from fleetmerge import inputs, merge
     try:
         found = inputs.find(options.paths, options.output)
-        expected = inputs.expectations(options.expect_host, options.expect)
+        expected, facts = inputs.outcome(options.expect_host, options.expect, found.output)
     except MergeError as error:
         print("error: %s" % error, file=sys.stderr)
         return 2
     if options.check:
         print("%d bundles of run %s can be merged into %s" % (len(found.bundles), found.run_id, found.output))
         return 0
-    facts = {}
     if options.reproduce_command is not None or options.reproduce_status is not None:
         facts["reproduce"] = {"command": options.reproduce_command, "status": options.reproduce_status}
     try:

@@ -11,6 +11,7 @@ from .errors import BundleError, MergeError
 from .fleet import Expected
 
 HOSTS = "hosts"
+OUTCOME = "outcome.json"
 
 
 @dataclass
@@ -97,27 +98,37 @@ def _no_twins(bundles: Sequence[Bundle]) -> None:
                              % (bundle.tracer, bundle.host, other, bundle.directory))
 
 
-def expectations(names: Sequence[str], path: str | None) -> dict[str, Expected]:
-    """Return what was expected of each host, from --expect-host and the file of --expect; MergeError if it is wrong."""
+def outcome(names: Sequence[str], path: str | None, output: str) -> tuple[dict[str, Expected], dict[str, Any]]:
+    """Return (what was expected of each host, facts for the summary): from --expect-host and from what the capture
+    role wrote down, in the file of --expect or in the run's own outcome.json. MergeError if the file is wrong."""
     out = {name: Expected() for name in names}
-    if not path:
-        return out
+    own = os.path.join(output, OUTCOME)
+    written = _json(own) if os.path.exists(own) else {}
+    content = _json(path) if path else written
+    hosts = content.get("hosts", {} if content is written else content) if isinstance(content, dict) else content
+    if not isinstance(hosts, dict):
+        raise MergeError("%s must hold an object: host name -> {tracers, why}" % (path or own))
+    for host, about in hosts.items():
+        out[host] = _expected(path or own, host, about)
+    reproduce = written.get("reproduce") if isinstance(written, dict) else None
+    if not isinstance(reproduce, dict) or not reproduce:
+        return out, {}
+    return out, {"reproduce": {"command": reproduce.get("command"), "status": reproduce.get("exit_status")}}
+
+
+def _json(path: str) -> Any:
     try:
         with open(path, encoding="utf-8") as handle:
-            content = json.load(handle)
+            return json.load(handle)
     except OSError as error:
-        raise MergeError("--expect %s cannot be read: %s" % (path, error.strerror)) from error
+        raise MergeError("%s cannot be read: %s" % (path, error.strerror)) from error
     except ValueError as error:
-        raise MergeError("--expect %s is not JSON: %s" % (path, error)) from error
-    if not isinstance(content, dict):
-        raise MergeError("--expect %s must hold an object: host name -> {tracers, why}" % path)
-    for host, facts in content.items():
-        out[host] = _expected(path, host, facts)
-    return out
+        raise MergeError("%s is not JSON: %s" % (path, error)) from error
 
 
-def _expected(path: str, host: str, facts: Any) -> Expected:
-    facts = {} if facts is None else {"tracers": facts} if isinstance(facts, list) else facts
-    if not isinstance(facts, dict) or not isinstance(facts.get("tracers", []), list):
-        raise MergeError("--expect %s: host %s must be a list of tracers or {tracers: [...], why: text}" % (path, host))
-    return Expected([str(tracer) for tracer in facts.get("tracers", [])], str(facts.get("why") or ""))
+def _expected(path: str, host: str, about: Any) -> Expected:
+    about = {} if about is None else {"tracers": about} if isinstance(about, list) else about
+    tracers = about.get("tracers") or [] if isinstance(about, dict) else None
+    if not isinstance(tracers, (list, dict)):
+        raise MergeError("%s: host %s must be a list of tracers or {tracers: [...], why: text}" % (path, host))
+    return Expected([str(tracer) for tracer in tracers], str(about.get("why") or ""))

@@ -164,6 +164,17 @@ def test_missing_hosts_are_named(where: Any, tmp_path: Any) -> None:
                                   "hv-c, hv-d."]
 
 
+def test_what_the_role_wrote_down_is_used(where: Any) -> None:
+    host_a().write(where)
+    (where / "outcome.json").write_text(json.dumps({
+        "run_id": RUN_ID, "reproduce": {"command": "false", "exit_status": 1},
+        "hosts": {"hv-a": {"status": "complete", "why": "", "tracers": {"datapath_tracing": {"records": 40}}},
+                  "hv-q": {"status": "missing", "why": "no bcc there", "tracers": {}}}}))
+    summary = merged(where)
+    assert summary["reproduce"] == {"command": "false", "status": 1}
+    assert {name: host["why"] for name, host in summary["hosts"].items()} == {"hv-a": "", "hv-q": "no bcc there"}
+
+
 def test_everything_that_limits_trust_is_said(where: Any) -> None:
     bundle = host_a()
     bundle.manifest["counters"].update(lost=12, unparsed=3, stacks_lost=2)

@@ -1,0 +1,147 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Merges a run's bundles on the controller."""
+DOCUMENTATION = r"""
+---
+module: skbfleet_merge
+short_description: Merge the bundles of a run and say what they show
+description:
+  - Runs skbfleet's merger, C(bpftools/merge_captures.py), on the controller, and returns its verdict.
+  - Makes C(timeline.log), C(events.parquet), C(summary.json) and C(verdict.txt) in the run's directory, and lets the
+    link C(latest) beside it point to it. Products that are there are replaced.
+  - Works on bundles alone; no host is asked.
+author: The skbfleet authors
+options:
+  run_dir:
+    description: The run's directory, with C(hosts/NAME/TRACER/) below it.
+    type: path
+    required: true
+  command:
+    description: The merger.
+    type: path
+    required: true
+  python:
+    description: The interpreter that has numpy, pyarrow and duckdb; that of this module if not given.
+    type: path
+  expected:
+    description:
+      - What was expected of each host, name to tracers and why one is missing, as C(outcome.json) in the run's
+        directory has it, which is read if this is not given.
+    type: dict
+attributes:
+  check_mode:
+    support: full
+    description: Only checks whether the bundles can be merged; no verdict is returned.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+"""
+
+EXAMPLES = r"""
+- name: Merge a run
+  skbfleet_merge:
+    run_dir: captures/20261122T113800Z
+    command: bpftools/merge_captures.py
+  register: merged
+"""
+
+RETURN = r"""
+verdict:
+  description: What the run shows, a sentence each.
+  returned: success, not in check mode
+  type: list
+  elements: str
+doubts:
+  description: What limits the trust in the verdict, a sentence each.
+  returned: success, not in check mode
+  type: list
+  elements: str
+hosts:
+  description: Host name to C(complete), C(partial) or C(missing).
+  returned: success, not in check mode
+  type: dict
+drops:
+  description: How many packets were dropped.
+  returned: success, not in check mode
+  type: int
+records:
+  description: How many records were merged.
+  returned: success, not in check mode
+  type: int
+products:
+  description: Name to path of every file that was made.
+  returned: success, not in check mode
+  type: dict
+msg:
+  description: What was done, or why it could not be done.
+  returned: always
+  type: str
+"""
+
+import json
+import os
+import sys
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+ARGUMENTS = {
+    "run_dir": {"type": "path", "required": True},
+    "command": {"type": "path", "required": True},
+    "python": {"type": "path"},
+    "expected": {"type": "dict"},
+}
+PRODUCTS = ("verdict.txt", "summary.json", "timeline.log", "events.parquet")
+
+
+def command_line(params, check_mode, expected_file):
+    """Return the words that run the merger."""
+    words = [params["python"] or sys.executable, params["command"], "--quiet"]
+    if check_mode:
+        words.append("--check")
+    if expected_file:
+        words += ["--expect", expected_file]
+    return words + ["--", params["run_dir"]]
+
+
+def why_failed(status, stderr):
+    """Return the merger's own sentence; the end of what it printed if it has none."""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    sentences = [line[len("error: "):] for line in lines if line.startswith("error: ")]
+    if sentences:
+        return sentences[-1]
+    return "the merger ended with status %d: %s" % (status, lines[-1] if lines else "it said nothing")
+
+
+def outcome(run_dir):
+    """Return what the merge made, from its summary."""
+    with open(os.path.join(run_dir, "summary.json")) as handle:
+        summary = json.load(handle)
+    return {
+        "verdict": summary["verdict"], "doubts": summary["doubts"], "drops": summary["drops"],
+        "records": summary["records"],
+        "hosts": {name: host["status"] for name, host in summary["hosts"].items()},
+        "products": {name: os.path.join(run_dir, name) for name in PRODUCTS},
+    }
+
+
+def main():
+    """Run the merger and hand on what it says."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    params = module.params
+    with tempfile.TemporaryDirectory(dir=module.tmpdir) as directory:
+        expected_file = ""
+        if params["expected"] is not None:
+            expected_file = os.path.join(directory, "expected.json")
+            with open(expected_file, "w") as handle:
+                json.dump(params["expected"], handle)
+        status, stdout, stderr = module.run_command(command_line(params, module.check_mode, expected_file))
+    if status:
+        module.fail_json(msg=why_failed(status, stderr))
+    if module.check_mode:
+        module.exit_json(changed=True, msg=stdout.strip())
+    module.exit_json(changed=True, msg="merged into %s" % params["run_dir"], **outcome(params["run_dir"]))
+
+
+if __name__ == "__main__":
+    main()
