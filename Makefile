@@ -35,7 +35,12 @@ lab-down: setup  ## stop the namespace lab
 	ansible-playbook playbooks/lab_down.yml
 
 demo: setup  ## trace a packet drop on two hypervisors, from nothing to the verdict
-	ansible-playbook playbooks/demo.yml
+	@status=0; \
+	ansible-playbook playbooks/demo.yml || status=$$?; \
+	ansible-playbook playbooks/lab_down.yml > $(VENV)/lab_down.log || { cat $(VENV)/lab_down.log; status=1; }; \
+	if [ $$status = 0 ]; then echo; cat captures/latest/verdict.txt; echo; \
+		echo "The files are in captures/latest: $$(cd captures/latest && echo *)"; fi; \
+	exit $$status
 
 lint: setup  ## check style: ruff, yamllint, ansible-lint
 	ruff check $(PYTHON_CODE)
