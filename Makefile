@@ -61,7 +61,7 @@ molecule: setup  ## run the roles' tests, on a lab of their own (as root)
 	cd tests && ./elsewhere molecule test --all
 
 bench: setup  ## measure and print the figures (as root)
-	pytest -s tests/bench
+	for bench in tests/bench/bench_*.py; do echo "== $$bench"; $$bench; done
 
 test: lint types unit integration molecule  ## everything that must pass
 

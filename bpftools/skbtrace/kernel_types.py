@@ -20,6 +20,8 @@ FIELDS: Dict[str, List[str]] = {
     "sock": ["__sk_common.skc_net.net", "sk_backlog.rmem_alloc.counter", "sk_backlog.len", "sk_rcvbuf"],
     "Qdisc": ["q.qlen", "limit", "qstats.backlog"],
 }
+# what tells where an skb's headers are: together in every kernel, so that one short read gets them all
+HEADERS = ["protocol", "network_header", "mac_header", "tail", "head", "data"]
 OPTIONAL = {("sk_buff", "vlan_all"), ("sk_buff", "vlan_present")}
 
 ENUMS = ["bpf_map_type", "bpf_func_id"]  # what the kernel's BPF can do
@@ -41,6 +43,8 @@ def emit_header(types: btf.Btf) -> str:
             if (name, path) in OPTIONAL and member:
                 lines.append("#define HAVE_%s_%s 1" % (name, path))
         lines += _emit_struct(name, found)
+        if name == "sk_buff":
+            lines += _emit_headers_span([member for path, member in found if path in HEADERS])
     return "\n".join(lines) + "\n"
 
 
@@ -61,6 +65,13 @@ def _emit_struct(name: str, members: List[Tuple[str, btf.Member]]) -> List[str]:
         views = " ".join(_nest(path, member) for path, member in inner_members)
         lines.append("        union { %s } %s;" % (views, outer))
     return lines + ["    };", "};"]
+
+
+def _emit_headers_span(members: List[btf.Member]) -> List[str]:
+    """Where the HEADERS fields lie: from the first to the end of the last."""
+    first = min(member.bit_offset // 8 for member in members)
+    end = max(member.bit_offset // 8 + member.size for member in members)
+    return ["#define SKB_HEADERS_OFFSET %d" % first, "#define SKB_HEADERS_SIZE %d" % (end - first)]
 
 
 def _nest(path: str, member: btf.Member) -> str:

@@ -5,7 +5,6 @@ Both buffers hand `take` one bytes-like object that holds whole records of recor
 """
 import mmap
 import platform
-import struct
 from typing import Any, Callable, List
 
 from . import record
@@ -26,14 +25,16 @@ class RingBuffer:
         self._mask = size - 1
         self._take = take
         page = mmap.PAGESIZE
-        self._consumer = mmap.mmap(descriptor, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, offset=0)
-        self._producer = mmap.mmap(descriptor, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
-        self._data = memoryview(self._producer)[page:]
+        consumer = mmap.mmap(descriptor, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, offset=0)
+        producer = mmap.mmap(descriptor, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
+        # native words: read and written in one go, where struct's "<Q" goes byte by byte under the kernel's eyes
+        self._consumer = memoryview(consumer).cast("Q")
+        self._producer = memoryview(producer)[:page].cast("Q")
+        self._data = memoryview(producer)[page:]
 
     def drain(self) -> int:
         """Hand over what is there; returns the number of records."""
-        begin = struct.unpack_from("<Q", self._consumer)[0]
-        end = struct.unpack_from("<Q", self._producer)[0]
+        begin, end = self._consumer[0], self._producer[0]
         if begin == end:
             return 0
         offset = begin & self._mask
@@ -42,7 +43,7 @@ class RingBuffer:
         ready = len(flags) - len(flags.lstrip(b"\0")) if any(flags) else len(flags)
         if ready:
             self._take(waiting[:ready * record.STRIDE])
-            struct.pack_into("<Q", self._consumer, 0, begin + ready * record.STRIDE)
+            self._consumer[0] = begin + ready * record.STRIDE
         return ready
 
 

@@ -79,7 +79,12 @@ static __always_inline int match_ports(const struct packet *p, u64 head, int dir
     u16 ports[2] = {};
     u16 src, dst;
 
-    read_memory(ports, sizeof(ports), head + p->l4);
+    if (p->ethertype == ETHERTYPE_IPV4 && p->l4 == p->l3 + sizeof(struct ipv4_header))
+        __builtin_memcpy(ports, p->network.ports_v4, sizeof(ports));
+    else if (p->ethertype == ETHERTYPE_IPV6 && p->l4 == p->l3 + sizeof(struct ipv6_header))
+        __builtin_memcpy(ports, p->network.ports_v6, sizeof(ports));
+    else
+        read_memory(ports, sizeof(ports), head + p->l4);
     src = be16(ports[0]);
     dst = be16(ports[1]);
     if ((directions & FORWARD) && is_src_port(src) && is_dst_port(dst))

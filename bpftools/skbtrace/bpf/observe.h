@@ -22,15 +22,29 @@ struct look {
     struct place place;
 };
 
-static __always_inline int is_match(struct look *look, const struct sight *sight, struct counters *count)
+#ifdef FILTER_VLAN
+#define FIRST_OFFSET 0
+#define FIRST_SIZE sizeof(struct sk_buff)
+#else
+#define FIRST_OFFSET SKB_HEADERS_OFFSET
+#define FIRST_SIZE SKB_HEADERS_SIZE
+#endif
+
+/* most packets are not the filter's: for them only what it needs is read, the part that says where the headers are */
+static __always_inline int read_first(struct look *look, u64 address)
+{
+    return read_memory((void *)&look->skb + FIRST_OFFSET, FIRST_SIZE, address + FIRST_OFFSET);
+}
+
+static __always_inline int is_match(struct look *look, const struct sight *sight, u64 address, struct counters *count)
 {
     int found = find_network(&look->skb, &look->packet, sight->pulled);
     int verdict = match_packet(&look->skb, &look->packet, found);
-    u64 device = sight->device ? sight->device : (u64)look->skb.dev;
 
     if (verdict == NO_MATCH)
         return 0;
-    look->place = place_of(&look->skb, device);
+    read_memory(&look->skb, sizeof(look->skb), address);
+    look->place = place_of(&look->skb, sight->device ? sight->device : (u64)look->skb.dev);
     if (!match_place(&look->place))
         return 0;
     if (verdict == UNPARSED)
@@ -87,10 +101,7 @@ static __always_inline int observe(void *ctx, u64 address, u32 point, const stru
     if (!count || !address)
         return 0;
     count->seen++;
-    __builtin_memset(&look.packet, 0, sizeof(look.packet));
-    if (read_memory(&look.skb, sizeof(look.skb), address))
-        return 0;
-    if (!is_match(&look, sight, count))
+    if (read_first(&look, address) || !is_match(&look, sight, address, count))
         return 0;
     now = bpf_ktime_get_ns();
     if (!is_inside_window(now, count))

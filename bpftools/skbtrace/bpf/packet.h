@@ -48,17 +48,30 @@ struct arp_packet {
     u16 target_mac[3], target_ip[2];
 };
 
-/* the ethertype and what follows it, so that both come with one read */
+/* the ethertype, the network header and, where nothing stands between, the ports: all come with one read */
 struct network_bytes {
     u16 align; /* puts the addresses on 4 bytes: the verifier wants stack accesses aligned */
     u16 ethertype;
     union {
-        struct ipv4_header v4;
-        struct ipv6_header v6;
+        struct {
+            struct ipv4_header v4;
+            u16 ports_v4[2];
+        };
+        struct {
+            struct ipv6_header v6;
+            u16 ports_v6[2];
+        };
         struct arp_packet arp;
         u16 vlan[2]; /* tag, next ethertype */
     };
 };
+
+/* bytes from the ethertype on that are read at once: IPv4 and ARP need fewer, and a filter for them reads no more */
+#if FILTER_FAMILY == 4
+#define NETWORK_READ (2 + sizeof(struct arp_packet))
+#else
+#define NETWORK_READ (sizeof(struct network_bytes) - 2)
+#endif
 
 struct packet {
     struct network_bytes network;
@@ -91,7 +104,7 @@ static __always_inline void skip_vlan_tag(struct packet *p, u64 head)
         return;
     p->vlan = be16(p->network.vlan[0]);
     p->l3 += 4;
-    read_memory(&p->network.ethertype, sizeof(p->network) - 2, head + p->l3 - 2);
+    read_memory(&p->network.ethertype, NETWORK_READ, head + p->l3 - 2);
     p->ethertype = be16(p->network.ethertype);
 }
 
@@ -107,12 +120,16 @@ static __always_inline int find_network(const struct sk_buff *skb, struct packet
 
     p->linear = skb->tail;
     p->vlan = OFFSET_UNSET;
+    __builtin_memset(&p->network, 0, sizeof(p->network)); /* old verifiers refuse bytes that were never written */
+    p->l4 = 0;
+    p->protocol = 0;
+    p->later_fragment = 0;
     p->l3 = pulled ? (u32)((u64)skb->data - head) : skb->network_header;
     if (mac != OFFSET_UNSET && mac + ETHERNET_LENGTH <= p->l3) {
         p->layer = 2;
         p->start = mac;
         p->l3 = mac + ETHERNET_LENGTH;
-        read_memory(&p->network.ethertype, sizeof(p->network) - 2, head + p->l3 - 2);
+        read_memory(&p->network.ethertype, NETWORK_READ, head + p->l3 - 2);
         p->ethertype = be16(p->network.ethertype);
         skip_vlan_tag(p, head);
         skip_vlan_tag(p, head);
@@ -120,7 +137,7 @@ static __always_inline int find_network(const struct sk_buff *skb, struct packet
         p->layer = 3;
         p->start = p->l3;
         p->ethertype = be16(skb->protocol);
-        read_memory(&p->network.v4, sizeof(p->network) - 4, head + p->l3);
+        read_memory(&p->network.v4, NETWORK_READ - 2, head + p->l3);
     }
     return p->l3 + network_length(p->ethertype) <= p->linear;
 }
