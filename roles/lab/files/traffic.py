@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 EXAMPLES = """\
 examples (lab.py exec WHERE -- python3 traffic.py …):
@@ -45,7 +45,7 @@ def udp_serve(options: argparse.Namespace) -> Dict:
     server.bind((options.address, options.port))
     server.setblocking(False)
     print("ready", flush=True)
-    numbers = []  # type: List[int]
+    numbers: List[int] = []
     size = 0
     ending = False
     while not ending and (options.count is None or len(numbers) < options.count):
@@ -89,24 +89,21 @@ def tcp_serve(options: argparse.Namespace) -> Dict:
     server.listen(4096)
     selector = selectors.DefaultSelector()
     for source in (server, ended):
-        selector.register(source, selectors.EVENT_READ)
+        selector.register(source, selectors.EVENT_READ, source)
     print("ready", flush=True)
-    received = {}  # type: Dict[socket.socket, int]
+    received: Dict[socket.socket, int] = {}
     total = closed = 0
     while options.count is None or closed < options.count:
-        readable = [key.fileobj for key, _ in selector.select()]
+        readable = [key.data for key, _ in selector.select()]
         if ended in readable:
             break
         for ready in readable:
             if ready is server:
                 connection = server.accept()[0]
                 received[connection] = 0
-                selector.register(connection, selectors.EVENT_READ)
+                selector.register(connection, selectors.EVENT_READ, connection)
                 continue
-            try:
-                data = ready.recv(1 << 18)
-            except ConnectionError:
-                data = b""
+            data = _receive(ready)
             if data:
                 received[ready] += len(data)
                 continue
@@ -114,6 +111,14 @@ def tcp_serve(options: argparse.Namespace) -> Dict:
             total, closed = total + received[ready], closed + 1
             _answer(ready, received.pop(ready))
     return {"connections": closed, "bytes": total + sum(received.values())}
+
+
+def _receive(connection: socket.socket) -> bytes:
+    """What there is to read; nothing if the other side has ended, in whichever way."""
+    try:
+        return connection.recv(1 << 18)
+    except ConnectionError:
+        return b""
 
 
 def _answer(connection: socket.socket, count: int) -> None:
@@ -134,7 +139,7 @@ def tcp_clients(options: argparse.Namespace) -> Dict:
     """Open `count` connections, `rate` per second, whether earlier ones are answered or not. Each asks one question."""
     raise_open_files()
     selector = selectors.DefaultSelector()
-    selector.register(ended, selectors.EVENT_READ)
+    selector.register(ended, selectors.EVENT_READ, ended)
     start = time.monotonic()
     opened = answered = failed = 0
     while answered + failed < options.count:
@@ -143,26 +148,33 @@ def tcp_clients(options: argparse.Namespace) -> Dict:
             client = _socket(options.address, socket.SOCK_STREAM)
             client.setblocking(False)
             client.connect_ex((options.address, options.port))
-            selector.register(client, selectors.EVENT_WRITE)
+            selector.register(client, selectors.EVENT_WRITE, client)
             opened += 1
             continue
         for key, event in selector.select(due - time.monotonic() if opened < options.count else None):
-            if key.fileobj is ended:
+            if key.data is ended:
                 return {"opened": opened, "answered": answered, "failed": opened - answered}
-            try:
-                if event & selectors.EVENT_WRITE:
-                    key.fileobj.send(b"?" * 100)
-                    key.fileobj.shutdown(socket.SHUT_WR)
-                    selector.modify(key.fileobj, selectors.EVENT_READ)
-                    continue
-                answered += bool(key.fileobj.recv(64))
-                if answered == 1:
-                    print("ready", flush=True)
-            except OSError:
-                failed += 1
-            selector.unregister(key.fileobj)
-            key.fileobj.close()
+            done = _go_on(selector, key.data, event)
+            if done and not answered:
+                print("ready", flush=True)
+            answered, failed = answered + (done is True), failed + (done is False)
     return {"opened": opened, "answered": answered, "failed": failed}
+
+
+def _go_on(selector: selectors.BaseSelector, client: socket.socket, event: int) -> Optional[bool]:
+    """A client's next step: ask when connected (returns None), then whether it was answered."""
+    try:
+        if event & selectors.EVENT_WRITE:
+            client.send(b"?" * 100)
+            client.shutdown(socket.SHUT_WR)
+            selector.modify(client, selectors.EVENT_READ, client)
+            return None
+        answered = bool(client.recv(64))
+    except OSError:
+        answered = False
+    selector.unregister(client)
+    client.close()
+    return answered
 
 
 def tcp_send(options: argparse.Namespace) -> Dict:
