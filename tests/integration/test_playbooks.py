@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real playbooks on the lab: what they bring home, what they survive, what they refuse."""
+import pytest
+from support.lab import ROOT, Lab, wait_until
+from support.playbooks import Play, kill, tracers_on, wait_for_state
+
+BOTH = ("hv-a", "hv-b")
+PING = {"capture_src": "192.168.32.10", "capture_dst": "192.168.32.20", "capture_protocol": "icmp",
+        "capture_bidirectional": True}
+VENV_PYTHON = str(ROOT / ".venv" / "bin" / "python")  # it has no bcc
+
+
+@pytest.fixture
+def play(tmp_path) -> Play:
+    return Play(tmp_path / "captures")
+
+
+def nothing_is_left(lab: Lab, hosts=BOTH) -> bool:
+    """Whether no tracer runs and no directory of ours is there."""
+    return all(not tracers_on(lab.netns(name)) and lab.netns(name).run(["test", "!", "-e", "/tmp/skbfleet"])
+               for name in hosts)
+
+
+def test_a_command_is_traced_on_both_hosts(lab, play):
+    done = play.run("reproduce.yml", **PING, capture_run_id="r", capture_duration=60,
+                    reproduce_command="ip netns exec vm-a ping -q -c 20 -i 0.02 192.168.32.20; exit 3")
+    assert done.returncode == 0, done.stdout
+    assert play.outcome("r")["reproduce"]["exit_status"] == 3
+    for host in BOTH:
+        outcome = play.outcome("r")["hosts"][host]
+        assert (outcome["status"], outcome["why"], outcome["late_by_ns"]) == ("complete", "", 0)
+        manifest = play.manifest("r", host, "datapath_tracing")
+        # there and back at two devices, each time once received and once sent
+        assert manifest["per_point"]["dev.rx"]["matched"] == 2 * 20
+        assert manifest["per_point"]["dev.tx"]["matched"] == 2 * 20
+        assert "skb.drop" not in manifest["per_point"]
+        assert manifest["counters"]["lost"] == 0
+        assert manifest["window"]["ended_ns"] - manifest["window"]["start_ns"] < 30e9  # closed when the command ended
+    assert nothing_is_left(lab)
+
+
+def test_the_command_of_a_case_is_run_by_reproduce_alone(lab, play, tmp_path):
+    case = tmp_path / "case.yml"
+    mark = tmp_path / "mark"
+    case.write_text(f"capture_protocol: icmp\ncapture_duration: 1\nreproduce_command: touch {mark}\n")
+    for run_id, words in (("c", {"capture_case": str(case)}), ("e", {})):
+        done = play.run("drop_monitor.yml", *([] if words else ["-e", f"@{case}"]), capture_run_id=run_id, **words)
+        assert done.returncode == 0, done.stdout
+        assert not mark.exists()
+    assert play.run("reproduce.yml", capture_run_id="r", capture_case=str(case)).returncode == 0
+    assert mark.exists()
+
+
+def test_the_controller_is_killed_inside_the_window(lab, play):
+    killed = play.begin("datapath_tracing.yml", **PING, capture_run_id="k", capture_duration=8)
+    for host in BOTH:
+        wait_for_state(lab.netns(host), "k", "datapath_tracing", "started", 60)
+    kill(killed)
+    lab.netns("vm-a").run(["ping", "-q", "-c", "5", "-i", "0.02", lab.address("vm-b")])
+    for host in BOTH:
+        wait_for_state(lab.netns(host), "k", "datapath_tracing", "finished", 30)
+        wait_until(lambda host=host: not tracers_on(lab.netns(host)), "the tracer has ended", 5)
+
+    done = play.run("collect.yml", capture_run_id="k")
+    assert done.returncode == 0, done.stdout
+    starts = set()
+    for host in BOTH:
+        assert play.outcome("k")["hosts"][host]["status"] == "complete"
+        manifest = play.manifest("k", host, "datapath_tracing")
+        assert manifest["status"] == "complete"
+        assert manifest["ended_by"] == "window"
+        starts.add(manifest["window"]["start_realtime_ns"])
+    assert len(starts) == 1
+    assert nothing_is_left(lab)
+
+
+def test_a_killed_run_can_be_cleaned_up(lab, play):
+    killed = play.begin("drop_monitor.yml", capture_run_id="k", capture_duration=600)
+    for host in BOTH:
+        wait_for_state(lab.netns(host), "k", "drop_monitor", "started", 60)
+    kill(killed)
+    done = play.run("cleanup.yml")
+    assert done.returncode == 0, done.stdout
+    assert "k/drop_monitor: SIGTERM" in done.stdout
+    assert nothing_is_left(lab)
+    assert "changed=0" in play.run("cleanup.yml", capture_run_id="k").stdout.split("hv-a ")[-1]
+
+
+def test_a_host_that_cannot_be_reached_costs_its_own_data(lab, play, tmp_path):
+    more = tmp_path / "more.yml"
+    more.write_text("hypervisors:\n  hosts:\n    hv-0: {ansible_host: 10.77.0.250, ansible_ssh_common_args: "
+                    "'-F none -o ConnectTimeout=2'}\n")
+    done = play.run("drop_monitor.yml", "-i", str(ROOT / "inventories" / "lab"), "-i", str(more),
+                    capture_run_id="u", capture_duration=1)
+    assert done.returncode != 0
+    assert "hv-0: it cannot be reached" in done.stdout
+    assert "Traceback" not in done.stdout
+    outcome = play.outcome("u")["hosts"]
+    assert {name: one["status"] for name, one in outcome.items()} == {
+        "hv-0": "missing", "hv-a": "complete", "hv-b": "complete"}
+    assert outcome["hv-0"]["why"].startswith("it cannot be reached: ")
+    assert nothing_is_left(lab)
+
+
+def test_eight_hosts_share_one_window_with_two_forks(lab, play):
+    lab.up(8)
+    hosts = [f"hv-{letter}" for letter in "abcdefgh"]
+    done = play.run("drop_monitor.yml", "-i", str(ROOT / "inventories" / "lab"),
+                    "-i", str(ROOT / "inventories" / "lab_wide"), "--forks", "2",
+                    capture_run_id="w", capture_duration=2)
+    assert done.returncode == 0, done.stdout
+    windows = [play.manifest("w", host, "drop_monitor")["window"] for host in hosts]
+    assert len({(window["start_realtime_ns"], window["end_realtime_ns"]) for window in windows}) == 1
+    assert [window["late_by_ns"] for window in windows] == [0] * 8
+    assert nothing_is_left(lab, hosts)
+
+
+@pytest.mark.parametrize(("variables", "sentence"), [
+    ({"capture_src": "192.168.32.300"}, "capture_src is '192.168.32.300': it must be an IPv4 or IPv6 address"),
+    ({"capture_src": "192.168.32.10", "capture_dst": "fd00:32::20"}, "both must be IPv4 or both IPv6"),
+    ({"capture_dst_port": 443}, "capture_dst_port is 443 but capture_protocol is all: a port needs tcp, udp or sctp"),
+    ({"capture_profile": ["nics"]}, "capture_profile is 'nics': it must be one of"),
+    ({"capture_points": ["dev.rxx"]}, "capture_points is 'dev.rxx': it must be one of"),
+    ({"capture_duration": 0}, "capture_duration is '0': it must be more than 0 and at most 86400 seconds"),
+    ({"capture_duration": 90000}, "capture_duration is '90000': it must be more than 0 and at most 86400 seconds"),
+    ({"capture_interface": "eth0"}, "capture_interface is not a variable of skbfleet: did you mean capture_interfaces"),
+    ({"capture_src": "{{ lookup('pipe', 'touch MARK') }}"}, "it must be a plain value, templates are not evaluated"),
+    ({"capture_src": "$(touch MARK)"}, "capture_src is '$(touch MARK)': it must be an IPv4 or IPv6 address"),
+])
+def test_bad_input_is_refused_before_any_host_is_touched(play, tmp_path, variables, sentence):
+    mark = tmp_path / "mark"
+    given = {name: value.replace("MARK", str(mark)) if isinstance(value, str) else value
+             for name, value in variables.items()}
+    # hosts that do not exist: whoever speaks to one of them fails in another way
+    done = play.run("capture.yml", "-i", "192.0.2.1,192.0.2.2,", **given)
+    assert done.returncode != 0
+    assert sentence.replace("MARK", str(mark)) in " ".join(done.stdout.split())
+    assert "Traceback" not in done.stdout
+    assert "UNREACHABLE" not in done.stdout
+    assert not mark.exists()
+    assert not play.output_dir.exists()
+
+
+def test_one_hosts_bad_variable_stops_all_before_any_is_touched(play, tmp_path):
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("hypervisors:\n  hosts:\n    hv-a: {ansible_host: 192.0.2.1}\n"
+                         "    hv-b: {ansible_host: 192.0.2.2, capture_sorce: 192.0.2.9}\n")
+    done = play.run("capture.yml", "-i", str(inventory))
+    assert done.returncode != 0
+    assert "capture_sorce is not a variable of skbfleet: did you mean capture_src?" in done.stdout
+    assert "UNREACHABLE" not in done.stdout
+
+
+@pytest.mark.parametrize(("variables", "sentence"), [
+    ({"capture_interfaces": ["nope0"]}, "capture_interfaces is 'nope0'"),
+    ({"capture_netns": "nowhere"}, "capture_netns is 'nowhere'"),
+    ({"capture_tracer_python": "/nowhere/python3"}, "capture_tracer_python is '/nowhere/python3': it must be a Python"),
+    ({"capture_tracer_python": VENV_PYTHON}, "bcc"),
+])
+def test_what_a_host_refuses_is_one_sentence_and_leaves_nothing(lab, play, variables, sentence):
+    done = play.run("drop_monitor.yml", capture_run_id="x", capture_duration=1, **variables)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    for host in BOTH:
+        outcome = play.outcome("x")["hosts"][host]
+        assert outcome["status"] == "missing"
+        assert sentence in outcome["why"]
+        assert "\n" not in outcome["why"]
+    assert nothing_is_left(lab)
+
+
+def test_a_full_disk_costs_its_host_alone(lab, play):
+    hypervisor = lab.netns("hv-a")
+    hypervisor.run(["mkdir", "/tmp/skbfleet"])
+    hypervisor.run(["mount", "-t", "tmpfs", "-o", "size=1M,mode=711", "tmpfs", "/tmp/skbfleet"])
+    try:
+        done = play.run("drop_monitor.yml", capture_run_id="f", capture_duration=1)
+    finally:
+        hypervisor.run(["umount", "/tmp/skbfleet"])
+        hypervisor.run(["rm", "-rf", "/tmp/skbfleet"])
+    assert done.returncode != 0
+    outcome = play.outcome("f")["hosts"]
+    assert outcome["hv-a"]["status"] == "missing"
+    assert "MiB free on this host" in outcome["hv-a"]["why"]
+    assert outcome["hv-b"]["status"] == "complete"
+
+
+def test_check_mode_touches_nothing(lab, play):
+    done = play.run("capture.yml", "--check", capture_run_id="c", capture_duration=1)
+    assert done.returncode == 0, done.stdout
+    assert not (play.output_dir / "c").exists()
+    assert nothing_is_left(lab)
