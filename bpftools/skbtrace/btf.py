@@ -30,31 +30,42 @@ class BtfError(ValueError):
 
 
 class Btf:
-    """Types of one BTF blob; `names` are all names that will be asked for."""
+    """Types of one BTF blob; `names` are all names that will be asked for.
 
-    def __init__(self, data: bytes, names: Iterable[str]) -> None:
+    A module's BTF goes on where the kernel's ends, in type ids and in offsets of strings: `base` is the kernel's.
+    """
+
+    def __init__(self, data: bytes, names: Iterable[str], base: "Optional[Btf]" = None) -> None:
         magic, _version, _flags, length = struct.unpack_from("<HBBI", data)
         if magic != _MAGIC:
             raise BtfError("no BTF magic number at its start")
         types, types_length, strings, strings_length = struct.unpack_from("<IIII", data, 8)
-        self._strings = data[length + strings:length + strings + strings_length]
+        self._base = base
+        self._first_id, self._first_string = base._ends() if base else (0, 0)
+        self._strings: bytes = data[length + strings:length + strings + strings_length]
         self._words = memoryview(data[length + types:length + types + types_length]).cast("I")
         self._wanted = self._string_offsets(names)
         self._starts, self._named = self._scan()
+
+    def _ends(self) -> Tuple[int, int]:
+        """Return where a module's BTF on top of this one goes on: type id, offset of strings."""
+        return len(self._starts), len(self._strings)
 
     def _string_offsets(self, names: Iterable[str]) -> Dict[int, str]:
         found: Dict[int, str] = {}
         for name in names:
             position = self._strings.find(b"\0" + name.encode() + b"\0")
             if position >= 0:
-                found[position + 1] = name
+                found[self._first_string + position + 1] = name
+        if self._base:
+            found.update(self._base._wanted)
         return found
 
     def _scan(self) -> Tuple[List[int], Dict[Tuple[int, str], int]]:
         words, wanted = self._words, self._wanted
         steps = [3 + _FIXED.get(kind, 0) for kind in range(32)]
         factors = [_PER_MEMBER.get(kind, 0) for kind in range(32)]
-        starts = [0]  # type 0 is void
+        starts = [] if self._base else [0]  # type 0 is void
         named: Dict[Tuple[int, str], int] = {}
         append = starts.append
         position, end = 0, len(words)
@@ -62,45 +73,47 @@ class Btf:
             info = words[position + 1]
             kind = info >> 24 & 31
             if words[position] in wanted:
-                named.setdefault((kind, wanted[words[position]]), len(starts))
+                named.setdefault((kind, wanted[words[position]]), self._first_id + len(starts))
             append(position)
             position += steps[kind] + (info & 0xFFFF) * factors[kind]
         return starts, named
 
+    def _word(self, type_id: int, place: int) -> int:
+        """Return a word of a type's description; ids below the first one of this blob are the base's."""
+        if self._base and type_id < self._first_id:
+            return self._base._word(type_id, place)
+        return int(self._words[self._starts[type_id - self._first_id] + place])
+
     def _kind(self, type_id: int) -> int:
-        return self._words[self._starts[type_id] + 1] >> 24 & 31 if type_id else 0
+        return self._word(type_id, 1) >> 24 & 31 if type_id else 0
 
     def _strip(self, type_id: int) -> int:
         while self._kind(type_id) in _TRANSPARENT:
-            type_id = self._words[self._starts[type_id] + 2]
+            type_id = self._word(type_id, 2)
         return type_id
 
     def _string(self, offset: int) -> str:
+        if self._base and offset < self._first_string:
+            return self._base._string(offset)
+        offset -= self._first_string
         return self._strings[offset:self._strings.index(b"\0", offset)].decode()
 
     def _rows(self, type_id: int) -> List[Any]:
         """Return the member rows (name, then one or two words) of a type that has members."""
-        start = self._starts[type_id]
-        info = self._words[start + 1]
+        info = self._word(type_id, 1)
         width = _PER_MEMBER[info >> 24 & 31]
-        return [self._words[row:row + width]
-                for row in range(start + 3, start + 3 + (info & 0xFFFF) * width, width)]
+        return [[self._word(type_id, row + column) for column in range(width)]
+                for row in range(3, 3 + (info & 0xFFFF) * width, width)]
 
     def size(self, type_id: int) -> int:
         """Return the size of a type in bytes."""
         type_id = self._strip(type_id)
-        start = self._starts[type_id]
         kind = self._kind(type_id)
         if kind == PTR:
             return 8
         if kind == ARRAY:
-            return self.size(self._words[start + 3]) * self._words[start + 5]
-        return self._words[start + 2]
-
-    def struct_size(self, name: str) -> Optional[int]:
-        """Return the size in bytes of `struct name`, None if there is none."""
-        type_id = self._named.get((STRUCT, name))
-        return None if type_id is None else self.size(type_id)
+            return self.size(self._word(type_id, 3)) * self._word(type_id, 5)
+        return self._word(type_id, 2)
 
     def member(self, name: str, path: str) -> Optional[Member]:
         """Return where `path` ("dev", "ns.inum") lies in `struct name`, through anonymous members; None if nowhere."""
@@ -121,7 +134,7 @@ class Btf:
     def _find(self, type_id: int, name: str) -> Optional[Tuple[int, int, int]]:
         if self._kind(type_id) not in (STRUCT, UNION):
             return None
-        has_bitfields = self._words[self._starts[type_id] + 1] >> 31
+        has_bitfields = self._word(type_id, 1) >> 31
         for name_offset, member_type, position in self._rows(type_id):
             offset, bits = (position & 0xFFFFFF, position >> 24) if has_bitfields else (position, 0)
             if not name_offset:  # an anonymous struct or union: its members are ours
@@ -137,11 +150,15 @@ class Btf:
         type_id = self._named.get((ENUM, name))
         return {} if type_id is None else {row[1]: self._string(row[0]) for row in self._rows(type_id)}
 
+    def function_id(self, name: str) -> Optional[int]:
+        """Return the type id of a function, by which fentry attaches to it."""
+        return self._named.get((FUNC, name))
+
     def parameters(self, name: str) -> Optional[List[Tuple[str, str]]]:
         """Return [(name, struct pointed to or "")] of the function, or the raw tracepoint's typedef, called `name`."""
         type_id = self._named.get((FUNC, name)) or self._named.get((TYPEDEF, name))
         while type_id and self._kind(type_id) in _TRANSPARENT + (PTR, FUNC):
-            type_id = self._words[self._starts[type_id] + 2]
+            type_id = self._word(type_id, 2)
         if not type_id or self._kind(type_id) != FUNC_PROTO:
             return None
         return [(self._string(row[0]), self._pointee(row[1])) for row in self._rows(type_id)]
@@ -150,13 +167,13 @@ class Btf:
         type_id = self._strip(type_id)
         stars = ""
         while self._kind(type_id) == PTR:
-            type_id = self._strip(self._words[self._starts[type_id] + 2])
+            type_id = self._strip(self._word(type_id, 2))
             stars += "*"
         named = self._kind(type_id) in (STRUCT, UNION, FWD, ENUM)
-        return (self._string(self._words[self._starts[type_id]]) if named else "") + stars
+        return (self._string(self._word(type_id, 0)) if named else "") + stars
 
 
-def read_kernel(names: Iterable[str], path: str = KERNEL) -> Btf:
-    """Read the running kernel's types; raises OSError where there are none, BtfError where they are unreadable."""
+def read_kernel(names: Iterable[str], path: str = KERNEL, base: Optional[Btf] = None) -> Btf:
+    """Read the running kernel's types, or with `base` a module's; raises OSError if there are none, or BtfError."""
     with open(path, "rb") as handle:
-        return Btf(handle.read(), names)
+        return Btf(handle.read(), names, base)

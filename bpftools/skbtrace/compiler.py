@@ -6,6 +6,8 @@ import platform
 import re
 from typing import Any
 
+from .errors import TracerError
+
 BPF_DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bpf")
 _MADV_DONTNEED = 4
 _LIBRARIES = re.compile(r"/lib(LLVM|clang|bcc)[^/]*$")
@@ -17,12 +19,21 @@ def kernel_version() -> int:
     return (numbers[0] << 16) + (numbers[1] << 8) + min(numbers[2], 255)
 
 
-def compile_text(text: str) -> Any:
-    """Compile C and make its maps; returns bcc's object. Raises Exception, as bcc does, after the compiler's words."""
-    os.environ.setdefault("BCC_KERNEL_SOURCE", os.path.join(BPF_DIR, "kernel"))
+def compile_text(text: str, with_headers: bool) -> Any:
+    """Compile C and make its maps; returns bcc's object. Raises TracerError, after the compiler's own words.
+
+    with_headers: against the headers of the running kernel, where bcc finds them; else they are not needed.
+    """
+    if not with_headers:
+        os.environ.setdefault("BCC_KERNEL_SOURCE", os.path.join(BPF_DIR, "kernel"))
     from bcc import BPF
     _forget_library_code()
-    compiled = BPF(text=text, cflags=["-DLINUX_VERSION_CODE_OVERRIDE=%d" % kernel_version()])
+    flags = [] if with_headers else ["-DLINUX_VERSION_CODE_OVERRIDE=%d" % kernel_version()]
+    try:
+        compiled = BPF(text=text, cflags=flags)
+    except Exception as error:  # bcc raises bare Exception
+        raise TracerError("bcc could not compile the tracer for this kernel%s: %s"
+                          % (" with its headers" if with_headers else "", error)) from None
     _forget_library_code()
     return compiled
 

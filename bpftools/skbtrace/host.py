@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Dict, Iterable, List, Optional
 
-from . import btf, devices, netns
+from . import btf, devices, kernel, netns
 from .errors import InputError, TracerError, option
 from .filters import Filter
 
@@ -39,13 +39,12 @@ def free_bytes(directory: str) -> int:
     return status.f_bavail * status.f_frsize
 
 
-def read_types(names: Iterable[str]) -> btf.Btf:
-    """Return the kernel's types; raises TracerError where the kernel does not tell them."""
+def read_types(names: Iterable[str]) -> Optional[kernel.Types]:
+    """Return the kernel's types, None if it does not tell them; raises TracerError if they cannot be read."""
     try:
-        return btf.read_kernel(names)
+        return kernel.Types(names)
     except OSError:
-        raise TracerError("this kernel has no BTF (%s): the tracers need a kernel built with CONFIG_DEBUG_INFO_BTF"
-                          % btf.KERNEL) from None
+        return None
     except btf.BtfError as error:
         raise TracerError("the kernel's BTF (%s) cannot be read: %s" % (btf.KERNEL, error)) from None
 

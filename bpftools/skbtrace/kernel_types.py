@@ -4,7 +4,9 @@
 Only these structs with only these fields are emitted, each padded to its true offset. A header of this size
 compiles in a tenth of the time of the kernel's own headers, and works where those are missing or cannot be parsed.
 """
-from typing import Dict, List, Tuple
+import os
+import re
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 from . import btf
 from .errors import TracerError
@@ -18,18 +20,73 @@ FIELDS: Dict[str, List[str]] = {
     "net_device": ["ifindex", "nd_net.net"],
     "net": ["ns.inum"],
     "sock": ["__sk_common.skc_net.net", "sk_backlog.rmem_alloc.counter", "sk_backlog.len", "sk_rcvbuf"],
+    "pt_regs": ["di", "si", "dx", "cx", "r8", "r9"],
     "Qdisc": ["q.qlen", "limit", "qstats.backlog"],
 }
 # what tells where an skb's headers are: together in every kernel, so that one short read gets them all
 HEADERS = ["protocol", "network_header", "mac_header", "tail", "head", "data"]
 OPTIONAL = {("sk_buff", "vlan_all"), ("sk_buff", "vlan_present")}
+_X86 = ("pt_regs",)  # structs of one machine type only: left out on others
+_INCLUDES = ("linux/skbuff.h", "linux/netdevice.h", "linux/ptrace.h", "net/net_namespace.h", "net/sock.h",
+             "net/sch_generic.h")
 
 ENUMS = ["bpf_map_type", "bpf_func_id"]  # what the kernel's BPF can do
 
 _INTEGERS = {1: "u8", 2: "u16", 4: "u32", 8: "u64"}
 
 
-def emit_header(types: btf.Btf) -> str:
+class Declarations(NamedTuple):
+    """What the C code is told of this kernel."""
+
+    text: str                  # declarations of the types, to stand before all else
+    constants: Dict[str, Any]  # HAVE_… and the like
+    from_headers: bool         # the kernel's own headers are needed to compile
+
+
+def from_btf(types: btf.Btf) -> Declarations:
+    """Return the declarations that the kernel's own types give; raises TracerError if a needed field is not there."""
+    constants: Dict[str, Any] = {}
+    if "BPF_FUNC_probe_read_kernel" in types.enum("bpf_func_id").values():
+        constants["HAVE_PROBE_READ_KERNEL"] = 1
+    if "BPF_MAP_TYPE_RINGBUF" in types.enum("bpf_map_type").values():
+        constants["USE_RING_BUFFER"] = 1
+    return Declarations(_emit_header(types), constants, False)
+
+
+def headers_directories(release: str) -> List[str]:
+    """Return where a kernel's headers lie on this host, those that exist; distributions split them in two."""
+    places = ["/lib/modules/%s/%s/include" % (release, part) for part in ("build", "source")]
+    return [place for place in places if os.path.exists(os.path.join(place, "linux/skbuff.h"))]
+
+
+def from_headers(release: str) -> Declarations:
+    """Return the declarations by way of the kernel's headers; raises TracerError where there are none."""
+    directories = headers_directories(release)
+    if not directories:
+        raise TracerError("this kernel has neither BTF (%s) nor headers (/lib/modules/%s/build): install "
+                          "linux-headers-%s (Debian) or kernel-devel-%s (RHEL family), or run a kernel with BTF"
+                          % (btf.KERNEL, release, release, release))
+    constants: Dict[str, Any] = {"HAVE_%s_%s" % (name, field): 1 for name, field in OPTIONAL
+                 if _mentions(directories, "linux/skbuff.h", r"\b%s\s*[;:]" % field)}
+    for constant, word in (("HAVE_PROBE_READ_KERNEL", "probe_read_kernel"), ("USE_RING_BUFFER", "MAP_TYPE_RINGBUF")):
+        if _mentions(directories, "uapi/linux/bpf.h", word):
+            constants[constant] = 1
+    constants.update(SKB_HEADERS_OFFSET=0, SKB_HEADERS_SIZE="sizeof(struct sk_buff)")
+    return Declarations("".join("#include <%s>\n" % header for header in _INCLUDES), constants, True)
+
+
+def _mentions(directories: List[str], header: str, pattern: str) -> bool:
+    for directory in directories:
+        try:
+            with open(os.path.join(directory, header)) as handle:
+                if re.search(pattern, handle.read()):
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def _emit_header(types: btf.Btf) -> str:
     """Return C declarations of FIELDS; raises TracerError if this kernel lacks one that is not optional."""
     lines = []
     for name, paths in FIELDS.items():
@@ -38,7 +95,7 @@ def emit_header(types: btf.Btf) -> str:
             member = types.member(name, path)
             if member:
                 found.append((path, member))
-            elif (name, path) not in OPTIONAL:
+            elif (name, path) not in OPTIONAL and name not in _X86:
                 raise TracerError("the kernel's types have no field %s in struct %s" % (path, name))
             if (name, path) in OPTIONAL and member:
                 lines.append("#define HAVE_%s_%s 1" % (name, path))
@@ -87,8 +144,3 @@ def _view(name: str, member: btf.Member) -> str:
         below = "u8 : %d; " % shift if shift else ""
         return "struct { %s%su8 %s : %d; };" % (pad, below, name, member.bits)
     return "struct { %s%s %s; };" % (pad, _INTEGERS[member.size], name)
-
-
-def has_enumerator(types: btf.Btf, enum: str, name: str) -> bool:
-    """Whether the kernel's `enum` knows `name`: the way to ask for a map type or a helper."""
-    return name in types.enum(enum).values()

@@ -2,7 +2,7 @@
 """A tracer by hand: records as lines on the terminal, what it does and what it saw on stderr."""
 import os
 import sys
-from typing import Any
+from typing import Any, Dict, List, Tuple
 
 from . import text
 from .output import Budget, Terminal
@@ -29,8 +29,8 @@ def run(tracer: Any) -> None:
     tracer.open_buffer(terminal.take)
     _say("tracing %s on %s%s" % (", ".join(attached.name for attached in tracer.program.attached), options.host,
                                  "" if options.duration else "; Ctrl-C ends it"))
-    for name, why in sorted(tracer.program.skipped.items()):
-        _say("skipped %s: %s" % (name, why))
+    for why, names in _by_reason(tracer.program.skipped):
+        _say("skipped %s: %s" % (", ".join(names), why))
     tracer.window.open_now(options.duration)
     try:
         tracer.follow(terminal)
@@ -38,6 +38,14 @@ def run(tracer: Any) -> None:
         tracer.finish()
         _say(_summary(tracer, budget))
         _forget_closed_stdout()
+
+
+def _by_reason(skipped: Dict[str, str]) -> List[Tuple[str, List[str]]]:
+    """Return (why, points), those with one reason together."""
+    reasons: Dict[str, List[str]] = {}
+    for name, why in sorted(skipped.items()):
+        reasons.setdefault(why, []).append(name)
+    return sorted(reasons.items(), key=lambda item: item[1])
 
 
 def _summary(tracer: Any, budget: Budget) -> str:

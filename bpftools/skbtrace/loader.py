@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bpf() system call: load a program, attach it, let it go.
+"""System calls: load a BPF program, attach it, let it go.
 
 bcc compiles and makes the maps; loading is done here, because each point loads an altered copy of one compiled
 program. Everything hangs on file descriptors, so the kernel cleans up when the process ends, however it ends.
+Layouts: include/uapi/linux/bpf.h and perf_event.h of the kernel; it takes shorter ones and zeros it does not know.
 """
 import ctypes
+import errno
+import fcntl
 import os
 import platform
 from typing import Any
 
 from .errors import TracerError
 
-PROG_TYPE_RAW_TRACEPOINT = 17
-_BPF_PROG_LOAD = 5
-_BPF_RAW_TRACEPOINT_OPEN = 17
-_SYSCALL = {"x86_64": 321, "aarch64": 280}
+PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 2, 17, 26
+ATTACH_FENTRY = 24
+KPROBE_PMU = "/sys/bus/event_source/devices/kprobe/type"
+_BPF_PROG_LOAD, _BPF_OBJ_GET_INFO_BY_FD, _BPF_RAW_TRACEPOINT_OPEN = 5, 15, 17
+_BPF_BTF_GET_FD_BY_ID, _BPF_BTF_GET_NEXT_ID = 19, 23
+_PERF_EVENT_IOC_SET_BPF, _PERF_EVENT_IOC_ENABLE = 0x40042408, 0x2400
+_PERF_FLAG_FD_CLOEXEC = 8
+_SYSCALLS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
 _LICENSE = ctypes.create_string_buffer(b"Dual BSD/GPL")  # what the kernel knows as compatible with its GPL-only helpers
 _LOG_BYTES = 1 << 20
 
@@ -26,32 +33,66 @@ class _ProgLoad(ctypes.Structure):
                 ("license", ctypes.c_uint64), ("log_level", ctypes.c_uint32), ("log_size", ctypes.c_uint32),
                 ("log_buf", ctypes.c_uint64), ("kern_version", ctypes.c_uint32), ("prog_flags", ctypes.c_uint32),
                 ("prog_name", ctypes.c_char * 16), ("prog_ifindex", ctypes.c_uint32),
-                ("expected_attach_type", ctypes.c_uint32)]
+                ("expected_attach_type", ctypes.c_uint32), ("prog_btf_fd", ctypes.c_uint32),
+                ("func_info_rec_size", ctypes.c_uint32), ("func_info", ctypes.c_uint64),
+                ("func_info_cnt", ctypes.c_uint32), ("line_info_rec_size", ctypes.c_uint32),
+                ("line_info", ctypes.c_uint64), ("line_info_cnt", ctypes.c_uint32),
+                ("attach_btf_id", ctypes.c_uint32), ("attach_btf_obj_fd", ctypes.c_uint32)]
 
 
 class _RawTracepointOpen(ctypes.Structure):
     _fields_ = [("name", ctypes.c_uint64), ("prog_fd", ctypes.c_uint32)]
 
 
-def _bpf(command: int, attributes: Any) -> int:
+class _ById(ctypes.Structure):
+    _fields_ = [("id", ctypes.c_uint32), ("next_id", ctypes.c_uint32), ("open_flags", ctypes.c_uint32)]
+
+
+class _GetInfo(ctypes.Structure):
+    _fields_ = [("fd", ctypes.c_uint32), ("length", ctypes.c_uint32), ("info", ctypes.c_uint64)]
+
+
+class _BtfInfo(ctypes.Structure):
+    _fields_ = [("btf", ctypes.c_uint64), ("btf_size", ctypes.c_uint32), ("id", ctypes.c_uint32),
+                ("name", ctypes.c_uint64), ("name_len", ctypes.c_uint32), ("kernel_btf", ctypes.c_uint32)]
+
+
+class _PerfEvent(ctypes.Structure):
+    _fields_ = [("type", ctypes.c_uint32), ("size", ctypes.c_uint32), ("config", ctypes.c_uint64),
+                ("sample_period", ctypes.c_uint64), ("sample_type", ctypes.c_uint64), ("read_format", ctypes.c_uint64),
+                ("flags", ctypes.c_uint64), ("wakeup_events", ctypes.c_uint32), ("bp_type", ctypes.c_uint32),
+                ("kprobe_func", ctypes.c_uint64), ("probe_offset", ctypes.c_uint64)]
+
+
+def _syscall(which: int, *arguments: Any) -> int:
+    """Make the bpf (0) or perf_event_open (1) system call; raises OSError."""
     try:
-        number = _SYSCALL[platform.machine()]
+        number = _SYSCALLS[platform.machine()][which]
     except KeyError:
-        raise TracerError("no number of the bpf system call is known for machines of type %s"
+        raise TracerError("the numbers of system calls are not known for machines of type %s"
                           % platform.machine()) from None
-    result = _libc.syscall(number, command, ctypes.byref(attributes), ctypes.sizeof(attributes))
+    result = _libc.syscall(number, *arguments)
     if result < 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
     return int(result)
 
 
-def load(prog_type: int, name: str, instructions: bytes, kernel_version: int) -> int:
-    """Load a program and return its file descriptor; raises OSError with the verifier's last words."""
+def _bpf(command: int, attributes: Any) -> int:
+    return _syscall(0, command, ctypes.byref(attributes), ctypes.sizeof(attributes))
+
+
+def load(prog_type: int, name: str, instructions: bytes, kernel_version: int = 0, attach_type: int = 0,
+         btf_id: int = 0, btf_object: int = 0) -> int:
+    """Load a program and return its file descriptor; raises OSError with the verifier's last words.
+
+    btf_id, btf_object: for fentry, the function's type id and the descriptor of its module's BTF (0: the kernel's).
+    """
     code = ctypes.create_string_buffer(instructions, len(instructions))
     attributes = _ProgLoad(prog_type=prog_type, insn_cnt=len(instructions) // 8, insns=ctypes.addressof(code),
                            license=ctypes.addressof(_LICENSE), kern_version=kernel_version,
-                           prog_name=name.encode()[:15])
+                           prog_name=name.encode()[:15], expected_attach_type=attach_type, attach_btf_id=btf_id,
+                           attach_btf_obj_fd=btf_object)
     try:
         return _bpf(_BPF_PROG_LOAD, attributes)
     except OSError as error:
@@ -75,3 +116,46 @@ def attach_raw_tracepoint(program: int, tracepoint: str) -> int:
     """Attach a loaded program and return the link's file descriptor; raises OSError."""
     name = ctypes.create_string_buffer(tracepoint.encode())
     return _bpf(_BPF_RAW_TRACEPOINT_OPEN, _RawTracepointOpen(name=ctypes.addressof(name), prog_fd=program))
+
+
+def attach_fentry(program: int) -> int:
+    """Attach a program that was loaded for a function's entry; returns the link's file descriptor; raises OSError."""
+    return _bpf(_BPF_RAW_TRACEPOINT_OPEN, _RawTracepointOpen(prog_fd=program))
+
+
+def attach_kprobe(program: int, function: str) -> int:
+    """Attach a program to a function by a probe that lives as long as the returned descriptor; raises OSError."""
+    with open(KPROBE_PMU) as handle:
+        kind = int(handle.read())
+    name = ctypes.create_string_buffer(function.encode())
+    event = _PerfEvent(type=kind, size=ctypes.sizeof(_PerfEvent), kprobe_func=ctypes.addressof(name))
+    # for every process, on CPU 0: the CPU is a formality, the probe fires on all
+    descriptor = _syscall(1, ctypes.byref(event), -1, 0, -1, _PERF_FLAG_FD_CLOEXEC)
+    try:
+        fcntl.ioctl(descriptor, _PERF_EVENT_IOC_SET_BPF, program)
+        fcntl.ioctl(descriptor, _PERF_EVENT_IOC_ENABLE, 0)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def open_module_types(module: str) -> int:
+    """Return a descriptor of a module's BTF, by which fentry names the module; raises OSError if there is none."""
+    number = 0
+    while True:
+        following = _ById(id=number)
+        try:
+            _bpf(_BPF_BTF_GET_NEXT_ID, following)
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                raise OSError(errno.ENOENT, "module %s has no BTF" % module) from None
+            raise
+        number = following.next_id
+        descriptor = _bpf(_BPF_BTF_GET_FD_BY_ID, _ById(id=number))
+        name = ctypes.create_string_buffer(64)
+        info = _BtfInfo(name=ctypes.addressof(name), name_len=64)
+        _bpf(_BPF_OBJ_GET_INFO_BY_FD, _GetInfo(fd=descriptor, length=ctypes.sizeof(info), info=ctypes.addressof(info)))
+        if name.value.decode() == module:
+            return descriptor
+        os.close(descriptor)

@@ -2,97 +2,110 @@
 """From points and filter to BPF programs that are compiled, loaded and attached."""
 import os
 import time
-from typing import Any, Dict, List, NamedTuple, Optional
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Dict, List, NamedTuple
 
-from . import btf, compiler, kernel_types, loader, points, recipe
+from . import compiler, hooks, kernel, kernel_types, loader, points, recipe
 
 # bcc rewrites map accesses in its main file only: the parts are joined, each named for the compiler's messages
 PARTS = ["record.h", "read.h", "skb.h", "packet.h", "filter.h", "maps.h", "queue.h", "fill.h", "observe.h", "points.h"]
 STACK_ENTRIES = 16384
+_CLOSERS = 8  # kprobes closed at once
+
 
 class Attached(NamedTuple):
+    """A point that is being looked at; id is what its records carry."""
+
     id: int
     name: str
     hook: str
     target: str
 
 
-def arguments_of(point: points.Point, described: Optional[List[str]]) -> Dict[str, int]:
-    """Return which argument of the hook (from 0) is the skb, its location, ….
-
-    described: the types of the hook's arguments, None where the kernel does not tell.
-    """
-    found = {}
-    for name, argument in point.arguments.items():
-        if described is None:
-            place = argument.place
-        else:
-            place = described.index(argument.type) if argument.type in described else None
-        if place is not None:
-            found[name] = place
-    return found
-
-
-def source(header: str, defines: Dict[str, Any]) -> str:
+def source(declarations: kernel_types.Declarations, defines: Dict[str, Any]) -> str:
     """Return the C source: types of this kernel, constants, the parts in order."""
-    text = [header] + ["#define %s %s" % item for item in sorted(defines.items())]
+    constants = dict(declarations.constants, **defines)
+    text = [declarations.text] + ["#define %s %s" % item for item in sorted(constants.items())]
     for part in PARTS:
         with open(os.path.join(compiler.BPF_DIR, part)) as handle:
             text.append('#line 1 "%s"\n%s' % (part, handle.read()))
     return "\n".join(text)
 
 
-def buffer_constants(uses_ring: bool, pages: int, wanted: List[points.Point]) -> Dict[str, Any]:
-    """Return the constants for bpf/maps.h; a perf buffer's size is set when it is opened."""
-    constants: Dict[str, Any] = {"USE_RING_BUFFER": 1, "RING_PAGES": pages} if uses_ring else {}
-    if any(point.stack for point in wanted):
-        constants.update(HAVE_STACKS=1, STACK_ENTRIES=STACK_ENTRIES)
-    return constants
-
-
 class Program:
     """The compiled object of one tracer; `attached` and `skipped` (name -> why) tell what this kernel took."""
 
-    def __init__(self, types: btf.Btf, defines: Dict[str, Any], point_count: int) -> None:
-        self._types = types
+    def __init__(self, declarations: kernel_types.Declarations, wanted: List[points.Point], defines: Dict[str, Any],
+                 ring_pages: int) -> None:
+        """ring_pages: of the ring buffer, where the kernel has it."""
+        self._wanted = wanted
         self._version = compiler.kernel_version()
         self._descriptors: List[int] = []
+        self._module_types: Dict[str, int] = {}
         self.attached: List[Attached] = []
         self.skipped: Dict[str, str] = {}
-        constants = dict(defines, POINT_COUNT=point_count, RECIPE='"0x%x"' % recipe.PLACEHOLDER)
-        if kernel_types.has_enumerator(types, "bpf_func_id", "BPF_FUNC_probe_read_kernel"):
-            constants["HAVE_PROBE_READ_KERNEL"] = 1
+        constants = dict(defines, POINT_COUNT=len(wanted), RECIPE='"0x%x"' % recipe.PLACEHOLDER)
+        if declarations.constants.get("USE_RING_BUFFER"):
+            constants["RING_PAGES"] = ring_pages
+        if any(point.stack for point in wanted):
+            constants.update(HAVE_STACKS=1, STACK_ENTRIES=STACK_ENTRIES)
+        if hooks.wanted_functions(wanted) and hooks.has_kprobes():
+            constants["HAVE_KPROBES"] = 1
         begun = time.monotonic()
-        self.bpf = compiler.compile_text(source(kernel_types.emit_header(types), constants))
+        self.bpf = compiler.compile_text(source(declarations, constants), declarations.from_headers)
         self.seconds = time.monotonic() - begun  # spent on compiling
 
-    def attach(self, wanted: List[points.Point]) -> None:
-        """Load and attach a program for every point; what cannot be had goes to `skipped` with its reason."""
-        bytecode = self.bpf.dump_func("point_raw")
-        for number, point in enumerate(wanted):
-            described = self._types.parameters("btf_trace_" + point.tracepoint)
-            if described is None:
-                self.skipped[point.name] = "this kernel has no tracepoint " + point.tracepoint
-                continue
-            arguments = arguments_of(point, [kind for _name, kind in described[1:]])
-            if "skb" not in arguments:
-                self.skipped[point.name] = "this kernel's tracepoint %s does not show the packet" % point.tracepoint
-                continue
-            try:
-                self._attach_raw(point, recipe.apply(bytecode, recipe.encode(number, point, arguments)))
-            except OSError as error:
-                self.skipped[point.name] = "the kernel refused tracepoint %s: %s" % (point.tracepoint, error.strerror)
-                continue
-            self.attached.append(Attached(number, point.name, "raw_tracepoint", point.tracepoint))
+    def attach(self, types: Any) -> None:
+        """Load and attach a program for every point; what cannot be had goes to `skipped` with its reason.
 
-    def _attach_raw(self, point: points.Point, instructions: bytes) -> None:
+        types: kernel.Types, None where the kernel has no BTF.
+        """
+        wanted = hooks.wanted_functions(self._wanted)
+        functions = kernel.find_functions(wanted) if wanted else {}
+        for number, point in enumerate(self._wanted):
+            candidates, reasons = hooks.candidates(point, types, functions)
+            for hook in candidates:
+                try:
+                    self._attach(number, point, hook)
+                except OSError as error:
+                    reasons.append("the kernel refused a %s: %s" % (hook.kind.replace("_", " "), error.strerror))
+                    continue
+                self.attached.append(Attached(number, point.name, hook.kind, hook.target))
+                break
+            else:
+                self.skipped[point.name] = "; ".join(reasons)
+
+    def _attach(self, number: int, point: points.Point, hook: hooks.Hook) -> None:
+        code = recipe.apply(self.bpf.dump_func("point_kprobe" if hook.kind == hooks.KPROBE else "point_raw"),
+                            recipe.encode(number, point, hook.arguments, hook.indirect))
         name = point.name.replace(".", "_")
-        program = loader.load(loader.PROG_TYPE_RAW_TRACEPOINT, name, instructions, self._version)
-        self._descriptors.append(program)
-        self._descriptors.append(loader.attach_raw_tracepoint(program, point.tracepoint))
+        if hook.kind == hooks.RAW_TRACEPOINT:
+            program = self._keep(loader.load(loader.PROG_TYPE_RAW_TRACEPOINT, name, code, self._version))
+            self._keep(loader.attach_raw_tracepoint(program, hook.target))
+        elif hook.kind == hooks.FENTRY:
+            program = self._keep(loader.load(loader.PROG_TYPE_TRACING, name, code, self._version, loader.ATTACH_FENTRY,
+                                             hook.btf_id, self._types_of(hook.module)))
+            self._keep(loader.attach_fentry(program))
+        else:
+            program = self._keep(loader.load(loader.PROG_TYPE_KPROBE, name, code, self._version))
+            self._keep(loader.attach_kprobe(program, hook.target))
+
+    def _keep(self, descriptor: int) -> int:
+        self._descriptors.append(descriptor)
+        return descriptor
+
+    def _types_of(self, module: str) -> int:
+        """Return the descriptor of a module's BTF, 0 for the kernel's own."""
+        if module and module not in self._module_types:
+            self._module_types[module] = self._keep(loader.open_module_types(module))
+        return self._module_types.get(module, 0)
 
     def detach(self) -> None:
-        """Let go of every program; the maps stay readable until the process ends."""
-        while self._descriptors:
-            os.close(self._descriptors.pop())
+        """Let go of every program; the maps stay readable until the process ends.
 
+        Closing a probe waits until no CPU can be in it, a tenth of a second on some kernels: several wait together.
+        """
+        closing, self._descriptors = self._descriptors, []
+        with ThreadPoolExecutor(_CLOSERS) as pool:
+            for _ in pool.map(os.close, reversed(closing)):
+                pass

@@ -3,22 +3,26 @@
 
 A subsystem's reasons have the subsystem's number in the upper 16 bits (include/net/dropreason.h of the kernel).
 """
-from typing import Dict
+from typing import Dict, Optional
 
-from . import btf
+from . import kernel
 
 _CORE, _SUBSYSTEMS = "skb_drop_reason", "skb_drop_reason_subsys"
-_OF_SUBSYSTEM = {"OPENVSWITCH": "ovs_drop_reason", "MAC80211_UNUSABLE": "mac80211_drop_reason"}
-ENUMS = [_CORE, _SUBSYSTEMS] + sorted(_OF_SUBSYSTEM.values())
+_OF_SUBSYSTEM = {"OPENVSWITCH": ("ovs_drop_reason", "openvswitch")}  # enum and the module that has it
+ENUMS = [_CORE, _SUBSYSTEMS] + [enum for enum, _module in _OF_SUBSYSTEM.values()]
 
 
-def read(types: btf.Btf) -> Dict[int, str]:
-    """Return number -> name without the common prefix ("FULL_RING"); empty on kernels without reasons."""
-    names = {number: _short(name, "SKB_DROP_REASON_") for number, name in types.enum(_CORE).items()}
-    for number, subsystem in types.enum(_SUBSYSTEMS).items():
-        short = _short(subsystem, "SKB_DROP_REASON_SUBSYS_")
-        for reason, name in types.enum(_OF_SUBSYSTEM.get(short, "")).items():
-            names[number << 16 | reason & 0xFFFF] = name
+def read(types: Optional[kernel.Types]) -> Dict[int, str]:
+    """Return number -> name without the common prefix ("FULL_RING"); empty where the kernel has or tells none."""
+    if types is None:
+        return {}
+    core = types.vmlinux
+    names = {number: _short(name, "SKB_DROP_REASON_") for number, name in core.enum(_CORE).items()}
+    for number, subsystem in core.enum(_SUBSYSTEMS).items():
+        enum, module = _OF_SUBSYSTEM.get(_short(subsystem, "SKB_DROP_REASON_SUBSYS_"), ("", ""))
+        of_module = types.of(module) if enum else None
+        for reason, name in (of_module.enum(enum) if of_module else {}).items():
+            names[number << 16 | reason & 0xFFFF] = _short(name, "OVS_DROP_")
     return names
 
 

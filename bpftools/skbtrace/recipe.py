@@ -20,13 +20,17 @@ def _shifts() -> Dict[str, int]:
     return {name.lower(): int(shift) for name, shift in found}
 
 
-def encode(number: int, point: points.Point, arguments: Dict[str, int]) -> int:
-    """Return the recipe of a point; arguments: which argument of the hook (from 0) is the skb, the location, …"""
+def encode(number: int, point: points.Point, arguments: Dict[str, int], indirect: bool) -> int:
+    """Return the recipe of a point.
+
+    arguments: which argument of the hook (from 0) is the skb, the location, …; indirect: the skb's is the address of
+    a pointer to it.
+    """
     shift = _shifts()
     recipe = number << shift["point"] | QUEUE_KINDS[point.queue_kind] << shift["queue_kind"]
     for name in ("skb", "location", "reason", "device", "queue"):
         recipe |= arguments.get(name, NO_ARGUMENT) << shift[name]
-    for name, flag in (("pulled", point.pulled), ("stack", point.stack), ("indirect", point.indirect)):
+    for name, flag in (("pulled", point.pulled), ("stack", point.stack), ("indirect", indirect)):
         recipe |= int(flag) << shift[name]
     return recipe
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One tracer at work: arm, open the window, drain, finish."""
+import os
 import signal
 import time
 from typing import Any, Dict, List
 
-from . import clock, devices, filters, host, kernel_types, program, reasons, ring
+from . import clock, devices, filters, hooks, host, kernel_types, program, reasons, ring
 from . import options as command_line
 from .errors import TracerError
 from .symbols import Symbols
@@ -28,10 +29,11 @@ class Tracer:
         host.require_bcc()
         self.scope = host.Scope(chosen)
         self.wanted = command_line.wanted_points(options)
-        names = list(kernel_types.FIELDS) + reasons.ENUMS + kernel_types.ENUMS
+        names = list(kernel_types.FIELDS) + reasons.ENUMS + kernel_types.ENUMS + hooks.wanted_functions(self.wanted)
         self._types = host.read_types(names + ["btf_trace_" + point.tracepoint for point in self.wanted])
+        self._declarations = kernel_types.from_btf(self._types.vmlinux) if self._types else \
+            kernel_types.from_headers(os.uname().release)
         self.reasons = reasons.read(self._types)
-        self.uses_ring = kernel_types.has_enumerator(self._types, "bpf_map_type", "BPF_MAP_TYPE_RINGBUF")
         self.pairs: List[Dict[str, Any]] = []
         self.ended_ns = 0  # CLOCK_MONOTONIC: when the window really ended
 
@@ -40,11 +42,10 @@ class Tracer:
         for number in _SIGNALS:
             signal.signal(number, self._stop)
         constants = filters.defines(self.chosen, self.scope.netns, self.scope.ifindexes)
-        constants.update(program.buffer_constants(self.uses_ring, self.options.buffer_pages, self.wanted))
-        self.program = program.Program(self._types, constants, len(self.wanted))
+        self.program = program.Program(self._declarations, self.wanted, constants, self.options.buffer_pages)
         self.symbols = Symbols(self.program.bpf)
         self.window = Window(self.program.bpf)
-        self.program.attach(self.wanted)
+        self.program.attach(self._types)
         if not self.program.attached:
             raise TracerError("none of the points can be attached: " + "; ".join(
                 "%s: %s" % item for item in sorted(self.program.skipped.items())))
@@ -53,7 +54,8 @@ class Tracer:
 
     def open_buffer(self, take: ring.Take) -> None:
         """Choose who gets the records."""
-        self._buffer = ring.open_buffer(self.program.bpf, self.uses_ring, self.options.buffer_pages, take)
+        uses_ring = "USE_RING_BUFFER" in self._declarations.constants
+        self._buffer = ring.open_buffer(self.program.bpf, uses_ring, self.options.buffer_pages, take)
 
     def _stop(self, _number: int, _frame: Any) -> None:
         self.stopped_by = "signal"

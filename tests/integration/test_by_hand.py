@@ -172,11 +172,11 @@ def test_no_bcc(tmp_path: pathlib.Path) -> None:
 
 
 def test_no_btf(lab: Lab) -> None:
-    """A kernel without BTF, as far as the tracer can see."""
+    """A kernel without BTF or headers, as far as the tracer can see."""
     hide = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh"]
     done = lab.here().run([*hide, PYTHON, COMMANDS["drop_monitor"]], check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: this kernel has no BTF (/sys/kernel/btf/vmlinux)")
+    assert done.stderr.startswith("error: this kernel has neither BTF (/sys/kernel/btf/vmlinux) nor headers")
     assert done.stderr.count("\n") == 1
 
 

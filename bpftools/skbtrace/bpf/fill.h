@@ -2,6 +2,9 @@
 /* Filling a record; nothing here runs for a packet that the filter rejects. */
 #define PAYLOAD_HASHED 32 /* bytes */
 
+/* as much of the shared info as is read, the last field of that being gso_type on every kernel; in whole words */
+#define SHARED_INFO_READ ((__builtin_offsetof(struct skb_shared_info, gso_type) + sizeof(u32) + 7) / 8 * 8)
+
 static __always_inline void fill_metadata(struct record *r, const struct sk_buff *skb)
 {
     r->head = (u64)skb->head;
@@ -27,14 +30,15 @@ static __always_inline void fill_metadata(struct record *r, const struct sk_buff
 
 static __always_inline void fill_shared_info(struct record *r, const struct sk_buff *skb)
 {
-    struct skb_shared_info shared = {};
+    u64 bytes[SHARED_INFO_READ / 8] = {};
+    struct skb_shared_info *shared = (void *)bytes;
 
-    read_memory(&shared, sizeof(shared), (u64)skb->head + skb->end);
-    r->nr_frags = shared.nr_frags;
-    r->frag_list = shared.frag_list != 0;
-    r->gso_size = shared.gso_size;
-    r->gso_segs = shared.gso_segs;
-    r->gso_type = shared.gso_type;
+    read_memory(bytes, sizeof(bytes), (u64)skb->head + skb->end);
+    r->nr_frags = shared->nr_frags;
+    r->frag_list = shared->frag_list != 0;
+    r->gso_size = shared->gso_size;
+    r->gso_segs = shared->gso_segs;
+    r->gso_type = shared->gso_type;
 }
 
 /* multiply and fold; the odd constant is 2^64 divided by the golden ratio */

@@ -67,3 +67,38 @@ int point_raw(struct bpf_raw_tracepoint_args *ctx)
         read_memory(&skb, sizeof(skb), skb);
     return observe(ctx, skb, bits(recipe, POINT, 1023), &sight);
 }
+
+#ifdef HAVE_KPROBES
+static __always_inline u64 register_argument(struct pt_regs *ctx, u64 which)
+{
+    u64 value = 0;
+
+    if (which == 0)
+        load_argument(value, ctx->di);
+    else if (which == 1)
+        load_argument(value, ctx->si);
+    else if (which == 2)
+        load_argument(value, ctx->dx);
+    else if (which == 3)
+        load_argument(value, ctx->cx);
+    else if (which == 4)
+        load_argument(value, ctx->r8);
+    else if (which == 5)
+        load_argument(value, ctx->r9);
+    return value;
+}
+
+/* kprobes: arguments are in the registers of x86-64's calling convention; functions show the skb alone */
+int point_kprobe(struct pt_regs *ctx)
+{
+    struct sight sight = {};
+    u64 recipe, skb;
+
+    take_recipe(recipe);
+    skb = register_argument(ctx, bits(recipe, SKB, 15));
+    sight.pulled = bits(recipe, PULLED, 1);
+    if (bits(recipe, INDIRECT, 1))
+        read_memory(&skb, sizeof(skb), skb);
+    return observe(ctx, skb, bits(recipe, POINT, 1023), &sight);
+}
+#endif

@@ -6,16 +6,16 @@
 
 static __always_inline void fill_qdisc(struct record *r, u64 qdisc)
 {
-    r->queue_len = READ(struct Qdisc, q.qlen, qdisc);
-    r->queue_limit = READ(struct Qdisc, limit, qdisc);
-    r->queue_backlog = READ(struct Qdisc, qstats.backlog, qdisc);
+    r->queue_len = READ_FIELD(struct Qdisc, q.qlen, qdisc);
+    r->queue_limit = READ_FIELD(struct Qdisc, limit, qdisc);
+    r->queue_backlog = READ_FIELD(struct Qdisc, qstats.backlog, qdisc);
 }
 
 static __always_inline void fill_socket(struct record *r, u64 sk)
 {
-    r->queue_len = READ(struct sock, sk_backlog.rmem_alloc.counter, sk);
-    r->queue_limit = READ(struct sock, sk_rcvbuf, sk);
-    r->queue_backlog = READ(struct sock, sk_backlog.len, sk);
+    r->queue_len = READ_FIELD(struct sock, sk_backlog.rmem_alloc.counter, sk);
+    r->queue_limit = READ_FIELD(struct sock, sk_rcvbuf, sk);
+    r->queue_backlog = READ_FIELD(struct sock, sk_backlog.len, sk);
 }
 
 static __always_inline void fill_queue(struct record *r, u8 kind, u64 queue)

@@ -10,7 +10,7 @@
 #endif
 
 /* value of base->field, 0 where it cannot be read; `base` is an address */
-#define READ(type, field, base)                                                                    \
+#define READ_FIELD(type, field, base)                                                                    \
     ({                                                                                             \
         typeof(((type *)0)->field) value_ = 0;                                                     \
         read_memory(&value_, sizeof(value_), (u64)(base) + __builtin_offsetof(type, field));       \

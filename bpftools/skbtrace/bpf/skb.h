@@ -37,20 +37,20 @@ struct place {
 static __always_inline struct place place_of(const struct sk_buff *skb, u64 device)
 {
     struct place place = {};
-    u64 net = device ? READ(struct net_device, nd_net.net, device) : 0;
+    u64 net = device ? (u64)READ_FIELD(struct net_device, nd_net.net, device) : 0;
 
     if (net)
-        place.netns = READ(struct net, ns.inum, net);
+        place.netns = READ_FIELD(struct net, ns.inum, net);
     if (place.netns >= NETNS_FIRST) {
-        place.ifindex = READ(struct net_device, ifindex, device);
+        place.ifindex = READ_FIELD(struct net_device, ifindex, device);
         return place;
     }
     place.netns = 0;
     place.ifindex = skb->skb_iif;
     if (skb->sk) {
-        net = READ(struct sock, __sk_common.skc_net.net, skb->sk);
+        net = (u64)READ_FIELD(struct sock, __sk_common.skc_net.net, skb->sk);
         if (net)
-            place.netns = READ(struct net, ns.inum, net);
+            place.netns = READ_FIELD(struct net, ns.inum, net);
         if (place.netns < NETNS_FIRST)
             place.netns = 0;
     }

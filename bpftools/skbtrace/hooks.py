@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ladder: a point is reached by a raw tracepoint, else by fentry, else by a kprobe, whatever this kernel takes."""
+import os
+import platform
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from . import kernel, loader, points
+
+RAW_TRACEPOINT, FENTRY, KPROBE = "raw_tracepoint", "fentry", "kprobe"
+KPROBE_ARGUMENTS = 6  # what x86-64 passes in registers
+
+
+class Hook(NamedTuple):
+    """One way to reach a point, still to be tried."""
+
+    kind: str
+    target: str                # tracepoint, or the function's symbol
+    module: str                # of the function, "" for the kernel itself
+    btf_id: int                # of the function, for fentry
+    arguments: Dict[str, int]  # which argument (from 0) is the skb, its location, …
+    indirect: bool             # the argument is the address of a pointer to the skb
+
+
+def has_kprobes() -> bool:
+    """Whether this kernel has kprobes that live as long as a file descriptor, and we know where arguments are."""
+    return os.path.exists(loader.KPROBE_PMU) and platform.machine() == "x86_64"
+
+
+def wanted_functions(wanted: List[points.Point]) -> List[str]:
+    """Return every function that one of the points may need."""
+    return sorted({function for point in wanted for function in point.functions})
+
+
+def candidates(point: points.Point, types: Optional[kernel.Types],
+               functions: Dict[str, List[kernel.Function]]) -> Tuple[List[Hook], List[str]]:
+    """Return the hooks to try in this order, and why others are not among them.
+
+    types: None where the kernel has no BTF; functions: what kernel.find_functions found.
+    """
+    hooks: List[Hook] = []
+    reasons: List[str] = []
+    if point.tracepoint:
+        _offer_tracepoint(point, types, hooks, reasons)
+    for name in point.functions:
+        _offer_function(point, name, types, functions.get(name, []), hooks, reasons)
+    return hooks, reasons
+
+
+def _places(point: points.Point, described: Optional[List[str]]) -> Tuple[Dict[str, int], bool]:
+    """Return which argument is what, and whether the skb's is the address of a pointer to it."""
+    if described is None:
+        return {name: argument.place for name, argument in point.arguments.items() if argument.place is not None}, False
+    found = {name: described.index(argument.type) for name, argument in point.arguments.items()
+             if argument.type in described}
+    if "skb" not in found and "sk_buff**" in described:
+        return dict(found, skb=described.index("sk_buff**")), True
+    return found, False
+
+
+def _offer_tracepoint(point: points.Point, types: Optional[kernel.Types], hooks: List[Hook],
+                      reasons: List[str]) -> None:
+    try:
+        described = kernel.describe_tracepoint(types, point.tracepoint, point.module)
+    except kernel.NoTracepoint:
+        reasons.append("this kernel has no tracepoint %s" % point.tracepoint)
+        return
+    places, indirect = _places(point, described)
+    if "skb" in places:
+        hooks.append(Hook(RAW_TRACEPOINT, point.tracepoint, point.module, 0, places, indirect))
+    else:
+        reasons.append("this kernel's tracepoint %s does not show the packet" % point.tracepoint)
+
+
+def _offer_function(point: points.Point, name: str, types: Optional[kernel.Types], found: List[kernel.Function],
+                    hooks: List[Hook], reasons: List[str]) -> None:
+    if len(found) != 1:
+        reasons.append("%d functions are called %s" % (len(found), name) if found else
+                       "no function %s: it was inlined, or its module is not loaded" % name)
+        return
+    function = found[0]
+    module_types = types.of(function.module) if types else None
+    described = module_types.parameters(name) if module_types else None
+    places, indirect = _places(point, [kind for _name, kind in described] if described else None)
+    if "skb" not in places:
+        reasons.append("function %s of this kernel takes no packet" % name)
+        return
+    btf_id = module_types.function_id(name) if module_types else None
+    if btf_id and function.symbol == name:
+        hooks.append(Hook(FENTRY, name, function.module, btf_id, places, indirect))
+    # a compiler's suffix means a copy with other arguments; the first one is the last that it would change
+    if function.symbol != name and (places["skb"] != 0 or ".constprop" not in function.symbol):
+        reasons.append("function %s exists as %s only, whose arguments may differ" % (name, function.symbol))
+    elif not has_kprobes():
+        reasons.append("this kernel has no kprobes")
+    elif places["skb"] >= KPROBE_ARGUMENTS:
+        reasons.append("the packet is not in a register of %s" % name)
+    else:
+        hooks.append(Hook(KPROBE, function.symbol, function.module, 0, places, indirect))
