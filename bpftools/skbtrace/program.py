@@ -8,7 +8,8 @@ from typing import Any, Dict, List, NamedTuple
 from . import compiler, hooks, kernel, kernel_types, loader, points, recipe
 
 # bcc rewrites map accesses in its main file only: the parts are joined, each named for the compiler's messages
-PARTS = ["record.h", "read.h", "skb.h", "packet.h", "filter.h", "maps.h", "queue.h", "fill.h", "observe.h", "points.h"]
+PARTS = ["record.h", "read.h", "skb.h", "packet.h", "tunnel.h", "filter.h", "maps.h", "queue.h", "fill.h", "observe.h",
+         "points.h"]
 STACK_ENTRIES = 16384
 _CLOSERS = 8  # kprobes closed at once
 

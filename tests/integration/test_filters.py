@@ -9,13 +9,14 @@ import json
 import os
 
 import pytest
-from support.bundles import arp, ethernet, icmp, ipv4, ipv6, tcp, udp
+from support.bundles import arp, ethernet, geneve, gre, icmp, ipv4, ipv6, tcp, udp, vxlan
 from support.lab import Lab, wait_until
 from support.tracers import tracing
 
 A4, B4, FAR4 = "192.168.32.10", "192.168.32.20", "10.9.9.9"
 A6, B6, FAR6 = "fd00:32::10", "fd00:32::20", "fd00:99::9"
-SHORTEST = 128  # bytes: longer than any frame here, so that padding can tell them apart
+UNDERLAY = ("10.0.0.1", "10.0.0.2")
+SHORTEST = 170  # bytes: longer than any frame here, so that padding can tell them apart
 SEND = """
 import json, socket, sys
 link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -72,15 +73,27 @@ FRAMES = {
     "vlan100-tcp443": ethernet(ipv4(A4, B4, tcp(40000, 443), protocol=6), vlan=[100]),
     "vlan100-udp53v6": ethernet(ipv6(A6, B6, udp(40000, 53)), 0x86DD, vlan=[100]),
     "vlan200-tcp443": ethernet(ipv4(A4, B4, tcp(40000, 443), protocol=6), vlan=[200]),
+    "vxlan-tcp443": ethernet(ipv4(*UNDERLAY, udp(50000, 4789, vxlan(7, ethernet(
+        ipv4(A4, B4, tcp(40000, 443), protocol=6)))))),
+    "vxlan-tcp443v6": ethernet(ipv4(*UNDERLAY, udp(50000, 4789, vxlan(7, ethernet(
+        ipv6(A6, B6, tcp(40000, 443), protocol=6), 0x86DD))))),
+    "geneve-ping": ethernet(ipv4(*UNDERLAY, udp(50000, 6081, geneve(7, ethernet(
+        ipv4(A4, B4, icmp(8, 0, 7, 1), protocol=1)), options=bytes(8))))),
+    "gre-udp53": ethernet(ipv4(*UNDERLAY, gre(ipv4(A4, B4, udp(40000, 53)), key=9), protocol=47)),
+    "not-a-tunnel": ethernet(ipv4(*UNDERLAY, udp(50000, 4788, vxlan(7, ethernet(ipv4(A4, B4, tcp(40000, 443),
+                                                                                protocol=6)))))),
 }
 NAMES = list(FRAMES)
 V6 = {name for name in NAMES if "v6" in name}
 NO_IP = {"arp", "arp-answer", "other"}
-V4 = set(NAMES) - V6 - NO_IP
+NEITHER_VM = {"not-a-tunnel"}
+OUTER_UDP = {"vxlan-tcp443", "vxlan-tcp443v6", "geneve-ping", "not-a-tunnel"}
+OUTER_V4 = OUTER_UDP | {"gre-udp53"}
+V4 = set(NAMES) - V6 - NO_IP - NEITHER_VM
 ANSWERS = {name for name in NAMES if "answer" in name} | {"pong"}
 LATER = {"udp53-later", "udp53v6-later"}
 TCP = {name for name in NAMES if "tcp" in name}
-UDP = {name for name in NAMES if "udp" in name}
+UDP = {name for name in NAMES if "udp" in name} | OUTER_UDP
 TCP443_FORTH = {name for name in NAMES if "tcp443" in name} - ANSWERS
 UDP53 = {name for name in UDP if "udp53" in name}
 FAR = {"tcp443-far", "tcp443v6-far"}
@@ -97,8 +110,11 @@ CASES = [
     (["--src", A4, "--dst", B4, "--both-directions"], PAIR4),
     (["--src", B4, "--dst", A4], PAIR4 & ANSWERS),
     (["--src", "192.168.32.0/24", "--dst", "192.168.32.0/24"], PAIR4),
-    (["--dst", "10.0.0.0/8"], {"tcp443-far"}),
-    (["--src", "0.0.0.0/0"], V4 | {"arp", "arp-answer"}),
+    (["--dst", "10.0.0.0/8"], {"tcp443-far"} | OUTER_V4),
+    (["--src", "0.0.0.0/0"], V4 | OUTER_V4 | {"arp", "arp-answer"}),
+    (["--src", "10.0.0.1", "--dst", "10.0.0.2"], OUTER_V4),
+    (["--protocol", "udp", "--dst-port", "4789"], {"vxlan-tcp443", "vxlan-tcp443v6"}),
+    (["--protocol", "47"], {"gre-udp53"}),
     (["--src", "192.168.33.0/24"], set()),
     (["--src", A6], V6 - ANSWERS),
     (["--src", A6, "--dst", B6], V6 - ANSWERS - FAR),
@@ -107,7 +123,7 @@ CASES = [
     (["--src", "fd00:32::/64", "--protocol", "icmpv6"], {"pingv6"}),
     (["--protocol", "tcp"], TCP),
     (["--protocol", "udp"], UDP),
-    (["--protocol", "icmp"], {"ping", "pong"}),
+    (["--protocol", "icmp"], {"ping", "pong", "geneve-ping"}),
     (["--protocol", "icmpv6"], {"pingv6"}),
     (["--protocol", "sctp"], {"sctp443"}),
     (["--protocol", "arp"], {"arp", "arp-answer"}),

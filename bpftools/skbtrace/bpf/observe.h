@@ -41,6 +41,12 @@ static __always_inline int is_match(struct look *look, const struct sight *sight
     int found = find_network(&look->skb, &look->packet, sight->pulled);
     int verdict = match_packet(&look->skb, &look->packet, found);
 
+    /* a flow is followed into tunnels; and where the tunnel itself is the flow, the inner headers are recorded too */
+    if (found) {
+        find_transport(&look->packet, (u64)look->skb.head);
+        if (enter_tunnel(&look->packet, (u64)look->skb.head) && verdict == NO_MATCH)
+            verdict = match_packet(&look->skb, &look->packet, 1);
+    }
     if (verdict == NO_MATCH)
         return 0;
     read_memory(&look->skb, sizeof(look->skb), address);
