@@ -25,10 +25,10 @@ def test_a_command_is_traced_on_both_hosts(lab, play):
     done = play.run("reproduce.yml", **PING, capture_run_id="r", capture_duration=60,
                     reproduce_command="ip netns exec vm-a ping -q -c 20 -i 0.02 192.168.32.20; exit 3")
     assert done.returncode == 0, done.stdout
-    assert play.outcome("r")["reproduce"]["exit_status"] == 3
+    assert play.summary("r")["reproduce"]["status"] == 3
     for host in BOTH:
         outcome = play.outcome("r")["hosts"][host]
-        assert (outcome["status"], outcome["why"], outcome["late_by_ns"]) == ("complete", "", 0)
+        assert (outcome["status"], outcome["why"], outcome["failed"]) == ("complete", "", False)
         manifest = play.manifest("r", host, "datapath_tracing")
         # there and back at two devices, each time once received and once sent
         assert manifest["per_point"]["dev.rx"]["matched"] == 2 * 20
@@ -74,6 +74,27 @@ def test_the_controller_is_killed_inside_the_window(lab, play):
     assert nothing_is_left(lab)
 
 
+def test_a_connection_that_is_lost_in_the_window_costs_nothing_for_good(lab, play):
+    """hv-b's connection goes down while its tracer records; hv-a is merged, and hv-b brought home when it is back."""
+    ping = "ip netns exec vm-a ping -q -c 5 -i 0.02 192.168.32.20"
+    done = play.run("reproduce.yml", **PING, capture_run_id="l", capture_duration=5,
+                    reproduce_command=f"ip -n hv-b link set mgmt0 down; {ping}")
+    lab.netns("hv-b").run(["ip", "link", "set", "mgmt0", "up"])
+    assert done.returncode != 0
+    before = play.outcome("l")["hosts"]
+    assert {name: one["status"] for name, one in before.items()} == {"hv-a": "complete", "hv-b": "missing"}
+    assert before["hv-b"]["why"].endswith("its records wait for playbooks/collect.yml")
+
+    done = play.run("collect.yml", capture_run_id="l")
+    assert done.returncode == 0, done.stdout
+    after = play.outcome("l")
+    assert after["hosts"]["hv-a"] == before["hv-a"]
+    assert after["hosts"]["hv-b"]["status"] == "complete"
+    assert after["reproduce"]["exit_status"] == 0
+    assert play.manifest("l", "hv-b", "datapath_tracing")["per_point"]["dev.rx"]["matched"] == 2 * 5
+    assert nothing_is_left(lab)
+
+
 def test_a_killed_run_can_be_cleaned_up(lab, play):
     killed = play.begin("drop_monitor.yml", capture_run_id="k", capture_duration=600)
     for host in BOTH:
@@ -99,6 +120,7 @@ def test_a_host_that_cannot_be_reached_costs_its_own_data(lab, play, tmp_path):
     assert {name: one["status"] for name, one in outcome.items()} == {
         "hv-0": "missing", "hv-a": "complete", "hv-b": "complete"}
     assert outcome["hv-0"]["why"].startswith("it cannot be reached: ")
+    assert play.summary("u")["hosts"]["hv-0"]["status"] == "missing"
     assert nothing_is_left(lab)
 
 
