@@ -154,6 +154,10 @@ class Btf:
         """Return the type id of a function, by which fentry attaches to it."""
         return self._named.get((FUNC, name))
 
+    def tracepoint_id(self, name: str) -> Optional[int]:
+        """Return the type id of a raw tracepoint's typedef, by which a program with types attaches to it."""
+        return self._named.get((TYPEDEF, name))
+
     def parameters(self, name: str) -> Optional[List[Tuple[str, str]]]:
         """Return [(name, struct pointed to or "")] of the function, or the raw tracepoint's typedef, called `name`."""
         type_id = self._named.get((FUNC, name)) or self._named.get((TYPEDEF, name))

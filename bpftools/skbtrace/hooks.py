@@ -16,7 +16,7 @@ class Hook(NamedTuple):
     kind: str
     target: str                # tracepoint, or the function's symbol
     module: str                # of the function, "" for the kernel itself
-    btf_id: int                # of the function, for fentry
+    btf_id: int                # of the function or the tracepoint's type; 0: the hook goes without types
     arguments: Dict[str, int]  # which argument (from 0) is the skb, its location, …
     indirect: bool             # the argument is the address of a pointer to the skb
 
@@ -60,13 +60,15 @@ def _places(point: points.Point, described: Optional[List[str]]) -> Tuple[Dict[s
 def _offer_tracepoint(point: points.Point, types: Optional[kernel.Types], hooks: List[Hook],
                       reasons: List[str]) -> None:
     try:
-        described = kernel.describe_tracepoint(types, point.tracepoint, point.module)
+        described, btf_id, module = kernel.describe_tracepoint(types, point.tracepoint, point.module)
     except kernel.NoTracepoint:
         reasons.append("this kernel has no tracepoint %s" % point.tracepoint)
         return
     places, indirect = _places(point, described)
     if "skb" in places:
-        hooks.append(Hook(RAW_TRACEPOINT, point.tracepoint, point.module, 0, places, indirect))
+        if btf_id:  # cheaper: its program reads the skb by plain loads
+            hooks.append(Hook(RAW_TRACEPOINT, point.tracepoint, module, btf_id, places, indirect))
+        hooks.append(Hook(RAW_TRACEPOINT, point.tracepoint, module, 0, places, indirect))
     else:
         reasons.append("this kernel's tracepoint %s does not show the packet" % point.tracepoint)
 

@@ -4,7 +4,7 @@
 Nothing is concluded from the kernel's version: distributions bring changes back to old numbers.
 """
 import os
-from typing import Dict, Iterable, List, NamedTuple, Optional
+from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from . import btf
 
@@ -61,18 +61,22 @@ class NoTracepoint(LookupError):
     """This kernel has no such tracepoint."""
 
 
-def describe_tracepoint(types: Optional[Types], name: str, module: str) -> Optional[List[str]]:
-    """Return the types of a tracepoint's arguments, None where the kernel does not describe them.
+def describe_tracepoint(types: Optional[Types], name: str, module: str) -> Tuple[Optional[List[str]], int, str]:
+    """Return the types of a tracepoint's arguments, the type's id, and the module that it is in.
 
-    module: which has it where the kernel itself has not. Raises NoTracepoint.
+    The types are None, and the id 0, where the kernel does not describe them. module: which has the tracepoint if the
+    kernel itself has not. Raises NoTracepoint.
     """
     if types is None:
         if not _is_in_tracefs(name):
             raise NoTracepoint(name)
-        return None
-    for described in (blob.parameters("btf_trace_" + name) for blob in (types.vmlinux, types.of(module)) if blob):
-        if described is not None:
-            return [kind for _name, kind in described[1:]]  # the first is the tracer's own
+        return None, 0, module
+    for place in ("", module):
+        blob = types.of(place)
+        described = blob.parameters("btf_trace_" + name) if blob else None
+        if blob and described is not None:
+            # the first argument is the kernel's own
+            return [kind for _name, kind in described[1:]], blob.tracepoint_id("btf_trace_" + name) or 0, place
     raise NoTracepoint(name)
 
 

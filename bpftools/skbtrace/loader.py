@@ -15,7 +15,7 @@ from typing import Any
 from .errors import TracerError
 
 PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 2, 17, 26
-ATTACH_FENTRY = 24
+ATTACH_RAW_TRACEPOINT, ATTACH_FENTRY = 23, 24
 KPROBE_PMU = "/sys/bus/event_source/devices/kprobe/type"
 _BPF_PROG_LOAD, _BPF_OBJ_GET_INFO_BY_FD, _BPF_RAW_TRACEPOINT_OPEN = 5, 15, 17
 _BPF_BTF_GET_FD_BY_ID, _BPF_BTF_GET_NEXT_ID = 19, 23
@@ -86,7 +86,8 @@ def load(prog_type: int, name: str, instructions: bytes, kernel_version: int = 0
          btf_id: int = 0, btf_object: int = 0) -> int:
     """Load a program and return its file descriptor; raises OSError with the verifier's last words.
 
-    btf_id, btf_object: for fentry, the function's type id and the descriptor of its module's BTF (0: the kernel's).
+    btf_id, btf_object: for PROG_TYPE_TRACING, the type id of the function or of the tracepoint's typedef, and the
+    descriptor of its module's BTF (0: the kernel's).
     """
     code = ctypes.create_string_buffer(instructions, len(instructions))
     attributes = _ProgLoad(prog_type=prog_type, insn_cnt=len(instructions) // 8, insns=ctypes.addressof(code),
@@ -118,8 +119,8 @@ def attach_raw_tracepoint(program: int, tracepoint: str) -> int:
     return _bpf(_BPF_RAW_TRACEPOINT_OPEN, _RawTracepointOpen(name=ctypes.addressof(name), prog_fd=program))
 
 
-def attach_fentry(program: int) -> int:
-    """Attach a program that was loaded for a function's entry; returns the link's file descriptor; raises OSError."""
+def attach_typed(program: int) -> int:
+    """Attach a program to the function or tracepoint that it was loaded for; returns the link; raises OSError."""
     return _bpf(_BPF_RAW_TRACEPOINT_OPEN, _RawTracepointOpen(prog_fd=program))
 
 

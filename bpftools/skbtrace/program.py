@@ -78,15 +78,16 @@ class Program:
 
     def _attach(self, number: int, point: points.Point, hook: hooks.Hook) -> None:
         code = recipe.apply(self.bpf.dump_func("point_kprobe" if hook.kind == hooks.KPROBE else "point_raw"),
-                            recipe.encode(number, point, hook.arguments, hook.indirect))
+                            recipe.encode(number, point, hook.arguments, hook.indirect, bool(hook.btf_id)))
         name = point.name.replace(".", "_")
-        if hook.kind == hooks.RAW_TRACEPOINT:
+        if hook.btf_id:
+            kind = loader.ATTACH_FENTRY if hook.kind == hooks.FENTRY else loader.ATTACH_RAW_TRACEPOINT
+            program = self._keep(loader.load(loader.PROG_TYPE_TRACING, name, code, self._version, kind, hook.btf_id,
+                                             self._types_of(hook.module)))
+            self._keep(loader.attach_typed(program))
+        elif hook.kind == hooks.RAW_TRACEPOINT:
             program = self._keep(loader.load(loader.PROG_TYPE_RAW_TRACEPOINT, name, code, self._version))
             self._keep(loader.attach_raw_tracepoint(program, hook.target))
-        elif hook.kind == hooks.FENTRY:
-            program = self._keep(loader.load(loader.PROG_TYPE_TRACING, name, code, self._version, loader.ATTACH_FENTRY,
-                                             hook.btf_id, self._types_of(hook.module)))
-            self._keep(loader.attach_fentry(program))
         else:
             program = self._keep(loader.load(loader.PROG_TYPE_KPROBE, name, code, self._version))
             self._keep(loader.attach_kprobe(program, hook.target))

@@ -20,17 +20,18 @@ def _shifts() -> Dict[str, int]:
     return {name.lower(): int(shift) for name, shift in found}
 
 
-def encode(number: int, point: points.Point, arguments: Dict[str, int], indirect: bool) -> int:
+def encode(number: int, point: points.Point, arguments: Dict[str, int], indirect: bool, typed: bool) -> int:
     """Return the recipe of a point.
 
     arguments: which argument of the hook (from 0) is the skb, the location, …; indirect: the skb's is the address of
-    a pointer to it.
+    a pointer to it; typed: the verifier knows that argument's type.
     """
     shift = _shifts()
     recipe = number << shift["point"] | QUEUE_KINDS[point.queue_kind] << shift["queue_kind"]
     for name in ("skb", "location", "reason", "device", "queue"):
         recipe |= arguments.get(name, NO_ARGUMENT) << shift[name]
-    for name, flag in (("pulled", point.pulled), ("stack", point.stack), ("indirect", indirect)):
+    for name, flag in (("pulled", point.pulled), ("stack", point.stack), ("indirect", indirect),
+                       ("typed", typed and not indirect)):
         recipe |= int(flag) << shift[name]
     return recipe
 

@@ -129,7 +129,7 @@ def mean_ns(before: dict, names: tuple) -> float:
     """Mean ns per run of the programs with these names since `before`."""
     runs = ns = 0
     for program in bpfstats.programs():
-        if program.name.startswith(names):
+        if program.name.startswith(names) and program.id in before:
             runs += program.runs - before[program.id].runs
             ns += program.ns - before[program.id].ns
     assert runs > 100, f"the programs {names} ran {runs} times only"

@@ -10,6 +10,7 @@ struct sight {
     u8 queue_kind;
     u8 pulled;      /* the packet's data begins at its network header */
     u8 stack;       /* take the call stack */
+    u8 typed;       /* the skb's address may be read by plain loads */
 };
 
 /*
@@ -30,9 +31,30 @@ struct look {
 #define FIRST_SIZE SKB_HEADERS_SIZE
 #endif
 
+/* one field of an skb that the verifier knows as such; in asm, or bcc would make a call of it */
+#define load_field(skb, address, size, field)                                                      \
+    do {                                                                                           \
+        u64 value_;                                                                                \
+        asm volatile("%0 = *(" #size " *)(%1 + %2)"                                                \
+                     : "=r"(value_)                                                                \
+                     : "r"(address), "i"(__builtin_offsetof(struct sk_buff, field)));              \
+        (skb)->field = (typeof((skb)->field))value_;                                               \
+    } while (0)
+
 /* most packets are not the filter's: for them only what it needs is read, the part that says where the headers are */
-static __always_inline int read_first(struct look *look, u64 address)
+static __always_inline int read_first(struct look *look, u64 address, u8 typed)
 {
+#ifndef FILTER_VLAN
+    if (typed) {
+        load_field(&look->skb, address, u16, protocol);
+        load_field(&look->skb, address, u16, network_header);
+        load_field(&look->skb, address, u16, mac_header);
+        load_field(&look->skb, address, u32, tail);
+        load_field(&look->skb, address, u64, head);
+        load_field(&look->skb, address, u64, data);
+        return 0;
+    }
+#endif
     return read_memory((void *)&look->skb + FIRST_OFFSET, FIRST_SIZE, address + FIRST_OFFSET);
 }
 
@@ -107,7 +129,7 @@ static __always_inline int observe(void *ctx, u64 address, u32 point, const stru
     if (!count || !address)
         return 0;
     count->seen++;
-    if (read_first(&look, address) || !is_match(&look, sight, address, count))
+    if (read_first(&look, address, sight->typed) || !is_match(&look, sight, address, count))
         return 0;
     now = bpf_ktime_get_ns();
     if (!is_inside_window(now, count))

@@ -17,6 +17,7 @@
 #define RECIPE_PULLED_SHIFT 33      /* one bit each from here */
 #define RECIPE_STACK_SHIFT 34
 #define RECIPE_INDIRECT_SHIFT 35    /* the argument is the address of a pointer to the skb */
+#define RECIPE_TYPED_SHIFT 36       /* the verifier knows the argument as an skb: plain loads will do */
 #define NO_ARGUMENT 15
 
 #define bits(recipe, what, mask) (((recipe) >> RECIPE_##what##_SHIFT) & (mask))
@@ -48,7 +49,7 @@ static __always_inline u64 raw_argument(struct bpf_raw_tracepoint_args *ctx, u64
     return value;
 }
 
-/* raw tracepoints and fentry: arguments are an array of u64 */
+/* raw tracepoints, with types or without, and fentry: arguments are an array of u64 */
 int point_raw(struct bpf_raw_tracepoint_args *ctx)
 {
     struct sight sight;
@@ -63,6 +64,7 @@ int point_raw(struct bpf_raw_tracepoint_args *ctx)
     sight.queue_kind = bits(recipe, QUEUE_KIND, 7);
     sight.pulled = bits(recipe, PULLED, 1);
     sight.stack = bits(recipe, STACK, 1);
+    sight.typed = bits(recipe, TYPED, 1);
     if (bits(recipe, INDIRECT, 1))
         read_memory(&skb, sizeof(skb), skb);
     return observe(ctx, skb, bits(recipe, POINT, 1023), &sight);
