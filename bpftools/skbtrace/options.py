@@ -62,6 +62,8 @@ def _add_output(output: Any) -> None:
                         help="with --run-dir: arm with a closed window, and wait so long for DIR/window.json")
     output.add_argument("--run-id", default="", metavar="ID", help="with --run-dir: name of the run in the manifest")
     output.add_argument("--host", default="", metavar="NAME", help="this host's name in the output (default: hostname)")
+    output.add_argument("--perf-buffer", action="store_true",
+                        help="use a perf buffer, as on kernels before 5.8, even where there is a ring buffer")
     output.add_argument("--buffer-pages", default="4096", metavar="N",
                         help="pages of the ring buffer, or of each CPU's perf buffer; a power of two (default 4096)")
 

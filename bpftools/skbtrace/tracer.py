@@ -33,6 +33,8 @@ class Tracer:
         self._types = host.read_types(names + ["btf_trace_" + point.tracepoint for point in self.wanted])
         self._declarations = kernel_types.from_btf(self._types.vmlinux) if self._types else \
             kernel_types.from_headers(os.uname().release)
+        if options.perf_buffer:
+            self._declarations.constants.pop("USE_RING_BUFFER", None)
         self.reasons = reasons.read(self._types)
         self.pairs: List[Dict[str, Any]] = []
         self.ended_ns = 0  # CLOCK_MONOTONIC: when the window really ended

@@ -59,6 +59,33 @@ def test_every_drop_of_a_known_rule_and_nothing_else(lab: Lab) -> None:
     assert monitor.log[-1].endswith(f"matched {DROPPED}, shown {DROPPED}, lost 0")
 
 
+def test_a_perf_buffer_brings_the_same_records(lab: Lab) -> None:
+    options = ["--netns", "self", "--protocol", "udp", "--dst-port", PORT, "--perf-buffer", "--buffer-pages", 256]
+    with tracing(lab.netns("hv-b"), "drop_monitor", *options) as monitor:
+        send(lab)
+        records = monitor.stop()
+    assert [record["reason"] for record in records] == ["NETFILTER_DROP"] * DROPPED
+    assert len({record["packet"]["id"] for record in records}) == DROPPED
+    assert all(record["stack"][0].startswith("sk_skb_reason_drop+") for record in records)
+    assert monitor.log[-1].endswith(f"matched {DROPPED}, shown {DROPPED}, lost 0")
+
+
+def test_loss_is_counted_and_shown(lab: Lab) -> None:
+    """A ring of eight pages for 113 records, and a tracer that is stopped while 1,000 packets come."""
+    options = ["--netns", "self", "--protocol", "udp", "--dst-port", PORT, "--point", "dev.tx", "--interface", "eth0",
+               "--buffer-pages", 8]
+    with tracing(lab.netns("hv-a"), "datapath_tracing", *options) as tracer:
+        pid = tracer.real_pid()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            send(lab)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        records = tracer.stop()
+    assert 0 < len(records) < SENT
+    assert tracer.log[-1].endswith(f"matched {SENT}, shown {len(records)}, lost {SENT - len(records)}")
+
+
 def test_every_datagram_once_at_every_device_of_both_hosts(lab: Lab) -> None:
     options = ["--netns", "self", "--protocol", "udp", "--dst-port", PORT, "--src", lab.address("vm-a")]
     with tracing(lab.netns("hv-a"), "datapath_tracing", *options) as first, \
@@ -114,10 +141,8 @@ def test_a_closed_pipe_ends_it_even_without_packets(lab: Lab) -> None:
 
 def test_no_program_is_left_even_after_a_kill(lab: Lab) -> None:
     with tracing(lab.netns("hv-a"), "datapath_tracing", "--netns", "self") as tracer:
-        pid = tracer.process.pid
         assert programs_named("skb_drop") > 0
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        os.kill(int(children[0]) if children else pid, signal.SIGKILL)
+        os.kill(tracer.real_pid(), signal.SIGKILL)
         tracer.process.wait(timeout=20)
         wait_until(lambda: programs_named("skb_drop") == 0, "the programs are gone")
 

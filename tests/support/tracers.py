@@ -2,6 +2,7 @@
 """Run a tracer by hand in a place of the lab, and get back what it printed."""
 import contextlib
 import json
+import pathlib
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -22,6 +23,13 @@ class Running:
         self.status: int | None = None
         self.log.append(process.stderr.readline().rstrip())
         assert self.log[0].startswith("tracing "), self.log[0] + process.stderr.read()
+
+    def real_pid(self) -> int:
+        """The tracer's own process: the last in the chain that entered the place."""
+        pid = self.process.pid
+        while children := pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            pid = int(children[0])
+        return pid
 
     def stop(self) -> list[dict]:
         """End it as Ctrl-C does, if it still runs; returns all records that it printed."""
