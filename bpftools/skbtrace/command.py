@@ -4,7 +4,7 @@ import sys
 import time
 from typing import Any, List
 
-from . import live, points
+from . import live, points, trial
 from . import options as command_line
 from .errors import InputError, TracerError
 from .rundir import RunDir
@@ -26,7 +26,9 @@ def _run(options: Any, chosen: Any) -> None:
         run_dir = RunDir(options) if options.run_dir else None
         tracer.arm()
         tracer.seconds = {"armed": round(time.monotonic() - begun, 3), "compile": round(tracer.program.seconds, 3)}
-        if run_dir:
+        if options.trial:
+            trial.run(tracer)
+        elif run_dir:
             run_dir.run(tracer)
         else:
             live.run(tracer)

@@ -48,6 +48,8 @@ def make_parser(program: str, what: str, examples: str, default_profile: str) ->
     ends.add_argument("--max-bytes", metavar="N", help="after so many bytes of records, %d each" % record.STRIDE)
     _add_output(parser.add_argument_group("output"))
     parser.add_argument("--list-points", action="store_true", help="print the table of points and profiles, and end")
+    parser.add_argument("--trial", action="store_true",
+                        help="attach what was asked for, say as JSON what this host takes and what not, and end")
     parser.add_argument("--check-options", action="store_true", help="check the options, touch nothing, and end")
     parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     parser.set_defaults(default_profile=default_profile)
@@ -121,6 +123,8 @@ def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, f
     options.buffer_pages = _number("buffer-pages", options.buffer_pages, 8, 1 << 18, "pages")
     if options.buffer_pages & (options.buffer_pages - 1):
         raise InputError("%s is %d: it must be a power of two" % (option("buffer-pages"), options.buffer_pages))
+    if options.trial and options.run_dir:
+        raise InputError("%s and %s exclude each other" % (option("trial"), option("run-dir")))
     if options.format not in ("text", "json"):
         raise InputError("%s is %r: it must be text or json" % (option("format"), options.format))
     if options.wait_window and not options.run_dir:

@@ -31,10 +31,10 @@ class Tracer:
         self.wanted = command_line.wanted_points(options)
         names = list(kernel_types.FIELDS) + reasons.ENUMS + kernel_types.ENUMS + hooks.wanted_functions(self.wanted)
         self._types = host.read_types(names + ["btf_trace_" + point.tracepoint for point in self.wanted])
-        self._declarations = kernel_types.from_btf(self._types.vmlinux) if self._types else \
+        self.declarations = kernel_types.from_btf(self._types.vmlinux) if self._types else \
             kernel_types.from_headers(os.uname().release)
         if options.perf_buffer:
-            self._declarations.constants.pop("USE_RING_BUFFER", None)
+            self.declarations.constants.pop("USE_RING_BUFFER", None)
         self.reasons = reasons.read(self._types)
         self.pairs: List[Dict[str, Any]] = []
         self.ended_ns = 0  # CLOCK_MONOTONIC: when the window really ended
@@ -44,7 +44,7 @@ class Tracer:
         for number in _SIGNALS:
             signal.signal(number, self._stop)
         constants = filters.defines(self.chosen, self.scope.netns, self.scope.ifindexes)
-        self.program = program.Program(self._declarations, self.wanted, constants, self.options.buffer_pages)
+        self.program = program.Program(self.declarations, self.wanted, constants, self.options.buffer_pages)
         self.symbols = Symbols(self.program.bpf)
         self.window = Window(self.program.bpf)
         self.program.attach(self._types)
@@ -56,7 +56,7 @@ class Tracer:
 
     def open_buffer(self, take: ring.Take) -> None:
         """Choose who gets the records."""
-        uses_ring = "USE_RING_BUFFER" in self._declarations.constants
+        uses_ring = "USE_RING_BUFFER" in self.declarations.constants
         self._buffer = ring.open_buffer(self.program.bpf, uses_ring, self.options.buffer_pages, take)
 
     def _stop(self, _number: int, _frame: Any) -> None:
