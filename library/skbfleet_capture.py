@@ -53,12 +53,12 @@ options:
   end_ns:
     description: When the window closes, in nanoseconds of the controller's clock. Required for O(state=started).
     type: int
-  controller_ns:
+  clock_difference_ns:
     description:
-      - What the controller's clock shows now. If the host's clock differs by less than two seconds (which a slow
-        connection explains) it is taken to be right; else the window is corrected by the difference.
-      - Required for O(state=started).
+      - The host's clock minus the controller's, as M(skbfleet_reach) measures it. A host whose clock is right to two
+        seconds keeps the window in its own clock; for any other host the window is corrected by the difference.
     type: int
+    default: 0
   close:
     description: Whether O(state=finished) closes a window that is still open. If not, it waits for the window's end.
     type: bool
@@ -95,7 +95,6 @@ EXAMPLES = r"""
     run_id: ticket-4711
     start_ns: "{{ start_ns }}"
     end_ns: "{{ start_ns | int + 10 * 1000000000 }}"
-    controller_ns: "{{ (now().timestamp() * 1000000000) | int }}"
 
 - name: Collect what was recorded
   skbfleet_capture:
@@ -145,10 +144,6 @@ late_by_ns:
   description: By how much the host missed the start of the window, in nanoseconds; 0 if it was in time.
   returned: O(state=started) and O(state=finished)
   type: int
-clock_difference_ns:
-  description: The host's clock minus the controller's, including the time that the connection took.
-  returned: O(state=started)
-  type: int
 clock_correction_ns:
   description: What was added to the window for this host; 0 if its clock was taken to be right.
   returned: O(state=started)
@@ -188,14 +183,14 @@ ARGUMENTS = {
     "wait_window": {"type": "float", "default": 600},
     "start_ns": {"type": "int"},
     "end_ns": {"type": "int"},
-    "controller_ns": {"type": "int"},
+    "clock_difference_ns": {"type": "int", "default": 0},
     "close": {"type": "bool", "default": False},
     "owner": {"type": "int", "default": 0},
     "timeout": {"type": "float", "default": 60},
 }
 REQUIRED = [
     ("state", "armed", ["run_id", "tracers", "host"]),
-    ("state", "started", ["run_id", "start_ns", "end_ns", "controller_ns"]),
+    ("state", "started", ["run_id", "start_ns", "end_ns"]),
     ("state", "finished", ["run_id"]),
 ]
 

@@ -16,14 +16,25 @@ PROGRAMS = ("multi_protocol_drop_monitor.py", "packet_datapath_tracing.py")
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
 
-@pytest.fixture(scope="session")
-def validate() -> types.ModuleType:
-    """The action plugin skbfleet_validate."""
-    path = ROOT / "roles" / "capture" / "action_plugins" / "skbfleet_validate.py"
-    spec = importlib.util.spec_from_file_location("skbfleet_validate_action", path)
+def action_plugin(name: str) -> types.ModuleType:
+    """Import one of the role's action plugins."""
+    path = ROOT / "roles" / "capture" / "action_plugins" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_action", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def validate() -> types.ModuleType:
+    """The action plugin skbfleet_validate."""
+    return action_plugin("skbfleet_validate")
+
+
+@pytest.fixture(scope="session")
+def reach() -> types.ModuleType:
+    """The action plugin skbfleet_reach."""
+    return action_plugin("skbfleet_reach")
 
 
 @pytest.fixture

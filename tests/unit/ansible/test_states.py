@@ -35,14 +35,15 @@ class Host:
     def state(self, state: str, check_mode: bool = False, **params) -> dict:
         """Call the module."""
         defaults = {"run_id": "run1", "remote_dir": str(self.base), "tracers": BOTH, "python": self.python,
-                    "host": "hv-a", "wait_window": 20, "timeout": 10, "close": False, "owner": os.getuid()}
+                    "host": "hv-a", "wait_window": 20, "timeout": 10, "close": False, "owner": os.getuid(),
+                    "clock_difference_ns": 0}
         return STATES[state]({**defaults, **params}, check_mode)
 
     def start(self, opens_in: float = 0.1, seconds: float = 0.1, clock_ahead_s: float = 0, **params) -> dict:
         """Set a window; `clock_ahead_s`: by how much this host's clock is ahead of the controller's."""
         now = int((time.time() - clock_ahead_s) * 1e9)
-        return self.state("started", start_ns=now + int(opens_in * 1e9), controller_ns=now,
-                          end_ns=now + int((opens_in + seconds) * 1e9), **params)
+        return self.state("started", start_ns=now + int(opens_in * 1e9), end_ns=now + int((opens_in + seconds) * 1e9),
+                          clock_difference_ns=int(clock_ahead_s * 1e9), **params)
 
 
 @pytest.fixture
@@ -171,16 +172,18 @@ def test_a_clock_that_is_right_is_left_alone_and_one_that_is_wrong_is_corrected(
     host.push()
     host.state("armed")
     begun = host.start(clock_ahead_s=3600, opens_in=5)
-    assert begun["clock_correction_ns"] == pytest.approx(3600e9, abs=1e9)
+    assert begun["clock_correction_ns"] == 3600e9
     window = json.loads((host.run_dir / "drop_monitor" / "window.json").read_text())
     assert window["clock_correction_ns"] == begun["clock_correction_ns"]
     assert window["start_realtime_ns"] == pytest.approx((time.time() + 5) * 1e9, abs=2e9)
 
 
-def test_a_small_difference_is_the_connections(host):
+def test_a_small_difference_is_the_hosts_own_affair(host):
     host.push()
     host.state("armed")
     assert host.start(clock_ahead_s=1.5, opens_in=3)["clock_correction_ns"] == 0
+    window = json.loads((host.run_dir / "drop_monitor" / "window.json").read_text())
+    assert window["start_realtime_ns"] == pytest.approx((time.time() + 1.5) * 1e9, abs=1.4e9)
 
 
 def test_a_late_host_says_so(host):
