@@ -54,6 +54,7 @@ def _summary(tracer: Any, budget: Budget) -> str:
     words += ["%s %d" % (name, number) for name, number in (
         ("after the limit", budget.cut), ("headers not readable", totals["unparsed"]),
         ("later fragments not decidable by port", totals["undecided"]), ("without stack", totals["stacks_lost"]),
+        ("not looked at because the tracer was interrupted", totals["missed"]),
     ) if number]
     words += ["limit %s of %s reached" % (limit["limit"], limit["value"]) for limit in budget.limits]
     return ", ".join(words)

@@ -57,6 +57,11 @@ class _BtfInfo(ctypes.Structure):
                 ("name", ctypes.c_uint64), ("name_len", ctypes.c_uint32), ("kernel_btf", ctypes.c_uint32)]
 
 
+class _ProgInfo(ctypes.Structure):
+    """struct bpf_prog_info: only its end is read here, recursion_misses."""
+    _fields_ = [("before", ctypes.c_char * 208), ("recursion_misses", ctypes.c_uint64)]
+
+
 class _PerfEvent(ctypes.Structure):
     _fields_ = [("type", ctypes.c_uint32), ("size", ctypes.c_uint32), ("config", ctypes.c_uint64),
                 ("sample_period", ctypes.c_uint64), ("sample_type", ctypes.c_uint64), ("read_format", ctypes.c_uint64),
@@ -111,6 +116,16 @@ def _verifier_says(attributes: _ProgLoad) -> str:
     lines = [line for line in log.value.decode(errors="replace").splitlines() if line.strip()]
     wanted = [line for line in lines if not line.startswith(("processed", "verification time", "stack depth"))]
     return ": " + wanted[-1].strip() if wanted else ""
+
+
+def missed(program: int) -> int:
+    """Return how often a loaded program was not run because it was running on that CPU already.
+
+    An interrupt between two instructions of it brings packets of its own; kernels before 5.12 do not count them.
+    """
+    info = _ProgInfo()
+    _bpf(_BPF_OBJ_GET_INFO_BY_FD, _GetInfo(fd=program, length=ctypes.sizeof(info), info=ctypes.addressof(info)))
+    return int(info.recursion_misses)
 
 
 def attach_raw_tracepoint(program: int, tracepoint: str) -> int:

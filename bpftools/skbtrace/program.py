@@ -42,9 +42,11 @@ class Program:
         self._wanted = wanted
         self._version = compiler.kernel_version()
         self._descriptors: List[int] = []
+        self._programs: Dict[int, int] = {}  # id of a point -> descriptor
         self._module_types: Dict[str, int] = {}
         self.attached: List[Attached] = []
         self.skipped: Dict[str, str] = {}
+        self.missed: Dict[int, int] = {}  # id of a point -> packets that its program was not run for
         constants = dict(defines, POINT_COUNT=len(wanted), RECIPE='"0x%x"' % recipe.PLACEHOLDER)
         if declarations.constants.get("USE_RING_BUFFER"):
             constants["RING_PAGES"] = ring_pages
@@ -77,24 +79,32 @@ class Program:
                 self.skipped[point.name] = "; ".join(reasons)
 
     def _attach(self, number: int, point: points.Point, hook: hooks.Hook) -> None:
+        program = self._load(number, point, hook)
+        self._programs[number] = program
+        if hook.btf_id:
+            self._keep(loader.attach_typed(program))
+        elif hook.kind == hooks.RAW_TRACEPOINT:
+            self._keep(loader.attach_raw_tracepoint(program, hook.target))
+        else:
+            self._keep(loader.attach_kprobe(program, hook.target))
+
+    def _load(self, number: int, point: points.Point, hook: hooks.Hook) -> int:
         code = recipe.apply(self.bpf.dump_func("point_kprobe" if hook.kind == hooks.KPROBE else "point_raw"),
                             recipe.encode(number, point, hook.arguments, hook.indirect, bool(hook.btf_id)))
         name = point.name.replace(".", "_")
         if hook.btf_id:
-            kind = loader.ATTACH_FENTRY if hook.kind == hooks.FENTRY else loader.ATTACH_RAW_TRACEPOINT
-            program = self._keep(loader.load(loader.PROG_TYPE_TRACING, name, code, self._version, kind, hook.btf_id,
-                                             self._types_of(hook.module)))
-            self._keep(loader.attach_typed(program))
-        elif hook.kind == hooks.RAW_TRACEPOINT:
-            program = self._keep(loader.load(loader.PROG_TYPE_RAW_TRACEPOINT, name, code, self._version))
-            self._keep(loader.attach_raw_tracepoint(program, hook.target))
-        else:
-            program = self._keep(loader.load(loader.PROG_TYPE_KPROBE, name, code, self._version))
-            self._keep(loader.attach_kprobe(program, hook.target))
+            attach_type = loader.ATTACH_FENTRY if hook.kind == hooks.FENTRY else loader.ATTACH_RAW_TRACEPOINT
+            return self._keep(loader.load(loader.PROG_TYPE_TRACING, name, code, self._version, attach_type,
+                                          hook.btf_id, self._types_of(hook.module)))
+        kind = loader.PROG_TYPE_KPROBE if hook.kind == hooks.KPROBE else loader.PROG_TYPE_RAW_TRACEPOINT
+        return self._keep(loader.load(kind, name, code, self._version))
 
     def _keep(self, descriptor: int) -> int:
         self._descriptors.append(descriptor)
         return descriptor
+
+    def _count_missed(self) -> Dict[int, int]:
+        return {number: loader.missed(program) for number, program in self._programs.items()}
 
     def _types_of(self, module: str) -> int:
         """Return the descriptor of a module's BTF, 0 for the kernel's own."""
@@ -103,10 +113,11 @@ class Program:
         return self._module_types.get(module, 0)
 
     def detach(self) -> None:
-        """Let go of every program; the maps stay readable until the process ends.
+        """Let go of every program; the maps, and what was `missed`, stay readable until the process ends.
 
         Closing a probe waits until no CPU can be in it, a tenth of a second on some kernels: several wait together.
         """
+        self.missed = self._count_missed()
         closing, self._descriptors = self._descriptors, []
         with ThreadPoolExecutor(_CLOSERS) as pool:
             for _ in pool.map(os.close, reversed(closing)):

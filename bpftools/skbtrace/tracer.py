@@ -102,6 +102,7 @@ class Tracer:
         for attached in self.program.attached:
             per_cpu = table[table.Key(attached.id)]
             row: Dict[str, Any] = {name: sum(getattr(values, name) for values in per_cpu) for name in COUNTERS}
+            row["missed"] = self.program.missed.get(attached.id, 0)
             lost = {str(cpu): values.lost for cpu, values in enumerate(per_cpu) if values.lost}
             found[attached.name] = dict(row, lost_per_cpu=lost) if lost else row
         return found
@@ -109,6 +110,6 @@ class Tracer:
     def totals(self) -> Dict[str, int]:
         """Return the counters summed over the points, with what a perf buffer lost on the way."""
         rows = self.counters().values()
-        totals = {name: sum(row[name] for row in rows) for name in COUNTERS}
+        totals = {name: sum(row[name] for row in rows) for name in COUNTERS + ("missed",)}
         totals["lost"] += getattr(self._buffer, "lost", 0)
         return totals
