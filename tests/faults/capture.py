@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Capture in several places of the lab at once and merge: the tracers and the merger themselves, without Ansible.
+
+    capture = Capture(lab, directory, ["hv-a", "hv-b"], ["--protocol", "udp"])
+    with capture.window():
+        ...                      # traffic; at the end of the block nothing is on its way any more
+    summary = capture.merge()
+"""
+import contextlib
+import json
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+from support.lab import PYTHON, ROOT, Lab, Netns, wait_until
+from support.tracers import COMMANDS
+
+TRACER = "datapath_tracing"
+MERGER = ROOT / "bpftools" / "merge_captures.py"
+OPENS_IN_NS = 30_000_000
+NEVER_NS = 600_000_000_000  # the window is closed long before
+
+
+def inside(name: str) -> Netns:
+    """A place's network, with this machine's files: a capture is to be read from outside."""
+    return Netns(name, ["ip", "netns", "exec", name])
+
+
+class Capture:
+    """One run over several places. A place is a hypervisor or a VM; each is a host of its own to the merger."""
+
+    def __init__(self, lab: Lab, directory: pathlib.Path, places: list[str], options: list,
+                 own: dict[str, list] | None = None) -> None:
+        """`own`: further options of single places."""
+        self.lab, self.run, self.places = lab, directory, list(places)
+        self.options, self.own = list(options), own or {}
+        self.processes: dict[str, subprocess.Popen] = {}
+
+    def bundle(self, place: str) -> pathlib.Path:
+        """Where a place's bundle is."""
+        return self.run / "hosts" / place / TRACER
+
+    def manifest(self, place: str) -> dict:
+        """A place's manifest."""
+        return json.loads((self.bundle(place) / "manifest.json").read_text())
+
+    def status(self, place: str) -> dict:
+        """What a tracer says about itself; {} before it says anything."""
+        try:
+            return json.loads((self.bundle(place) / "status.json").read_text())
+        except FileNotFoundError:
+            return {}
+
+    def start(self, place: str) -> None:
+        """Start a place's tracer with a closed window."""
+        directory = self.bundle(place)
+        directory.mkdir(parents=True)
+        argv = [PYTHON, COMMANDS[TRACER], "--netns", "self", "--host", place, "--run-id", self.run.name,
+                "--run-dir", directory, "--wait-window", "60", *self.options, *self.own.get(place, [])]
+        self.processes[place] = inside(place).popen(argv, stderr=(directory / "tracer.log").open("w"),
+                                                    stdout=subprocess.DEVNULL)
+
+    def reached(self, place: str, state: str) -> bool:
+        """Whether a tracer is in this state; AssertionError with its own words if it never will be."""
+        said = self.status(place).get("state")
+        if said != state and self.processes[place].poll() is not None:
+            raise AssertionError(f"{place}: {(self.bundle(place) / 'tracer.log').read_text()}")
+        return said == state
+
+    def _set(self, place: str, window: dict) -> None:
+        target = self.bundle(place) / "window.json"
+        fresh = target.with_suffix(".new")
+        fresh.write_text(json.dumps(window))
+        fresh.rename(target)
+
+    def arm(self) -> None:
+        """Start all tracers; returns when all are armed."""
+        for place in self.places:
+            self.start(place)
+        for place in self.places:
+            wait_until(lambda place=place: self.reached(place, "armed"), f"the tracer in {place} armed", 60)
+
+    def open(self, late: dict[str, float] | None = None) -> None:
+        """Open the window everywhere; `late`: places whose window opens so many seconds later than it should."""
+        start = time.time_ns() + OPENS_IN_NS
+        for place in self.places:
+            # Late is who gets his window after its start, like a host that was busy.
+            opens = start - int((late or {}).get(place, 0) * 1e9)
+            self._set(place, {"start_realtime_ns": opens, "end_realtime_ns": start + NEVER_NS})
+        for place in self.places:
+            wait_until(lambda place=place: self.reached(place, "started"), f"the window open in {place}", 20)
+        wait_until(lambda: time.time_ns() > start, "the window's start")
+
+    def close(self) -> None:
+        """Close the window everywhere and wait for the bundles."""
+        for place in self.places:
+            self._set(place, {"close": True})
+        for place in self.places:
+            process = self.processes[place]
+            assert process.wait(timeout=60) == 0, (self.bundle(place) / "tracer.log").read_text()
+
+    @contextlib.contextmanager
+    def window(self) -> Iterator[None]:
+        """The open window."""
+        try:
+            self.arm()
+            self.open()
+            yield
+            self.close()
+        finally:
+            for process in self.processes.values():
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+
+    def merge(self, expected: list[str] | None = None) -> dict:
+        """Merge what there is; returns the summary. `expected`: hosts that were asked for, if not all places."""
+        words = [word for place in expected or self.places for word in ("--expect-host", place)]
+        done = subprocess.run([sys.executable, MERGER, "--quiet", *words, self.run], text=True, capture_output=True,
+                              timeout=300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads((self.run / "summary.json").read_text())

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab for the faults, where their captures are kept, and the score at the end."""
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from support.lab import Lab
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep", metavar="DIR", help="keep each fault's bundles and products below this directory")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """The lab, its VMs knowing each other."""
+    assert os.geteuid() == 0, "faults need root: they make network namespaces and load BPF programs"
+    fixture = Lab()
+    found = fixture.status()["running"]
+    fixture.up()
+    fixture.settle()
+    yield fixture
+    if not found:
+        fixture.down()
+
+
+@pytest.fixture(scope="session")
+def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Where the captures go."""
+    kept = request.config.getoption("--keep")
+    return pathlib.Path(kept) if kept else tmp_path_factory.mktemp("faults")
+
+
+@pytest.fixture
+def run(runs: pathlib.Path, request: pytest.FixtureRequest) -> pathlib.Path:
+    """The directory of this test's capture; its name is the run's id."""
+    name = request.node.name.partition("[")[2].rstrip("]") or request.node.name
+    directory = runs / name
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the score."""
+    reports = [report for outcome in ("passed", "failed", "skipped") for report in
+               terminalreporter.getreports(outcome)]
+    faults = [dict(report.user_properties) for report in reports if dict(report.user_properties).get("fault")]
+    tried = [fault for fault in faults if "located" in fault]
+    if not faults:
+        return
+    located = sum(fault["located"] for fault in tried)
+    false = sum(fault["false"] for fault in tried)
+    terminalreporter.section("score")
+    terminalreporter.write_line(f"{located} of {len(tried)} faults located, with the exact count; "
+                                f"{false} false losses; {len(faults) - len(tried)} not tried on this kernel")

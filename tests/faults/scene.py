@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every fault works with: the lab, the window, and traffic from vm-a to vm-b whose end one can wait for."""
+import contextlib
+from collections.abc import Callable, Iterator
+
+from support.lab import Lab, Netns, Server, wait_until
+
+PORT = 5001
+COUNT = 600
+RATE = 10000
+Window = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+class Scene:
+    """One fault being injected."""
+
+    def __init__(self, lab: Lab, window: Window) -> None:
+        self.lab = lab
+        self.window = window
+        self.hv_a, self.hv_b, self.vm_a, self.vm_b, self.wire = map(lab.netns, ("hv-a", "hv-b", "vm-a", "vm-b", "wire"))
+        self.vm_b_address = lab.address("vm-b")
+
+    def send(self, count: int = COUNT, *, to: str = "", port: int = PORT, rate: float = RATE, size: int = 64) -> None:
+        """Numbered datagrams from vm-a, by default to vm-b."""
+        sent = self.vm_a.send("udp", to or self.vm_b_address, port, count=count, rate=rate, size=size)["datagrams"]
+        assert sent == count
+
+    @contextlib.contextmanager
+    def receiver(self, count: int | None = None) -> Iterator[Server]:
+        """A server on vm-b; with `count` it ends by itself."""
+        options = {} if count is None else {"count": count}
+        with self.vm_b.serve("udp", self.vm_b_address, PORT, **options) as server:
+            yield server
+
+    def until(self, count: Callable[[], int], expected: int, what: str) -> int:
+        """Wait until a counter is where it must be at least; returns where it is."""
+        wait_until(lambda: count() >= expected, f"{what}: {expected}", 15)
+        return count()
+
+    @contextlib.contextmanager
+    def sysctl(self, place: Netns, name: str, value: object) -> Iterator[None]:
+        """A setting of a namespace while the block runs; name: net/ipv4/ip_forward."""
+        path = "/proc/sys/" + name
+        before = place.run(["cat", path]).stdout.strip()
+        place.run(["sh", "-c", 'echo "$2" > "$1"', "sh", path, value])
+        try:
+            yield
+        finally:
+            place.run(["sh", "-c", 'echo "$2" > "$1"', "sh", path, before], check=False)
+
+    @contextlib.contextmanager
+    def changed(self, place: Netns, do: str, undo: str) -> Iterator[None]:
+        """A command's effect while the block runs."""
+        place.run(["sh", "-euc", do])
+        try:
+            yield
+        finally:
+            place.run(["sh", "-euc", undo])
+
+
+@contextlib.contextmanager
+def routed(scene: Scene) -> Iterator[str]:
+    """A second subnet behind hv-b, 192.168.33.0/24, reached through hv-b's own address 192.168.32.254; yields the
+    address of the machine there, `far`, to which vm-a has a route."""
+    here = scene.lab.here()
+    here.run(["ip", "netns", "add", "far"])
+    try:
+        hv_b = ["ip", "-n", "hv-b"]
+        here.run([*hv_b, "link", "add", "rt0", "type", "veth", "peer", "name", "eth0", "netns", "far"])
+        here.run([*hv_b, "addr", "add", "192.168.33.1/24", "dev", "rt0"])
+        here.run([*hv_b, "addr", "add", "192.168.32.254/24", "dev", "br0"])
+        here.run([*hv_b, "link", "set", "rt0", "up"])
+        here.run(["ip", "-n", "far", "addr", "add", "192.168.33.10/24", "dev", "eth0"])
+        here.run(["ip", "-n", "far", "link", "set", "eth0", "up"])
+        here.run(["ip", "-n", "far", "route", "add", "default", "via", "192.168.33.1"])
+        here.run(["ip", "-n", "vm-a", "route", "add", "192.168.33.0/24", "via", "192.168.32.254"])
+        with scene.sysctl(scene.hv_b, "net/ipv4/ip_forward", 1):
+            ping = ["ping", "-q", "-c", "1", "-W", "1", "192.168.33.10"]
+            wait_until(lambda: scene.vm_a.run(ping, check=False).returncode == 0, "a route to the far subnet")
+            yield "192.168.33.10"
+    finally:
+        here.run(["ip", "-n", "vm-a", "route", "del", "192.168.33.0/24"], check=False)
+        here.run(["ip", "-n", "hv-b", "addr", "del", "192.168.32.254/24", "dev", "br0"], check=False)
+        here.run(["ip", "-n", "hv-b", "link", "del", "rt0"], check=False)
+        here.run(["ip", "netns", "del", "far"])
+
+
+FAR = Netns("far", ["ip", "netns", "exec", "far"])
