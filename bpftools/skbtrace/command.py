@@ -4,7 +4,7 @@ import sys
 import time
 from typing import Any, List
 
-from . import live, points, trial
+from . import host, live, points, trial
 from . import options as command_line
 from .errors import InputError, TracerError
 from .rundir import RunDir
@@ -16,6 +16,14 @@ def _list_points() -> None:
         print("%-16s %s (%s)" % (point.name, point.what, point.tracepoint))
     for name in sorted(points.PROFILES):
         print("profile %-8s %s" % (name, " ".join(points.PROFILES[name])))
+
+
+def _check_host(options: Any, chosen: Any) -> None:
+    """Raise InputError or TracerError for what arming would stumble over; compiles nothing and leaves nothing."""
+    host.require_machine()
+    Tracer(options, chosen)
+    if options.run_dir:
+        host.require_disk(host.existing_directory(options.run_dir))
 
 
 def _run(options: Any, chosen: Any) -> None:
@@ -53,6 +61,8 @@ def main(tracer: str, what: str, examples: str, default_profile: str, arguments:
         options.tracer = tracer
         if options.list_points:
             _list_points()
+        elif options.check_host:
+            _check_host(options, chosen)
         elif not options.check_options:
             _run(options, chosen)
     except InputError as error:

@@ -2,10 +2,11 @@
 """What this host has: asked before anything is loaded, so that what is missing is said in one sentence."""
 import importlib.util
 import os
+import platform
 import sys
 from typing import Dict, Iterable, List, Optional
 
-from . import btf, devices, kernel, netns
+from . import btf, devices, kernel, loader, netns
 from .errors import InputError, TracerError, option
 from .filters import Filter
 
@@ -18,11 +19,30 @@ def require_root() -> None:
         raise TracerError("this must run as root: loading BPF programs is not allowed to user %d" % os.geteuid())
 
 
+def require_machine() -> None:
+    """Raise TracerError if this is a type of machine of which too little is known."""
+    if platform.machine() not in loader.MACHINES:
+        raise TracerError("this machine is of type %s: it must be one of %s"
+                          % (platform.machine(), ", ".join(loader.MACHINES)))
+
+
 def require_bcc() -> None:
-    """Raise TracerError if this Python has no bcc."""
+    """Raise TracerError if this Python has no bcc, or one that does not fit."""
     if importlib.util.find_spec("bcc") is None:
         raise TracerError("%s has no module bcc: install python3-bpfcc (Debian, openEuler) or python3-bcc (RHEL family)"
                           % sys.executable)
+    try:
+        import bcc  # noqa: F401 - whether it can be
+    except (ImportError, OSError, AttributeError) as error:  # the library is missing, or is another version's
+        raise TracerError("the module bcc of %s cannot be used: %s" % (sys.executable, error)) from None
+
+
+def existing_directory(path: str) -> str:
+    """Return the directory itself, or the nearest one above it that is there."""
+    path = os.path.abspath(path)
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
 
 
 def require_disk(directory: str) -> None:

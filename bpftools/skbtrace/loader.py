@@ -22,6 +22,7 @@ _BPF_BTF_GET_FD_BY_ID, _BPF_BTF_GET_NEXT_ID = 19, 23
 _PERF_EVENT_IOC_SET_BPF, _PERF_EVENT_IOC_ENABLE = 0x40042408, 0x2400
 _PERF_FLAG_FD_CLOEXEC = 8
 _SYSCALLS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
+MACHINES = tuple(sorted(_SYSCALLS))
 _LICENSE = ctypes.create_string_buffer(b"Dual BSD/GPL")  # what the kernel knows as compatible with its GPL-only helpers
 _LOG_BYTES = 1 << 20
 

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host lacks is said in one sentence, before anything is compiled."""
+import pathlib
+import platform
+import sys
+
+import pytest
+
+from skbtrace import command, host
+from skbtrace.errors import TracerError
+
+
+def test_an_unknown_machine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    host.require_machine()
+    monkeypatch.setattr(platform, "machine", lambda: "s390x")
+    with pytest.raises(TracerError, match="^this machine is of type s390x: it must be one of aarch64, x86_64$"):
+        host.require_machine()
+
+
+@pytest.mark.parametrize(("text", "sentence"), [
+    (None, "has no module bcc: install python3-bpfcc"),
+    ("import ctypes\nctypes.CDLL('libbcc-nowhere.so.0')", "cannot be used: libbcc-nowhere.so.0: cannot open"),
+])
+def test_a_missing_or_broken_bcc_is_one_sentence(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
+                                                 text: str | None, sentence: str) -> None:
+    if text:
+        (tmp_path / "bcc.py").write_text(text)
+    monkeypatch.delitem(sys.modules, "bcc", raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(TracerError, match=sentence) as refusal:
+        host.require_bcc()
+    assert "\n" not in str(refusal.value)
+
+
+def test_the_disk_of_a_directory_to_be_made_is_that_of_the_one_above(tmp_path: pathlib.Path) -> None:
+    assert host.existing_directory(str(tmp_path / "a" / "b")) == str(tmp_path)
+    assert host.existing_directory(str(tmp_path)) == str(tmp_path)
+
+
+def test_a_full_disk_is_found_by_the_check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(command, "Tracer", lambda options, chosen: None)
+    monkeypatch.setattr(host, "free_bytes", lambda directory: 5 << 20)
+
+    def check(*words: str) -> int:
+        return command.main("t", "what", "", "nic", ["--check-host", *words])
+
+    assert check() == 0
+    assert check("--run-dir=/nowhere/at/all") == 1
+    said = capsys.readouterr()
+    assert said.err == "error: the disk of / has 5 MiB free: a capture needs at least 64 MiB\n"
+    assert said.out == ""
