@@ -21,6 +21,12 @@ class Hook(NamedTuple):
     indirect: bool             # the argument is the address of a pointer to the skb
 
 
+def is_absent(point: points.Point, types: Optional[kernel.Types]) -> bool:
+    """Whether what the point looks at is not in this kernel at all: its module is neither loaded nor built in."""
+    built_in = types is not None and any(types.vmlinux.function_id(name) for name in point.functions)
+    return bool(point.module) and not kernel.is_loaded(point.module) and not built_in
+
+
 def has_kprobes() -> bool:
     """Whether this kernel has kprobes that live as long as a file descriptor, and we know where arguments are."""
     return os.path.exists(loader.KPROBE_PMU) and platform.machine() == "x86_64"
@@ -39,6 +45,8 @@ def candidates(point: points.Point, types: Optional[kernel.Types],
     """
     hooks: List[Hook] = []
     reasons: List[str] = []
+    if "actions" in point.arguments and (types is None or kernel.tells_flow_drops(types)):
+        return [], ["this kernel tells drops by flow rules as skb.drop" if types else "it needs the module's BTF"]
     if point.tracepoint:
         _offer_tracepoint(point, types, hooks, reasons)
     for name in point.functions:

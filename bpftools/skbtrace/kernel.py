@@ -57,6 +57,17 @@ class Types:
         return self._modules[module]
 
 
+def tells_flow_drops(types: Types) -> bool:
+    """Whether Open vSwitch frees the packets of flows without actions as drops, with a reason of its own."""
+    module = types.of("openvswitch")
+    return bool(module and module.enum("ovs_drop_reason"))
+
+
+def is_loaded(module: str) -> bool:
+    """Whether a module is loaded; one that is built in may or may not show."""
+    return os.path.isdir("/sys/module/" + module)
+
+
 class NoTracepoint(LookupError):
     """This kernel has no such tracepoint."""
 

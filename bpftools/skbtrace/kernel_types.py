@@ -25,6 +25,7 @@ FIELDS: Dict[str, List[str]] = {
 }
 # what tells where an skb's headers are: together in every kernel, so that one short read gets them all
 HEADERS = ["protocol", "network_header", "mac_header", "tail", "head", "data"]
+FLOW_ACTIONS = ("sw_flow_actions", "actions_len")  # in the openvswitch module
 OPTIONAL = {("sk_buff", "vlan_all"), ("sk_buff", "vlan_present")}
 _X86 = ("pt_regs",)  # structs of one machine type only: left out on others
 _INCLUDES = ("linux/skbuff.h", "linux/netdevice.h", "linux/ptrace.h", "net/net_namespace.h", "net/sock.h",

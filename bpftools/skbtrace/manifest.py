@@ -20,9 +20,9 @@ def _kernel() -> Dict[str, str]:
 
 
 def _points(tracer: Any) -> Dict[str, Any]:
-    return {"requested": [point.name for point in tracer.wanted],
+    return {"requested": [point.name for point in tracer.wanted] + tracer.absent,
             "attached": [dict(attached._asdict()) for attached in tracer.program.attached],
-            "skipped": tracer.program.skipped}
+            "skipped": tracer.program.skipped, "absent": tracer.absent}
 
 
 def _window(tracer: Any) -> Dict[str, Any]:

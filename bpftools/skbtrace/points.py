@@ -21,10 +21,10 @@ class Point(NamedTuple):
 
     name: str
     tracepoint: str                 # empty: the point is at a function
-    module: str                     # which may have the tracepoint
+    module: str                     # which has the tracepoint or function where the kernel itself has not
     functions: List[str]
     what: str
-    arguments: Dict[str, Argument]  # skb, location, reason, device, queue
+    arguments: Dict[str, Argument]  # skb, location, reason, device, queue, actions
     queue_kind: str                 # what `queue` is: qdisc, socket
     pulled: bool                    # the packet's data begins at its network header
     stack: bool                     # the call stack belongs to the record
@@ -40,9 +40,11 @@ def _tracepoint(name: str, tracepoint: str, what: str, queue_kind: str = "", pul
     return Point(name, tracepoint, module, functions or [], what, arguments, queue_kind, pulled, stack)
 
 
-def _function(name: str, functions: str, skb: int, what: str, pulled: bool = False) -> Point:
+def _function(name: str, functions: str, skb: int, what: str, module: str = "", pulled: bool = False,
+              stack: bool = False, **arguments: Argument) -> Point:
     """A point at one of several functions; skb: place of that argument, from 1 as the kernel's documents count."""
-    return Point(name, "", "", functions.split(), what, {"skb": _skb(skb - 1)}, "", pulled, False)
+    arguments["skb"] = _skb(skb - 1)
+    return Point(name, "", module, functions.split(), what, arguments, "", pulled, stack)
 
 
 _QDISC = Argument("Qdisc*", 0)
@@ -80,32 +82,38 @@ _DEVICES = [
               pulled=True),
     _function("dev.xmit", "__dev_queue_xmit", 1, "somebody sends a packet on a device"),
     _function("qdisc.direct", "sch_direct_xmit", 1, "a packet goes from qdisc to driver"),
-    _function("tun.xmit", "tun_net_xmit", 1, "a tap takes a packet for its guest"),
+    _function("tun.xmit", "tun_net_xmit", 1, "a tap takes a packet for its guest", "tun"),
 ]
 _BRIDGE = [
-    _function("br.rx", "br_handle_frame", 1, "a bridge port takes a packet"),
-    _function("br.lookup", "br_handle_frame_finish", 3, "a bridge decides where a packet goes"),
-    _function("br.forward", "__br_forward", 2, "a bridge forwards a packet to a port"),
-    _function("br.tx", "br_dev_queue_push_xmit", 3, "a bridge sends a packet out of a port"),
-    _function("br.local", "br_pass_frame_up", 1, "a bridge hands a packet to its own host"),
+    _function("br.rx", "br_handle_frame", 1, "a bridge port takes a packet", "bridge"),
+    _function("br.lookup", "br_handle_frame_finish", 3, "a bridge decides where a packet goes", "bridge"),
+    _function("br.forward", "__br_forward", 2, "a bridge forwards a packet to a port", "bridge"),
+    _function("br.tx", "br_dev_queue_push_xmit", 3, "a bridge sends a packet out of a port", "bridge"),
+    _function("br.local", "br_pass_frame_up", 1, "a bridge hands a packet to its own host", "bridge"),
 ]
 _OVS = [
-    _function("ovs.rx", "netdev_frame_hook", 1, "an Open vSwitch port takes a packet"),
-    _function("ovs.receive", "ovs_vport_receive", 2, "a packet enters an Open vSwitch datapath"),
-    _function("ovs.process", "ovs_dp_process_packet", 1, "Open vSwitch looks for a packet's flow"),
-    _function("ovs.execute", "ovs_execute_actions", 2, "Open vSwitch does a flow's actions"),
-    _function("ovs.ct", "ovs_ct_execute", 2, "Open vSwitch sends a packet through connection tracking"),
-    _function("ovs.output", "do_output", 2, "Open vSwitch outputs a packet"),
-    _function("ovs.tx", "ovs_vport_send", 2, "a packet leaves an Open vSwitch datapath"),
-    _function("ovs.userspace", "queue_userspace_packet", 2, "a packet is copied to the Open vSwitch daemon"),
-    _function("ovs.internal_rx", "internal_dev_recv", 1, "an Open vSwitch internal port gives its host a packet"),
-    _function("ovs.internal_tx", "internal_dev_xmit", 1, "a host sends a packet into an Open vSwitch internal port"),
+    # 6.6 and newer call this a drop themselves, and older ones just free the packet
+    _function("ovs.drop", "ovs_execute_actions", 2, "Open vSwitch has a flow for a packet, without any action",
+              "openvswitch", stack=True, actions=Argument("sw_flow_actions*", 2)),
+    _function("ovs.rx", "netdev_frame_hook", 1, "an Open vSwitch port takes a packet", "openvswitch"),
+    _function("ovs.receive", "ovs_vport_receive", 2, "a packet enters an Open vSwitch datapath", "openvswitch"),
+    _function("ovs.process", "ovs_dp_process_packet", 1, "Open vSwitch looks for a packet's flow", "openvswitch"),
+    _function("ovs.execute", "ovs_execute_actions", 2, "Open vSwitch does a flow's actions", "openvswitch"),
+    _function("ovs.ct", "ovs_ct_execute", 2, "Open vSwitch sends a packet through connection tracking", "openvswitch"),
+    _function("ovs.output", "do_output", 2, "Open vSwitch outputs a packet", "openvswitch"),
+    _function("ovs.tx", "ovs_vport_send", 2, "a packet leaves an Open vSwitch datapath", "openvswitch"),
+    _function("ovs.userspace", "queue_userspace_packet", 2,
+              "a packet is copied to the Open vSwitch daemon", "openvswitch"),
+    _function("ovs.internal_rx", "internal_dev_recv", 1,
+              "an Open vSwitch internal port gives its host a packet", "openvswitch"),
+    _function("ovs.internal_tx", "internal_dev_xmit", 1,
+              "a host sends a packet into an Open vSwitch internal port", "openvswitch"),
 ]
 _TUNNEL = [
-    _function("vxlan.tx", "vxlan_xmit_one", 1, "VXLAN wraps a packet"),
-    _function("vxlan.rx", "vxlan_rcv", 2, "VXLAN unwraps a packet"),
-    _function("geneve.tx", "geneve_xmit", 1, "Geneve wraps a packet"),
-    _function("geneve.rx", "geneve_udp_encap_recv", 2, "Geneve unwraps a packet"),
+    _function("vxlan.tx", "vxlan_xmit_one", 1, "VXLAN wraps a packet", "vxlan"),
+    _function("vxlan.rx", "vxlan_rcv", 2, "VXLAN unwraps a packet", "vxlan"),
+    _function("geneve.tx", "geneve_xmit", 1, "Geneve wraps a packet", "geneve"),
+    _function("geneve.rx", "geneve_udp_encap_recv", 2, "Geneve unwraps a packet", "geneve"),
     _function("tunnel.tx", "iptunnel_xmit", 3, "a wrapped packet is sent"),
     _function("tunnel.rx", "__iptunnel_pull_header", 1, "a tunnel's header is taken off"),
 ]
@@ -127,15 +135,15 @@ _IP = [
 ]
 _NETFILTER = [
     _function("nf.hook", "nf_hook_slow", 1, "netfilter's hooks judge a packet"),
-    _function("nf.conntrack", "nf_conntrack_in", 1, "connection tracking looks at a packet"),
-    _function("nf.confirm", "__nf_conntrack_confirm", 1, "a new connection enters the table"),
-    _function("nf.nat", "nf_nat_manip_pkt", 1, "NAT rewrites a packet"),
-    _function("nf.iptables", "ipt_do_table", 1, "iptables judges a packet"),
+    _function("nf.conntrack", "nf_conntrack_in", 1, "connection tracking looks at a packet", "nf_conntrack"),
+    _function("nf.confirm", "__nf_conntrack_confirm", 1, "a new connection enters the table", "nf_conntrack"),
+    _function("nf.nat", "nf_nat_manip_pkt", 1, "NAT rewrites a packet", "nf_nat"),
+    _function("nf.iptables", "ipt_do_table", 1, "iptables judges a packet", "ip_tables"),
 ]
 TABLE = _TRACEPOINTS + _DEVICES + _BRIDGE + _OVS + _TUNNEL + _IP + _NETFILTER
 BY_NAME = {point.name: point for point in TABLE}
 
-_NIC = ["dev.rx", "dev.tx", "skb.drop", "skb.free"]
+_NIC = ["dev.rx", "dev.tx", "skb.drop", "ovs.drop", "skb.free"]
 _QUEUES = ["dev.queue", "dev.backlog", "gro.rx", "gro.frags", "qdisc.enqueue", "qdisc.dequeue", "sock.deliver",
            "sock.full", "udp.full", "tcp.retransmit"]
 
@@ -146,7 +154,7 @@ def _names(*groups: List[Point]) -> List[str]:
 
 PROFILES: Dict[str, List[str]] = {
     "nic": _NIC,
-    "drop": ["skb.drop"],
+    "drop": ["skb.drop", "ovs.drop"],
     "bridge": _NIC + ["tun.xmit", "sock.deliver"] + _names(_BRIDGE),
     "ovs": _NIC + ["tun.xmit", "sock.deliver", "ovs.upcall", "ovs.action"] + _names(_OVS, _TUNNEL),
     "ip": _NIC + ["sock.deliver"] + _names(_IP),

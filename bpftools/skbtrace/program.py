@@ -37,8 +37,8 @@ class Program:
     """The compiled object of one tracer; `attached` and `skipped` (name -> why) tell what this kernel took."""
 
     def __init__(self, declarations: kernel_types.Declarations, wanted: List[points.Point], defines: Dict[str, Any],
-                 ring_pages: int) -> None:
-        """ring_pages: of the ring buffer, where the kernel has it."""
+                 ring_pages: int, flow_actions_length: int) -> None:
+        """ring_pages: of the ring buffer, if there is one; flow_actions_length: its offset in sw_flow_actions."""
         self._wanted = wanted
         self._version = compiler.kernel_version()
         self._descriptors: List[int] = []
@@ -47,7 +47,8 @@ class Program:
         self.attached: List[Attached] = []
         self.skipped: Dict[str, str] = {}
         self.missed: Dict[int, int] = {}  # id of a point -> packets that its program was not run for
-        constants = dict(defines, POINT_COUNT=len(wanted), RECIPE='"0x%x"' % recipe.PLACEHOLDER)
+        constants = dict(defines, POINT_COUNT=len(wanted), RECIPE='"0x%x"' % recipe.PLACEHOLDER,
+                         FLOW_ACTIONS_LENGTH=flow_actions_length)
         if declarations.constants.get("USE_RING_BUFFER"):
             constants["RING_PAGES"] = ring_pages
         if any(point.stack for point in wanted):

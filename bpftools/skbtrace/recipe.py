@@ -28,7 +28,7 @@ def encode(number: int, point: points.Point, arguments: Dict[str, int], indirect
     """
     shift = _shifts()
     recipe = number << shift["point"] | QUEUE_KINDS[point.queue_kind] << shift["queue_kind"]
-    for name in ("skb", "location", "reason", "device", "queue"):
+    for name in ("skb", "location", "reason", "device", "queue", "actions"):
         recipe |= arguments.get(name, NO_ARGUMENT) << shift[name]
     for name, flag in (("pulled", point.pulled), ("stack", point.stack), ("indirect", indirect),
                        ("typed", typed and not indirect)):

@@ -28,9 +28,16 @@ class Tracer:
         host.require_root()
         host.require_bcc()
         self.scope = host.Scope(chosen)
-        self.wanted = command_line.wanted_points(options)
-        names = list(kernel_types.FIELDS) + reasons.ENUMS + kernel_types.ENUMS + hooks.wanted_functions(self.wanted)
-        self._types = host.read_types(names + ["btf_trace_" + point.tracepoint for point in self.wanted])
+        asked_for = command_line.wanted_points(options)
+        names = list(kernel_types.FIELDS) + [kernel_types.FLOW_ACTIONS[0]] + reasons.ENUMS + kernel_types.ENUMS
+        names += hooks.wanted_functions(asked_for) + ["btf_trace_" + point.tracepoint for point in asked_for]
+        self._types = host.read_types(names)
+        # points of modules that are not in this kernel: there is nothing to look at
+        self.absent = [point.name for point in asked_for if hooks.is_absent(point, self._types)]
+        self.wanted = [point for point in asked_for if point.name not in self.absent]
+        if not self.wanted:
+            raise TracerError("none of the points is in this kernel, whose modules for %s are not loaded"
+                              % ", ".join(self.absent))
         self.declarations = kernel_types.from_btf(self._types.vmlinux) if self._types else \
             kernel_types.from_headers(os.uname().release)
         if options.perf_buffer:
@@ -44,7 +51,8 @@ class Tracer:
         for number in _SIGNALS:
             signal.signal(number, self._stop)
         constants = filters.defines(self.chosen, self.scope.netns, self.scope.ifindexes)
-        self.program = program.Program(self.declarations, self.wanted, constants, self.options.buffer_pages)
+        self.program = program.Program(self.declarations, self.wanted, constants, self.options.buffer_pages,
+                                       self._flow_actions_length())
         self.symbols = Symbols(self.program.bpf)
         self.window = Window(self.program.bpf)
         self.program.attach(self._types)
@@ -53,6 +61,13 @@ class Tracer:
                 "%s: %s" % item for item in sorted(self.program.skipped.items())))
         self.devices = devices.Table(self.scope.paths)
         self.pairs.append(clock.pair("arm"))
+
+    def _flow_actions_length(self) -> int:
+        """Where Open vSwitch keeps the length of a flow's actions; 0 if that cannot be known or is not needed."""
+        wanted = any("actions" in point.arguments for point in self.wanted)
+        module = self._types.of("openvswitch") if self._types and wanted else None
+        member = module.member(*kernel_types.FLOW_ACTIONS) if module else None
+        return member.bit_offset // 8 if member else 0
 
     def open_buffer(self, take: ring.Take) -> None:
         """Choose who gets the records."""

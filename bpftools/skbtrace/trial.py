@@ -20,8 +20,10 @@ def examine(tracer: Any) -> Dict[str, Any]:
         "headers": bool(kernel_types.headers_directories(release)),
         "buffer": "ring" if "USE_RING_BUFFER" in tracer.declarations.constants else "perf",
         "seconds": tracer.seconds, "attached": attached, "skipped": tracer.program.skipped,
-        "profiles": {name: [point for point in members if point not in attached]
-                     for name, members in points.PROFILES.items()},  # name -> points that cannot be had
+        "absent": tracer.absent,
+        # name -> points that cannot be had; those of modules that are not there are no loss
+        "profiles": {name: [point for point in members if point not in attached and point not in tracer.absent]
+                     for name, members in points.PROFILES.items()},
         "devices": [{key: row[key] for key in ("netns", "name", "kind", "role", "mac", "mtu")}
                     for row in tracer.devices.finish()],
         "netns": {str(inode): name for inode, name in tracer.scope.names.items()},

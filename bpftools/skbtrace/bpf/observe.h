@@ -73,6 +73,8 @@ static __always_inline int is_match(struct look *look, const struct sight *sight
         return 0;
     read_memory(&look->skb, sizeof(look->skb), address);
     look->place = place_of(&look->skb, sight->device ? sight->device : (u64)look->skb.dev);
+    if (!look->skb.protocol && !look->place.ifindex)
+        return 0; /* what unix and netlink sockets send is in skbs, too, but is no packet */
     if (!match_place(&look->place))
         return 0;
     if (verdict == UNPARSED)

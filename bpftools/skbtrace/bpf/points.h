@@ -18,6 +18,7 @@
 #define RECIPE_STACK_SHIFT 34
 #define RECIPE_INDIRECT_SHIFT 35    /* the argument is the address of a pointer to the skb */
 #define RECIPE_TYPED_SHIFT 36       /* the verifier knows the argument as an skb: plain loads will do */
+#define RECIPE_ACTIONS_SHIFT 37     /* 4 bits: which argument is the flow's list of actions */
 #define NO_ARGUMENT 15
 
 #define bits(recipe, what, mask) (((recipe) >> RECIPE_##what##_SHIFT) & (mask))
@@ -49,6 +50,15 @@ static __always_inline u64 raw_argument(struct bpf_raw_tracepoint_args *ctx, u64
     return value;
 }
 
+/* whether an Open vSwitch flow does anything with its packets: an empty list of actions is a drop */
+static __always_inline int has_actions(u64 actions)
+{
+    u32 length = 0;
+
+    read_memory(&length, sizeof(length), actions + FLOW_ACTIONS_LENGTH);
+    return length != 0;
+}
+
 /* raw tracepoints, with types or without, and fentry: arguments are an array of u64 */
 int point_raw(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -65,6 +75,8 @@ int point_raw(struct bpf_raw_tracepoint_args *ctx)
     sight.pulled = bits(recipe, PULLED, 1);
     sight.stack = bits(recipe, STACK, 1);
     sight.typed = bits(recipe, TYPED, 1);
+    if (bits(recipe, ACTIONS, 15) != NO_ARGUMENT && has_actions(raw_argument(ctx, bits(recipe, ACTIONS, 15))))
+        return 0;
     if (bits(recipe, INDIRECT, 1))
         read_memory(&skb, sizeof(skb), skb);
     return observe(ctx, skb, bits(recipe, POINT, 1023), &sight);
@@ -99,6 +111,9 @@ int point_kprobe(struct pt_regs *ctx)
     take_recipe(recipe);
     skb = register_argument(ctx, bits(recipe, SKB, 15));
     sight.pulled = bits(recipe, PULLED, 1);
+    sight.stack = bits(recipe, STACK, 1);
+    if (bits(recipe, ACTIONS, 15) != NO_ARGUMENT && has_actions(register_argument(ctx, bits(recipe, ACTIONS, 15))))
+        return 0;
     if (bits(recipe, INDIRECT, 1))
         read_memory(&skb, sizeof(skb), skb);
     return observe(ctx, skb, bits(recipe, POINT, 1023), &sight);
