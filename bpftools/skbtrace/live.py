@@ -27,11 +27,11 @@ def run(tracer: Any) -> None:
     printer = text.Printer(sys.stdout, facts, options.format == "json", options.tracer == "datapath_tracing")
     terminal = Terminal(printer, sys.stdout, budget)
     tracer.open_buffer(terminal.take)
+    tracer.window.open_now(options.duration)  # before it is said: whoever reads it may send at once
     _say("tracing %s on %s%s" % (", ".join(attached.name for attached in tracer.program.attached), options.host,
                                  "" if options.duration else "; Ctrl-C ends it"))
     for why, names in _by_reason(tracer.program.skipped):
         _say("skipped %s: %s" % (", ".join(names), why))
-    tracer.window.open_now(options.duration)
     try:
         tracer.follow(terminal)
     finally:
