@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real playbooks on the lab: what they bring home, what they survive, what they refuse."""
+import json
+
 import pytest
 from support.lab import ROOT, Lab, wait_until
 from support.playbooks import Play, kill, tracers_on, wait_for_state
@@ -43,10 +45,9 @@ def test_the_command_of_a_case_is_run_by_reproduce_alone(lab, play, tmp_path):
     case = tmp_path / "case.yml"
     mark = tmp_path / "mark"
     case.write_text(f"capture_protocol: icmp\ncapture_duration: 1\nreproduce_command: touch {mark}\n")
-    for run_id, words in (("c", {"capture_case": str(case)}), ("e", {})):
-        done = play.run("drop_monitor.yml", *([] if words else ["-e", f"@{case}"]), capture_run_id=run_id, **words)
-        assert done.returncode == 0, done.stdout
-        assert not mark.exists()
+    done = play.run("drop_monitor.yml", "-e", f"@{case}", capture_run_id="c")
+    assert done.returncode == 0, done.stdout
+    assert not mark.exists()
     assert play.run("reproduce.yml", capture_run_id="r", capture_case=str(case)).returncode == 0
     assert mark.exists()
 
@@ -173,17 +174,20 @@ def test_one_hosts_bad_variable_stops_all_before_any_is_touched(play, tmp_path):
     assert "UNREACHABLE" not in done.stdout
 
 
-@pytest.mark.parametrize(("variables", "sentence"), [
-    ({"capture_interfaces": ["nope0"]}, "capture_interfaces is 'nope0'"),
-    ({"capture_netns": "nowhere"}, "capture_netns is 'nowhere'"),
-    ({"capture_tracer_python": "/nowhere/python3"}, "capture_tracer_python is '/nowhere/python3': it must be a Python"),
-    ({"capture_tracer_python": VENV_PYTHON}, "bcc"),
+@pytest.mark.parametrize("refused", [
+    {"hv-a": ({"capture_interfaces": ["nope0"]}, "capture_interfaces is 'nope0'"),
+     "hv-b": ({"capture_netns": "nowhere"}, "capture_netns is 'nowhere'")},
+    {"hv-a": ({"capture_tracer_python": "/nowhere/python3"}, "capture_tracer_python is '/nowhere/python3': it must be"),
+     "hv-b": ({"capture_tracer_python": VENV_PYTHON}, "bcc")},
 ])
-def test_what_a_host_refuses_is_one_sentence_and_leaves_nothing(lab, play, variables, sentence):
-    done = play.run("drop_monitor.yml", capture_run_id="x", capture_duration=1, **variables)
+def test_what_a_host_refuses_is_one_sentence_and_leaves_nothing(lab, play, tmp_path, refused):
+    more = tmp_path / "more.yml"
+    more.write_text(json.dumps({"hypervisors": {"hosts": {host: given for host, (given, _) in refused.items()}}}))
+    done = play.run("drop_monitor.yml", "-i", str(ROOT / "inventories" / "lab"), "-i", str(more),
+                    capture_run_id="x", capture_duration=1)
     assert done.returncode != 0
     assert "Traceback" not in done.stdout
-    for host in BOTH:
+    for host, (_given, sentence) in refused.items():
         outcome = play.outcome("x")["hosts"][host]
         assert outcome["status"] == "missing"
         assert sentence in outcome["why"]
