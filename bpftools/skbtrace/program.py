@@ -3,7 +3,7 @@
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import compiler, hooks, kernel, kernel_types, loader, points, recipe
 
@@ -11,7 +11,7 @@ from . import compiler, hooks, kernel, kernel_types, loader, points, recipe
 PARTS = ["record.h", "read.h", "skb.h", "packet.h", "tunnel.h", "filter.h", "maps.h", "queue.h", "fill.h", "observe.h",
          "points.h"]
 STACK_ENTRIES = 16384
-_CLOSERS = 8  # kprobes closed at once
+_AT_ONCE = 8  # hooks attached, or let go, at the same time: the kernel makes each wait until no CPU can be in it
 
 
 class Attached(NamedTuple):
@@ -66,28 +66,37 @@ class Program:
         """
         wanted = hooks.wanted_functions(self._wanted)
         functions = kernel.find_functions(wanted) if wanted else {}
-        for number, point in enumerate(self._wanted):
-            candidates, reasons = hooks.candidates(point, types, functions)
-            for hook in candidates:
-                try:
-                    self._attach(number, point, hook)
-                except OSError as error:
-                    reasons.append("the kernel refused a %s: %s" % (hook.kind.replace("_", " "), error.strerror))
-                    continue
-                self.attached.append(Attached(number, point.name, hook.kind, hook.target))
-                break
-            else:
-                self.skipped[point.name] = "; ".join(reasons)
+        offers = [hooks.candidates(point, types, functions) for point in self._wanted]
+        for module in {hook.module for candidates, _reasons in offers for hook in candidates if hook.btf_id}:
+            if module:
+                self._module_types[module] = self._keep(loader.open_module_types(module))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            reached = pool.map(self._reach, range(len(offers)), self._wanted, offers)
+            for point, (attached, reasons) in zip(self._wanted, reached):
+                if attached:
+                    self.attached.append(attached)
+                else:
+                    self.skipped[point.name] = "; ".join(reasons)
 
-    def _attach(self, number: int, point: points.Point, hook: hooks.Hook) -> None:
-        program = self._load(number, point, hook)
-        self._programs[number] = program
-        if hook.btf_id:
-            self._keep(loader.attach_typed(program))
-        elif hook.kind == hooks.RAW_TRACEPOINT:
-            self._keep(loader.attach_raw_tracepoint(program, hook.target))
-        else:
-            self._keep(loader.attach_kprobe(program, hook.target))
+    def _reach(self, number: int, point: points.Point,
+               offer: Tuple[List[hooks.Hook], List[str]]) -> Tuple[Optional[Attached], List[str]]:
+        """Try the hooks of a point one after the other; returns what took it there, or else why nothing did."""
+        candidates, reasons = offer
+        for hook in candidates:
+            try:
+                program = self._keep(self._load(number, point, hook))
+                if hook.btf_id:
+                    self._keep(loader.attach_typed(program))
+                elif hook.kind == hooks.RAW_TRACEPOINT:
+                    self._keep(loader.attach_raw_tracepoint(program, hook.target))
+                else:
+                    self._keep(loader.attach_kprobe(program, hook.target))
+            except OSError as error:
+                reasons.append("the kernel refused a %s: %s" % (hook.kind.replace("_", " "), error.strerror))
+                continue
+            self._programs[number] = program
+            return Attached(number, point.name, hook.kind, hook.target), reasons
+        return None, reasons
 
     def _load(self, number: int, point: points.Point, hook: hooks.Hook) -> int:
         code = recipe.apply(self.bpf.dump_func("point_kprobe" if hook.kind == hooks.KPROBE else "point_raw"),
@@ -95,10 +104,10 @@ class Program:
         name = point.name.replace(".", "_")
         if hook.btf_id:
             attach_type = loader.ATTACH_FENTRY if hook.kind == hooks.FENTRY else loader.ATTACH_RAW_TRACEPOINT
-            return self._keep(loader.load(loader.PROG_TYPE_TRACING, name, code, self._version, attach_type,
-                                          hook.btf_id, self._types_of(hook.module)))
+            return loader.load(loader.PROG_TYPE_TRACING, name, code, self._version, attach_type, hook.btf_id,
+                               self._module_types.get(hook.module, 0))
         kind = loader.PROG_TYPE_KPROBE if hook.kind == hooks.KPROBE else loader.PROG_TYPE_RAW_TRACEPOINT
-        return self._keep(loader.load(kind, name, code, self._version))
+        return loader.load(kind, name, code, self._version)
 
     def _keep(self, descriptor: int) -> int:
         self._descriptors.append(descriptor)
@@ -107,19 +116,10 @@ class Program:
     def _count_missed(self) -> Dict[int, int]:
         return {number: loader.missed(program) for number, program in self._programs.items()}
 
-    def _types_of(self, module: str) -> int:
-        """Return the descriptor of a module's BTF, 0 for the kernel's own."""
-        if module and module not in self._module_types:
-            self._module_types[module] = self._keep(loader.open_module_types(module))
-        return self._module_types.get(module, 0)
-
     def detach(self) -> None:
-        """Let go of every program; the maps, and what was `missed`, stay readable until the process ends.
-
-        Closing a probe waits until no CPU can be in it, a tenth of a second on some kernels: several wait together.
-        """
+        """Let go of every program; the maps, and what was `missed`, stay readable until the process ends."""
         self.missed = self._count_missed()
         closing, self._descriptors = self._descriptors, []
-        with ThreadPoolExecutor(_CLOSERS) as pool:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
             for _ in pool.map(os.close, reversed(closing)):
                 pass
