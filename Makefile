@@ -20,7 +20,7 @@ PREREQS_STAMP := $(VENV)/prereqs-$(shell cat roles/prereqs/*/* playbooks/setup.y
 
 PYTHON_CODE := $(wildcard bpftools library module_utils roles tests)
 
-.PHONY: help setup lab lab-down demo lint types unit integration molecule test bench
+.PHONY: help setup lab lab-down demo lint types unit integration faults molecule test bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
@@ -56,6 +56,9 @@ unit: setup  ## run the unit tests
 # On "another machine", so that a lab that is up is not disturbed and nothing is left behind.
 integration: setup  ## run the tests on a namespace lab of their own (as root)
 	tests/elsewhere pytest tests/integration
+
+faults: setup  ## inject faults into a lab of its own, and print how many the verdict finds (as root)
+	tests/elsewhere pytest tests/faults
 
 molecule: setup  ## run the roles' tests, on a lab of their own (as root)
 	cd tests && ./elsewhere molecule test --all

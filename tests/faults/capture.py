@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Capture in several places of the lab at once and merge: the tracers and the merger themselves, without Ansible.
 
-    capture = Capture(lab, directory, ["hv-a", "hv-b"], ["--protocol", "udp"])
+    capture = Capture(directory, ["hv-a", "hv-b"], ["--protocol", "udp"])
     with capture.window():
         ...                      # traffic; at the end of the block nothing is on its way any more
     summary = capture.merge()
@@ -9,12 +9,13 @@
 import contextlib
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 
-from support.lab import PYTHON, ROOT, Lab, Netns, wait_until
+from support.lab import PYTHON, ROOT, Netns, wait_until
 from support.tracers import COMMANDS
 
 TRACER = "datapath_tracing"
@@ -31,10 +32,10 @@ def inside(name: str) -> Netns:
 class Capture:
     """One run over several places. A place is a hypervisor or a VM; each is a host of its own to the merger."""
 
-    def __init__(self, lab: Lab, directory: pathlib.Path, places: list[str], options: list,
+    def __init__(self, directory: pathlib.Path, places: list[str], options: list,
                  own: dict[str, list] | None = None) -> None:
         """`own`: further options of single places."""
-        self.lab, self.run, self.places = lab, directory, list(places)
+        self.run, self.places = directory, list(places)
         self.options, self.own = list(options), own or {}
         self.processes: dict[str, subprocess.Popen] = {}
 
@@ -76,22 +77,23 @@ class Capture:
         fresh.rename(target)
 
     def arm(self) -> None:
-        """Start all tracers; returns when all are armed."""
+        """Start all tracers; returns when all are armed. What is left of an earlier run goes."""
+        shutil.rmtree(self.run, ignore_errors=True)
         for place in self.places:
             self.start(place)
         for place in self.places:
             wait_until(lambda place=place: self.reached(place, "armed"), f"the tracer in {place} armed", 60)
 
-    def open(self, late: dict[str, float] | None = None) -> None:
-        """Open the window everywhere; `late`: places whose window opens so many seconds later than it should."""
-        start = time.time_ns() + OPENS_IN_NS
-        for place in self.places:
-            # Late is who gets his window after its start, like a host that was busy.
-            opens = start - int((late or {}).get(place, 0) * 1e9)
-            self._set(place, {"start_realtime_ns": opens, "end_realtime_ns": start + NEVER_NS})
-        for place in self.places:
+    def open(self, places: list[str] | None = None, start: int | None = None) -> int:
+        """Open the window in all places, or in some; returns its start. `start`: a start that has passed: that of the
+        places that were opened before, so that these here are late."""
+        start = start or time.time_ns() + OPENS_IN_NS
+        for place in places or self.places:
+            self._set(place, {"start_realtime_ns": start, "end_realtime_ns": start + NEVER_NS})
+        for place in places or self.places:
             wait_until(lambda place=place: self.reached(place, "started"), f"the window open in {place}", 20)
         wait_until(lambda: time.time_ns() > start, "the window's start")
+        return start
 
     def close(self) -> None:
         """Close the window everywhere and wait for the bundles."""
@@ -102,22 +104,28 @@ class Capture:
             assert process.wait(timeout=60) == 0, (self.bundle(place) / "tracer.log").read_text()
 
     @contextlib.contextmanager
-    def window(self) -> Iterator[None]:
-        """The open window."""
+    def running(self) -> Iterator[None]:
+        """No tracer outlives this block."""
         try:
-            self.arm()
-            self.open()
             yield
-            self.close()
         finally:
             for process in self.processes.values():
                 if process.poll() is None:
                     process.kill()
                     process.wait()
 
-    def merge(self, expected: list[str] | None = None) -> dict:
-        """Merge what there is; returns the summary. `expected`: hosts that were asked for, if not all places."""
-        words = [word for place in expected or self.places for word in ("--expect-host", place)]
+    @contextlib.contextmanager
+    def window(self) -> Iterator[None]:
+        """The open window."""
+        with self.running():
+            self.arm()
+            self.open()
+            yield
+            self.close()
+
+    def merge(self) -> dict:
+        """Merge what there is of the places; returns the summary."""
+        words = [word for place in self.places for word in ("--expect-host", place)]
         done = subprocess.run([sys.executable, MERGER, "--quiet", *words, self.run], text=True, capture_output=True,
                               timeout=300, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

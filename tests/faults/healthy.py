@@ -16,7 +16,7 @@ def mixed(scene: Scene) -> list[Loss]:
         scene.vm_b.send("udp", a, PORT, count=500, rate=10000)
         assert scene.vm_a.send("tcp", b, PORT, bytes=2_000_000)["received"] == 2_000_000
         assert (there.wait()["distinct"], back.wait()["distinct"], sink.wait()["bytes"]) == (500, 500, 2_000_000)
-        _wait_for_silence(scene)
+        wait_for_silence(scene)
     return []
 
 
@@ -30,7 +30,7 @@ def fast(scene: Scene, count: int = 20000, rate: float = 20000) -> list[Loss]:
     return []
 
 
-def _wait_for_silence(scene: Scene) -> None:
+def wait_for_silence(scene: Scene) -> None:
     """A TCP connection's last segments are on their way when its ends have closed: wait until vm-a's is gone."""
     scene.until(lambda: not scene.vm_a.run(["ss", "-Htn", "state", "fin-wait-1", "state", "fin-wait-2", "state",
                                             "last-ack", "state", "closing"]).stdout, True, "the connection's end")

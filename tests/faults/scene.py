@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from support.lab import Lab, Netns, Server, wait_until
 
 PORT = 5001
+TALK_PORT = 5002
 COUNT = 600
 RATE = 10000
 Window = Callable[[], contextlib.AbstractContextManager[None]]
@@ -31,6 +32,14 @@ class Scene:
         options = {} if count is None else {"count": count}
         with self.vm_b.serve("udp", self.vm_b_address, PORT, **options) as server:
             yield server
+
+    def talk(self, count: int = 20) -> None:
+        """Some datagrams both ways between the VMs: from them the hosts' clocks can be compared."""
+        vms = ((self.vm_a, self.vm_b, self.vm_b_address), (self.vm_b, self.vm_a, self.lab.address("vm-a")))
+        for sender, receiver, address in vms:
+            with receiver.serve("udp", address, TALK_PORT, count=count) as server:
+                sender.send("udp", address, TALK_PORT, count=count, rate=RATE)
+                assert server.wait()["distinct"] == count
 
     def until(self, count: Callable[[], int], expected: int, what: str) -> int:
         """Wait until a counter is where it must be at least; returns where it is."""

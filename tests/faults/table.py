@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from . import bridge, conntrack, guests, healthy, netfilter, queues, routing, wire
-from .scene import PORT, Scene
+from .scene import Scene
 from .truth import Loss
 
-UDP = ["--protocol", "udp", "--dst-port", PORT]
+UDP = ["--protocol", "udp"]
 PING = ["--protocol", "icmp"]
 PAIR = ["--src", "192.168.32.10", "--dst", "192.168.32.20", "--both-directions"]
 HYPERVISORS = ["hv-a", "hv-b"]
@@ -38,6 +38,7 @@ FAULTS = [
     Fault("wire-exact-loss", wire.exact_loss),
     Fault("wire-random-loss", wire.random_loss),
     Fault("wire-total-loss", wire.total_loss),
+    Fault("wire-loss-one-way", wire.one_way_loss),
     Fault("wire-loss-of-answers", wire.loss_of_answers, options=PING),
     Fault("wire-duplication", wire.duplication),
     Fault("wire-reordering", wire.reordering),

@@ -19,7 +19,7 @@ def test_fault(lab, fault: Fault, run, record_property) -> None:
     record_property("fault", fault.name)
     if fault.elsewhere:
         pytest.skip(f"emulated machine only: {fault.elsewhere}")
-    capture = Capture(lab, run, fault.places, fault.options)
+    capture = Capture(run, fault.places, fault.options)
     true = sorted(fault.inject(Scene(lab, capture.window)))
     summary = capture.merge()
     found = losses(summary)
@@ -32,7 +32,7 @@ def test_fault(lab, fault: Fault, run, record_property) -> None:
 @pytest.mark.parametrize("number", range(10), ids=[f"healthy-{number}" for number in range(10)])
 def test_healthy_traffic_loses_nothing(lab, number: int, run, record_property) -> None:
     record_property("fault", f"healthy traffic {number}")
-    capture = Capture(lab, run, HYPERVISORS, UDP)
+    capture = Capture(run, HYPERVISORS, UDP)
     healthy.fast(Scene(lab, capture.window))
     assert capture.manifest("hv-b")["counters"]["lost"] == 0
     summary = capture.merge()

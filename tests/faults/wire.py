@@ -3,6 +3,7 @@
 import contextlib
 import json
 import signal
+import time
 from collections.abc import Iterator
 
 from support.lab import PYTHON, ROOT, Server, wait_until
@@ -12,6 +13,7 @@ from .truth import Loss, counted, vanished
 
 RELAY = ROOT / "roles" / "lab" / "files" / "relay.py"
 A_TO_B = ("hv-a eth0", "hv-b eth0")
+UNSURE_S = 1.1  # how far two clocks may be apart of which nothing is known, and a little
 
 
 def _lossy(what: str) -> str:
@@ -36,18 +38,34 @@ def random_loss(scene: Scene) -> list[Loss]:
 
 
 def total_loss(scene: Scene) -> list[Loss]:
-    """Every datagram."""
+    """Every datagram to the port."""
     return _loss(scene, _lossy(f"udp dport {PORT}"))
+
+
+def one_way_loss(scene: Scene) -> list[Loss]:
+    """Every seventh datagram, and nothing comes back: the clocks cannot be compared. They may differ by a second, so
+    the window is open for longer than that before and after."""
+    with scene.wire.nft(_lossy(f"udp dport {PORT} numgen inc mod 7 0")), scene.receiver() as server, scene.window():
+        time.sleep(UNSURE_S)
+        loss = _send_and_count(scene, server)
+        time.sleep(UNSURE_S)
+        return loss
 
 
 def _loss(scene: Scene, rules: str) -> list[Loss]:
     with scene.wire.nft(rules), scene.receiver() as server, scene.window():
-        arrived = scene.hv_b.counters("vnet0")["tx_packets"]
-        scene.send()
-        lost = counted(scene.wire)
-        scene.until(lambda: scene.hv_b.counters("vnet0")["tx_packets"] - arrived, COUNT - lost, "the others arrive")
-        assert server.stop()["distinct"] == COUNT - lost
-        return [vanished(*A_TO_B, lost)]
+        scene.talk()
+        return _send_and_count(scene, server)
+
+
+def _send_and_count(scene: Scene, server: Server) -> list[Loss]:
+    """Send; returns when those that the wire did not take have arrived."""
+    arrived = scene.hv_b.counters("vnet0")["tx_packets"]
+    scene.send()
+    lost = counted(scene.wire)
+    scene.until(lambda: scene.hv_b.counters("vnet0")["tx_packets"] - arrived, COUNT - lost, "the others arrive")
+    assert server.stop()["distinct"] == COUNT - lost
+    return [vanished(*A_TO_B, lost)]
 
 
 def loss_of_answers(scene: Scene) -> list[Loss]:
@@ -60,6 +78,8 @@ def loss_of_answers(scene: Scene) -> list[Loss]:
 
 class Relay(Server):
     """The lab's relay at work."""
+
+    before = 0  # datagrams that vm-b's tap had been given when the traffic began
 
     def until_idle(self, scene: Scene, expected: int) -> None:
         """Wait until so many datagrams have been given to vm-b's tap since the start."""
@@ -74,7 +94,6 @@ def relayed(scene: Scene, *options: object) -> Iterator[Relay]:
         relay = Relay(process)
         ping = ["ping", "-q", "-c", "1", "-W", "1", scene.vm_b_address]
         wait_until(lambda: scene.vm_a.run(ping, check=False).returncode == 0, "the relay relays")
-        relay.before = scene.hv_b.counters("vnet0")["tx_packets"]
         yield relay
     finally:
         if process.poll() is None:
@@ -86,6 +105,8 @@ def _ill(scene: Scene, options: list, dropped: int = 0, twice: int = 0, in_order
     """Traffic through the relay; what it says it did and what the receiver got must be what was meant."""
     with relayed(scene, *options) as relay, scene.receiver() as server:
         with scene.window():
+            scene.talk()
+            relay.before = scene.hv_b.counters("vnet0")["tx_packets"]
             scene.send()
             relay.until_idle(scene, COUNT - dropped + twice)
             got = server.stop()
@@ -120,6 +141,7 @@ def cut(scene: Scene) -> list[Loss]:
     """The wire's port of hv-b goes down after a third of the datagrams, and comes up for the last third."""
     third = COUNT // 3
     with scene.receiver(2 * third) as server, scene.window():
+        scene.talk()
         _third(scene, third)
         with scene.changed(scene.wire, "ip link set p-b down", "ip link set p-b up"):
             scene.send(third)
@@ -143,6 +165,7 @@ def nic_deleted(scene: Scene) -> list[Loss]:
     half = COUNT // 2
     try:
         with scene.receiver(half) as server, scene.window():
+            scene.talk()
             _third(scene, half)
             scene.hv_b.run(["ip", "link", "del", "eth0"])
             scene.send(half)
