@@ -27,6 +27,34 @@ def is_absent(point: points.Point, types: Optional[kernel.Types]) -> bool:
     return bool(point.module) and not kernel.is_loaded(point.module) and not built_in
 
 
+def needs_kprobes(offers: List[Tuple[List[Hook], List[str]]]) -> bool:
+    """Whether some point can be had by a kprobe alone: only then is the program for kprobes worth compiling.
+
+    Whether this kernel takes fentry is tried at the first function that offers it.
+    """
+    fentries = [hook for candidates, _reasons in offers for hook in candidates if hook.kind == FENTRY]
+    works = bool(fentries) and _takes_fentry(fentries[0])
+    return any(any(hook.kind == KPROBE for hook in candidates) and
+               all(hook.kind == KPROBE or (hook.kind == FENTRY and not works) for hook in candidates)
+               for candidates, _reasons in offers)
+
+
+def _takes_fentry(hook: Hook) -> bool:
+    held = []
+    try:
+        module = loader.open_module_types(hook.module) if hook.module else 0
+        held = [module] if module else []
+        held.append(loader.load(loader.PROG_TYPE_TRACING, "trial", loader.EMPTY, 0, loader.ATTACH_FENTRY, hook.btf_id,
+                                module))
+        held.append(loader.attach_typed(held[-1]))
+        return True
+    except OSError:
+        return False
+    finally:
+        for descriptor in reversed(held):
+            os.close(descriptor)
+
+
 def has_kprobes() -> bool:
     """Whether this kernel has kprobes that live as long as a file descriptor, and we know where arguments are."""
     return os.path.exists(loader.KPROBE_PMU) and platform.machine() == "x86_64"

@@ -16,6 +16,7 @@ from .errors import TracerError
 
 PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 2, 17, 26
 ATTACH_RAW_TRACEPOINT, ATTACH_FENTRY = 23, 24
+EMPTY = bytes([0xB7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0])  # a program that does nothing: r0 = 0; exit
 KPROBE_PMU = "/sys/bus/event_source/devices/kprobe/type"
 _BPF_PROG_LOAD, _BPF_OBJ_GET_INFO_BY_FD, _BPF_RAW_TRACEPOINT_OPEN = 5, 15, 17
 _BPF_BTF_GET_FD_BY_ID, _BPF_BTF_GET_NEXT_ID = 19, 23

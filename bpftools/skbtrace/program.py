@@ -36,8 +36,9 @@ def source(declarations: kernel_types.Declarations, defines: Dict[str, Any]) -> 
 class Program:
     """The compiled object of one tracer; `attached` and `skipped` (name -> why) tell what this kernel took."""
 
-    def __init__(self, declarations: kernel_types.Declarations, wanted: List[points.Point], defines: Dict[str, Any],
-                 ring_pages: int, flow_actions_length: int) -> None:
+    def __init__(self, declarations: kernel_types.Declarations, types: Optional[kernel.Types],
+                 wanted: List[points.Point], defines: Dict[str, Any], ring_pages: int,
+                 flow_actions_length: int) -> None:
         """ring_pages: of the ring buffer, if there is one; flow_actions_length: its offset in sw_flow_actions."""
         self._wanted = wanted
         self._version = compiler.kernel_version()
@@ -47,31 +48,27 @@ class Program:
         self.attached: List[Attached] = []
         self.skipped: Dict[str, str] = {}
         self.missed: Dict[int, int] = {}  # id of a point -> packets that its program was not run for
+        functions = hooks.wanted_functions(wanted)
+        found = kernel.find_functions(functions) if functions else {}
+        self._offers = [hooks.candidates(point, types, found) for point in wanted]
+        self._has_kprobe_program = hooks.needs_kprobes(self._offers)
         constants = dict(defines, POINT_COUNT=len(wanted), RECIPE='"0x%x"' % recipe.PLACEHOLDER,
-                         FLOW_ACTIONS_LENGTH=flow_actions_length)
-        if declarations.constants.get("USE_RING_BUFFER"):
-            constants["RING_PAGES"] = ring_pages
+                         FLOW_ACTIONS_LENGTH=flow_actions_length, RING_PAGES=ring_pages, STACK_ENTRIES=STACK_ENTRIES)
         if any(point.stack for point in wanted):
-            constants.update(HAVE_STACKS=1, STACK_ENTRIES=STACK_ENTRIES)
-        if hooks.wanted_functions(wanted) and hooks.has_kprobes():
+            constants["HAVE_STACKS"] = 1
+        if self._has_kprobe_program:
             constants["HAVE_KPROBES"] = 1
         begun = time.monotonic()
         self.bpf = compiler.compile_text(source(declarations, constants), declarations.from_headers)
         self.seconds = time.monotonic() - begun  # spent on compiling
 
-    def attach(self, types: Any) -> None:
-        """Load and attach a program for every point; what cannot be had goes to `skipped` with its reason.
-
-        types: kernel.Types, None where the kernel has no BTF.
-        """
-        wanted = hooks.wanted_functions(self._wanted)
-        functions = kernel.find_functions(wanted) if wanted else {}
-        offers = [hooks.candidates(point, types, functions) for point in self._wanted]
-        for module in {hook.module for candidates, _reasons in offers for hook in candidates if hook.btf_id}:
+    def attach(self) -> None:
+        """Load and attach a program for every point; what cannot be had goes to `skipped` with its reason."""
+        for module in {hook.module for candidates, _reasons in self._offers for hook in candidates if hook.btf_id}:
             if module:
                 self._module_types[module] = self._keep(loader.open_module_types(module))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            reached = pool.map(self._reach, range(len(offers)), self._wanted, offers)
+            reached = pool.map(self._reach, range(len(self._offers)), self._wanted, self._offers)
             for point, (attached, reasons) in zip(self._wanted, reached):
                 if attached:
                     self.attached.append(attached)
@@ -83,6 +80,8 @@ class Program:
         """Try the hooks of a point one after the other; returns what took it there, or else why nothing did."""
         candidates, reasons = offer
         for hook in candidates:
+            if hook.kind == hooks.KPROBE and not self._has_kprobe_program:
+                continue
             try:
                 program = self._keep(self._load(number, point, hook))
                 if hook.btf_id:

@@ -51,11 +51,11 @@ class Tracer:
         for number in _SIGNALS:
             signal.signal(number, self._stop)
         constants = filters.defines(self.chosen, self.scope.netns, self.scope.ifindexes)
-        self.program = program.Program(self.declarations, self.wanted, constants, self.options.buffer_pages,
-                                       self._flow_actions_length())
+        self.program = program.Program(self.declarations, self._types, self.wanted, constants,
+                                       self.options.buffer_pages, self._flow_actions_length())
         self.symbols = Symbols(self.program.bpf)
         self.window = Window(self.program.bpf)
-        self.program.attach(self._types)
+        self.program.attach()
         if not self.program.attached:
             raise TracerError("none of the points can be attached: " + "; ".join(
                 "%s: %s" % item for item in sorted(self.program.skipped.items())))

@@ -117,10 +117,9 @@ def bench_arming(runs: int) -> None:
 
 def attach_empty() -> list[int]:
     """Attach a program that does nothing to the tracepoints of the two device points; returns what holds it there."""
-    code = bytes([0xB7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0])  # r0 = 0; exit
     held = []
     for tracepoint in ("netif_receive_skb", "net_dev_start_xmit"):
-        program = loader.load(loader.PROG_TYPE_RAW_TRACEPOINT, "empty", code, 0)
+        program = loader.load(loader.PROG_TYPE_RAW_TRACEPOINT, "empty", loader.EMPTY, 0)
         held += [program, loader.attach_raw_tracepoint(program, tracepoint)]
     return held
 
