@@ -36,7 +36,9 @@ def shaper(scene: Scene) -> list[Loss]:
         scene.until(lambda: scene.hv_b.counters("vnet0")["tx_packets"] - before, COUNT - dropped, "the rest at hv-b")
         assert server.stop()["distinct"] == COUNT - dropped
         assert dropped
-        return [drop("hv-a", "eth0", "__dev_queue_xmit", "QDISC_DROP", dropped)]
+    for place in ("hv-a", "hv-b"):
+        scene.capture.require(place, "dev.tx", COUNT - dropped)
+    return [drop("hv-a", "eth0", "__dev_queue_xmit", "QDISC_DROP", dropped)]
 
 
 def _qdisc(scene: Scene) -> dict:

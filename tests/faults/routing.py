@@ -109,7 +109,8 @@ def neighbour_unresolved(scene: Scene) -> list[Loss]:
         scene.send(few, to="192.168.33.99")
         wait_until(lambda: "FAILED" in scene.hv_b.run(["ip", "neigh", "show", "192.168.33.99"]).stdout,
                    "the neighbour's failure")
-        return [drop("hv-b", "rt0", "neigh_invalidate", "NEIGH_FAILED", few)]
+    scene.capture.require("hv-b", "skb.drop", few)
+    return [drop("hv-b", "rt0", "neigh_invalidate", "NEIGH_FAILED", few)]
 
 
 def blackhole(scene: Scene) -> list[Loss]:

@@ -5,19 +5,37 @@ from collections.abc import Callable, Iterator
 
 from support.lab import Lab, Netns, Server, wait_until
 
+from .capture import Capture
+
 PORT = 5001
 TALK_PORT = 5002
 COUNT = 600
 RATE = 10000
-Window = Callable[[], contextlib.AbstractContextManager[None]]
+ANYHOW = """
+import socket, sys, time
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sender.bind(("", 40000))
+sender.connect((sys.argv[1], int(sys.argv[2])))
+number = 0
+while number < int(sys.argv[3]):
+    try:
+        sender.send(number.to_bytes(4, "big") + bytes(60))
+        number += 1
+        time.sleep(0.0001)
+    except ConnectionRefusedError:  # of an earlier one; this one was not sent
+        pass
+print(number)
+"""
 
 
 class Scene:
     """One fault being injected."""
 
-    def __init__(self, lab: Lab, window: Window) -> None:
+    def __init__(self, lab: Lab, capture: Capture) -> None:
         self.lab = lab
-        self.window = window
+        self.capture = capture
+        self.window = capture.window
+        self.crossing: dict[str, float] = {}  # what must be said of the step from hv-a's to hv-b's NIC besides losses
         self.hv_a, self.hv_b, self.vm_a, self.vm_b, self.wire = map(lab.netns, ("hv-a", "hv-b", "vm-a", "vm-b", "wire"))
         self.vm_b_address = lab.address("vm-b")
 
@@ -25,6 +43,10 @@ class Scene:
         """Numbered datagrams from vm-a, by default to vm-b."""
         sent = self.vm_a.send("udp", to or self.vm_b_address, port, count=count, rate=rate, size=size)["datagrams"]
         assert sent == count
+
+    def send_anyhow(self, to: str, count: int = COUNT) -> None:
+        """Numbered datagrams from vm-a's port 40000, of a sender that does not mind being told that nobody listens."""
+        self.vm_a.python(ANYHOW, to, PORT, count)
 
     @contextlib.contextmanager
     def receiver(self, count: int | None = None) -> Iterator[Server]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import bridge, conntrack, guests, healthy, netfilter, queues, routing, wire
+from . import bridge, conntrack, guests, healthy, kinds, netfilter, queues, routing, wire
 from .scene import Scene
 from .truth import Loss
 
@@ -69,6 +69,11 @@ FAULTS = [
     Fault("udp-checksum", guests.udp_checksum, WITH_VM_B),
     Fault("guest-firewall-input", guests.firewall, WITH_VM_B),
     Fault("guest-firewall-output", guests.own_firewall, ["vm-a", *HYPERVISORS]),
+    Fault("ipv6-loss", kinds.ipv6),
+    Fault("fragment-loss", kinds.fragments),
+    Fault("alike-loss", kinds.alike),
+    Fault("tunnel-loss", kinds.in_a_tunnel),
+    Fault("translated", kinds.translated, [*HYPERVISORS, "far"]),
     Fault("none", healthy.mixed, options=PAIR),
     Fault("netem", None, elsewhere="this kernel has no netem"),
     Fault("vlan-filtered", None, elsewhere="this kernel has no VLAN filtering in its bridge"),

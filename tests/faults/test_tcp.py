@@ -30,7 +30,7 @@ def lost_bytes(scene: Scene) -> int:
 
 def test_lost_bytes_and_retransmissions(lab, run) -> None:
     capture = Capture(run, HYPERVISORS, ["--protocol", "tcp", "--dst-port", PORT, "--both-directions"])
-    scene = Scene(lab, capture.window)
+    scene = Scene(lab, capture)
     ring = dropped(lab, "hv-b", "vnet0")
     with scene.wire.nft(LOSSY), scene.vm_b.serve("tcp", scene.vm_b_address, PORT, count=1) as server, scene.window():
         before = snmp(scene.vm_a, "Tcp")["RetransSegs"]

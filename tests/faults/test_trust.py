@@ -28,7 +28,7 @@ def reported(summary: dict) -> str:
 def healthy_run(lab, runs) -> pathlib.Path:
     """A capture of healthy traffic both ways."""
     capture = Capture(runs / "trust-healthy", HYPERVISORS, UDP)
-    scene = Scene(lab, capture.window)
+    scene = Scene(lab, capture)
     with scene.receiver(MANY) as server, scene.window():
         scene.talk()
         scene.send(MANY)
@@ -40,7 +40,7 @@ def healthy_run(lab, runs) -> pathlib.Path:
 def lossy_run(lab, runs) -> tuple[pathlib.Path, int]:
     """A capture of traffic of which the wire takes every seventh datagram, and how many those are."""
     capture = Capture(runs / "trust-lossy", HYPERVISORS, UDP)
-    (loss,) = wire.exact_loss(Scene(lab, capture.window))
+    (loss,) = wire.exact_loss(Scene(lab, capture))
     return capture.run, loss.packets
 
 
@@ -79,7 +79,7 @@ def test_the_source_lost_records_but_the_loss_behind_it_is_real(lossy_run, run) 
 
 def test_a_ring_that_is_too_small(lab, run) -> None:
     capture = Capture(run, HYPERVISORS, UDP, own={"hv-b": ["--buffer-pages", 8]})
-    scene = Scene(lab, capture.window)
+    scene = Scene(lab, capture)
     with scene.receiver(MANY) as server, scene.window():
         scene.talk()
         scene.send(MANY, rate=20000)
@@ -110,7 +110,7 @@ def test_a_missing_host_and_a_real_loss(lossy_run, run) -> None:
 def test_a_late_host(lab, run) -> None:
     """hv-b begins when a third of the datagrams has gone by."""
     capture = Capture(run, HYPERVISORS, UDP)
-    scene = Scene(lab, capture.window)
+    scene = Scene(lab, capture)
     with capture.running(), scene.receiver(3 * COUNT) as server:
         capture.arm()
         start = capture.open(["hv-a"])

@@ -16,7 +16,8 @@ A_TO_B = ("hv-a eth0", "hv-b eth0")
 UNSURE_S = 1.1  # how far two clocks may be apart of which nothing is known, and a little
 
 
-def _lossy(what: str) -> str:
+def lossy(what: str) -> str:
+    """A rule set for the wire that drops what matches, and counts it."""
     return f"""
 table bridge known {{
   chain known {{
@@ -29,23 +30,23 @@ table bridge known {{
 
 def exact_loss(scene: Scene) -> list[Loss]:
     """Every seventh datagram."""
-    return _loss(scene, _lossy(f"udp dport {PORT} numgen inc mod 7 0"))
+    return _loss(scene, lossy(f"udp dport {PORT} numgen inc mod 7 0"))
 
 
 def random_loss(scene: Scene) -> list[Loss]:
     """Each datagram with a chance of one in ten."""
-    return _loss(scene, _lossy(f"udp dport {PORT} numgen random mod 10 0"))
+    return _loss(scene, lossy(f"udp dport {PORT} numgen random mod 10 0"))
 
 
 def total_loss(scene: Scene) -> list[Loss]:
     """Every datagram to the port."""
-    return _loss(scene, _lossy(f"udp dport {PORT}"))
+    return _loss(scene, lossy(f"udp dport {PORT}"))
 
 
 def one_way_loss(scene: Scene) -> list[Loss]:
     """Every seventh datagram, and nothing comes back: the clocks cannot be compared. They may differ by a second, so
     the window is open for longer than that before and after."""
-    with scene.wire.nft(_lossy(f"udp dport {PORT} numgen inc mod 7 0")), scene.receiver() as server, scene.window():
+    with scene.wire.nft(lossy(f"udp dport {PORT} numgen inc mod 7 0")), scene.receiver() as server, scene.window():
         time.sleep(UNSURE_S)
         loss = _send_and_count(scene, server)
         time.sleep(UNSURE_S)
@@ -70,7 +71,7 @@ def _send_and_count(scene: Scene, server: Server) -> list[Loss]:
 
 def loss_of_answers(scene: Scene) -> list[Loss]:
     """Every fifth answer to a ping."""
-    with scene.wire.nft(_lossy("icmp type echo-reply numgen inc mod 5 0")), scene.window():
+    with scene.wire.nft(lossy("icmp type echo-reply numgen inc mod 5 0")), scene.window():
         done = scene.vm_a.run(["ping", "-q", "-c", "50", "-i", "0.01", "-W", "1", scene.vm_b_address], check=False)
         assert "50 packets transmitted, 40 received" in done.stdout
         return [vanished("hv-b eth0", "hv-a eth0", counted(scene.wire))]
@@ -113,6 +114,9 @@ def _ill(scene: Scene, options: list, dropped: int = 0, twice: int = 0, in_order
         said = relay.stop()
     assert (got["datagrams"], got["distinct"], got["in_order"]) == (COUNT - dropped + twice, COUNT - dropped, in_order)
     assert (said["matched"], said["dropped"], said["duplicated"], said["kept"]) == (COUNT, dropped, twice, 0), said
+    scene.crossing["duplicated"] = twice
+    if not dropped:  # else some that were to be swapped were dropped, or twice there
+        scene.crossing["reordered"] = said["swapped"]
     return [vanished(*A_TO_B, dropped)] if dropped else []
 
 
@@ -217,7 +221,7 @@ def asymmetric(scene: Scene) -> list[Loss]:
 
 def asymmetric_loss(scene: Scene) -> list[Loss]:
     """The answers take another way than the questions, and every fifth is lost there."""
-    with second_wire(scene), scene.wire.nft(_lossy("icmp type echo-reply numgen inc mod 5 0")), scene.window():
+    with second_wire(scene), scene.wire.nft(lossy("icmp type echo-reply numgen inc mod 5 0")), scene.window():
         done = scene.vm_a.run(["ping", "-q", "-c", "50", "-i", "0.01", "-W", "1", scene.vm_b_address], check=False)
         assert "50 packets transmitted, 40 received" in done.stdout
         return [vanished("hv-b eth1", "hv-a eth1", counted(scene.wire))]
