@@ -30,18 +30,39 @@ while read -r line; do sh -c "$line" </dev/null; echo "exit $?"; done
 PLACE = "usr/local/lib/skbfleet"  # in the machine
 CONTROL = '''#!/usr/bin/python3
 """Run a command in this machine's guest: guest COMMAND. Prints its output, ends with its status."""
+import os
 import socket
 import sys
 
-link = socket.socket(socket.AF_UNIX)
-link.connect("/run/skbfleet-guest.serial")
-link.sendall(" ".join(sys.argv[1:]).encode() + b"\\n")
-for line in link.makefile(errors="replace"):
-    if line.startswith("exit ") and line.split()[1].isdigit():
-        sys.exit(int(line.split()[1]))
-    sys.stdout.write(line)
-    sys.stdout.flush()
-sys.exit("the guest is gone")
+
+def main():
+    """Make sure that the guest listens (a line that it does not read is lost), then hand it the command."""
+    link = socket.socket(socket.AF_UNIX)
+    link.connect("/run/skbfleet-guest.serial")
+    link.settimeout(3)
+    asked, answer, expected = 0, b"", b""
+    while not expected or expected not in answer:
+        try:
+            answer += link.recv(4096) if expected else b""
+        except socket.timeout:
+            expected = b""
+        if not expected:
+            asked += 1
+            word = b"here-%d-%d" % (os.getpid(), asked)
+            link.sendall(b"echo " + word + b"\\n")
+            expected = word + b"\\nexit 0\\n"
+    link.settimeout(None)
+    link.sendall(" ".join(sys.argv[1:]).encode() + b"\\n")
+    for line in link.makefile(errors="replace"):
+        word, _, status = line.rstrip().partition(" ")
+        if word == "exit" and status.isdigit():
+            return int(status)
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    return "the guest is gone"
+
+
+sys.exit(main())
 '''
 SERVICE = f"""[Unit]
 Description=KVM guest
@@ -50,7 +71,7 @@ EnvironmentFile=/run/skbfleet-guest.env
 ExecStartPre=/sbin/modprobe -a kvm_amd vhost_net
 ExecStartPre=-/sbin/ip tuntap add dev vnet0 mode tap
 ExecStartPre=/sbin/ip link set dev vnet0 up
-ExecStart=/usr/bin/qemu-system-x86_64 -name guest -machine pc -accel kvm -cpu qemu64 -smp 1 -m 256 \\
+ExecStart=/usr/bin/qemu-system-x86_64 -name guest -machine pc -accel kvm -cpu qemu64,cx16=off -smp 1 -m 256 \\
   -nodefaults -display none -no-reboot -kernel /{PLACE}/vmlinuz -initrd /{PLACE}/guest.initrd \\
   -append "console=ttyS0 quiet mitigations=off tsc=reliable ${{GUEST}}" \\
   -netdev tap,id=n0,ifname=vnet0,script=no,downscript=no,vhost=on \\

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Emulated machines for tests: `machine` (one per distribution, one at a time) and `cluster` (two, of one kind)."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from emulated import cluster as two_machines  # noqa: E402
+from emulated import images, tracing  # noqa: E402
+from emulated.machine import Machine, existing  # noqa: E402
+
+ROOT = HERE.parent.parent
+
+
+def _chosen(variable: str, possible: tuple[str, ...]) -> list[str]:
+    """Return the words of an environment variable, or all that is possible."""
+    words = os.environ.get(variable, "").split() or list(possible)
+    unknown = [word for word in words if word not in possible]
+    if unknown:
+        raise pytest.UsageError(f"{variable}={' '.join(unknown)}: only {', '.join(possible)} are possible")
+    return words
+
+
+def _down() -> None:
+    for machine in existing():
+        machine.stop()
+
+
+@pytest.fixture(scope="module", params=_chosen("KERNELS", images.DISTRIBUTIONS))
+def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A machine with the tracers and the workload's networks in it; KERNELS="bookworm sid" chooses."""
+    _down()
+    made = Machine(request.param, request.param)
+    made.start()
+    try:
+        made.wait()
+        made.push(ROOT / "bpftools", tracing.TOOLS)
+        made.run("cat > /opt/workload.py", data=(HERE / "workload.py").read_bytes())
+        made.run("modprobe -a tun vhost_net vxlan geneve br_netfilter nf_conntrack; python3 /opt/workload.py up")
+        # the workload's frames stay frames: no second way through the IP hooks
+        made.run("sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0")
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="module", params=_chosen("CLUSTERS", two_machines.KINDS))
+def cluster(request: pytest.FixtureRequest) -> Iterator[list[Machine]]:
+    """Two machines with a guest each, joined by the underlay of that kind; CLUSTERS="vxlan" chooses."""
+    _down()
+    try:
+        yield two_machines.up(request.param)
+    finally:
+        _down()

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a tracer inside a machine while something happens there, and get its records back."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from . import EmulationError
+from .machine import Machine
+
+TOOLS = "/opt/skbfleet/bpftools"
+COMMANDS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing": "packet_datapath_tracing.py"}
+# the ids of all loaded BPF programs, maps and kprobes: what must be the same before and after a run
+LEFTOVERS = r"""
+import ctypes, json, os
+libc = ctypes.CDLL(None, use_errno=True)
+class NextId(ctypes.Structure):
+    _fields_ = [("start", ctypes.c_uint32), ("next", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
+def ids(command):
+    row, found = NextId(), []
+    while libc.syscall(321, command, ctypes.byref(row), 12) == 0:
+        found.append(row.next)
+        row.start = row.next
+    return found
+with open("/sys/kernel/debug/kprobes/list") as handle:
+    kprobes = sorted(handle.read().splitlines())
+print(json.dumps({"programs": ids(11), "maps": ids(12), "kprobes": kprobes, "files": sorted(os.listdir("/var/tmp"))}))
+"""
+
+
+class Tracing:
+    """A tracer that runs; `records` is filled when it has ended."""
+
+    def __init__(self, machine: Machine, process: "subprocess.Popen[str]") -> None:
+        self.machine, self.process = machine, process
+        self.records: list[dict] = []
+        self.log = ""
+        self.status: int | None = None
+
+    def stop(self, signal: str = "INT") -> None:
+        """Send a signal, wait for the end, read what was printed."""
+        if self.process.poll() is None:
+            self.machine.run(f"kill -{signal} $(cat /run/tracer.pid)", check=False)
+        output, errors = self.process.communicate(timeout=120)
+        self.status = self.process.returncode
+        self.log += errors
+        self.records = [json.loads(line) for line in output.splitlines()]
+
+    def count(self, **wanted: object) -> int:
+        """Return how many records have these values; `packet__name` looks into the packet."""
+        return sum(all(self._value(record, name) == value for name, value in wanted.items())
+                   for record in self.records)  # fmt: skip
+
+    @staticmethod
+    def _value(record: dict, name: str) -> object:
+        for part in name.split("__"):
+            record = record.get(part, {})
+        return record
+
+
+@contextmanager
+def tracing(machine: Machine, tracer: str, *options: object) -> Iterator[Tracing]:
+    """A tracer that is armed when the block starts; the block or its end stops it."""
+    words = " ".join(f"'{option}'" for option in options)
+    command = f"echo $$ > /run/tracer.pid; exec {TOOLS}/{COMMANDS[tracer]} --format json {words}"
+    process = subprocess.Popen([*machine.ssh(), command], stdin=subprocess.DEVNULL, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    assert process.stderr
+    running = Tracing(machine, process)
+    try:
+        running.log = process.stderr.readline()
+        if not running.log.startswith("tracing "):
+            raise EmulationError(f"{tracer} did not start on {machine.name}: {running.log}{process.stderr.read()}")
+        yield running
+        if running.status is None:
+            running.stop()
+    finally:
+        if process.poll() is None:
+            machine.run("kill -9 $(cat /run/tracer.pid)", check=False)
+            process.kill()
+            process.communicate()
+
+
+def trial(machine: Machine, tracer: str, *options: object) -> dict:
+    """Return what a tracer says it could attach on this machine."""
+    words = " ".join(str(option) for option in options)
+    return dict(json.loads(machine.run(f"{TOOLS}/{COMMANDS[tracer]} --trial {words}").stdout))
+
+
+def leftovers(machine: Machine) -> dict:
+    """Return the BPF programs, maps, kprobes and files that are there now."""
+    return dict(json.loads(machine.run("python3 -", data=LEFTOVERS.encode()).stdout))
