@@ -207,7 +207,7 @@ def test_a_full_disk_costs_its_host_alone(lab, play):
     assert done.returncode != 0
     outcome = play.outcome("f")["hosts"]
     assert outcome["hv-a"]["status"] == "missing"
-    assert "MiB free on this host" in outcome["hv-a"]["why"]
+    assert "/tmp/skbfleet has 1 MiB free" in outcome["hv-a"]["why"]
     assert outcome["hv-b"]["status"] == "complete"
 
 
