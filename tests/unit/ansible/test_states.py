@@ -252,14 +252,14 @@ def test_a_process_id_that_went_to_someone_else_is_left_alone(host):
     host.push()
     host.state("armed", tracers={"drop_monitor": []})
     tracer = Tracer(str(host.run_dir), "drop_monitor")
-    pid = tracer.pid()
-    tracer.stop()
     process = json.loads((host.run_dir / "drop_monitor" / "process.json").read_text())
-    other = os.getpid()
-    for change in ({"pid": other}, {"pid": other, "start_ticks": skbfleet_rundir.process_state(other)[1]}):
+    for change in ({"start_ticks": process["start_ticks"] - 1},  # the same command line, started at another time
+                   {"pid": os.getpid(), "start_ticks": skbfleet_rundir.process_state(os.getpid())[1]}):
         skbfleet_rundir.write_json(tracer.path("process.json"), {**process, **change})
         assert tracer.pid() is None
-    assert pid != other
+        assert tracer.stop() is None
+    skbfleet_rundir.write_json(tracer.path("process.json"), process)
+    assert tracer.pid() == process["pid"]
 
 
 def test_a_run_that_is_not_there(host):
