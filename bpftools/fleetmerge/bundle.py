@@ -54,8 +54,11 @@ class Bundle:
         return {int(point["id"]): str(point["name"]) for point in self.manifest["points"].get("attached", [])}
 
     def lost(self) -> int:
-        """Return how many records were lost on the host."""
-        return int(self.manifest["counters"].get("lost") or 0)
+        """Return how many records were lost on the host, or since: the manifest says how many were written."""
+        counters = self.manifest["counters"]
+        written = counters.get("written")
+        gone = max(0, written - self.records) if isinstance(written, int) and not self.truncated else 0
+        return int(counters.get("lost") or 0) + gone
 
 
 def open_bundle(directory: str) -> Bundle:

@@ -26,6 +26,8 @@ class HostClock:
     method: str
     stepped_us: float = 0.0      # the wall clock was stepped by this much between two pairs
     offset_us: float = 0.0       # added to the host's own wall clock, to agree with the other hosts
+    drift_ppm: float = 0.0       # by how much it is then made to run faster
+    reference: bool = False      # the other hosts were aligned to this one
 
     def to_wall(self, monotonic: np.ndarray) -> np.ndarray:
         """Convert monotonic ns (any integer array) to wall ns (s8). Beyond the knots time runs at the nominal rate."""

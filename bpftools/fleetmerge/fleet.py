@@ -4,12 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from .bundle import Bundle
 from .clock import HostClock
 from .index import Index
 from .labels import DROP_POINT
+from .outcomes import Trust
+from .survey import window_of
 
 DROP_MONITOR = "drop_monitor"
+NEVER = 1 << 62
 _LATE = 1_000_000       # ns that a start may be late without being worth a word
 _EARLY = 5_000_000      # ns that an end may be early
 
@@ -40,6 +45,20 @@ class Host:
     def lost(self) -> int:
         """Records that were lost on the host."""
         return sum(bundle.lost() for bundle, _, _ in self.bundles)
+
+    def trust(self) -> Trust:
+        """Return from when to when its records are complete, on the one clock."""
+        starts, ends = [], []
+        for bundle, _, clock in self.bundles:
+            low, high = window_of(bundle)
+            ended = int(bundle.manifest["window"].get("ended_ns") or 0)
+            high = min(high, ended) if ended else high
+            starts.append(int(clock.to_wall(np.array([low + self.late_ns()]))[0]) if low else 0)
+            ends.append(int(clock.to_wall(np.array([high]))[0]) if high < NEVER else NEVER)
+        own = self.bundles[0][2]
+        bound = 0.0 if own.reference else own.bound_us   # against the other hosts
+        return Trust(max(starts), min(ends), np.inf if bound is None else bound * 1e3, self.late_ns() > _LATE,
+                     self.early_ns() > _EARLY)
 
     def missing_tracers(self) -> list[str]:
         """Return the tracers that were asked for and sent nothing that can be used."""

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read every bundle once: is it what its manifest says, and which stretch of time does each block of it cover?
-
-Then cut time into ranges of about equal numbers of records, so that each range can be merged by itself.
-"""
-import hashlib
+"""Cut time into ranges of about equal numbers of records, so that each range can be merged by itself."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,11 +7,10 @@ import numpy as np
 
 from .bundle import Bundle
 from .clock import HostClock
-from .records import chunks, read
+from .records import read
 
 BLOCK = 1024              # records per entry of the index
 RANGE_RECORDS = 1 << 16   # records that a range aims at
-_CHUNK_BLOCKS = 16
 
 
 @dataclass
@@ -45,30 +40,6 @@ class Range:
     start: int
     end: int
     pieces: list[Piece]
-
-
-def index_bundle(bundle: Bundle) -> Index:
-    """Read all of a bundle's records.bin once."""
-    digest = hashlib.sha256()
-    firsts, lasts, outside = [], [], 0
-    window = bundle.manifest["window"]
-    always = (1 << 63) - 1
-    low, high = int(window.get("start_ns") or 0), min(int(window.get("end_ns") or always), always)
-    with open(bundle.path, "rb") as handle:
-        for data in chunks(handle, bundle.dtype.itemsize, BLOCK * _CHUNK_BLOCKS):
-            digest.update(data)
-            count = len(data) // bundle.dtype.itemsize
-            if not count:
-                continue
-            time = np.frombuffer(data, bundle.dtype, count)["time_ns"].astype("i8")
-            starts = np.arange(0, count, BLOCK)
-            firsts.append(np.minimum.reduceat(time, starts))
-            lasts.append(np.maximum.reduceat(time, starts))
-            if firsts[-1].min() < low or lasts[-1].max() >= high:
-                outside += int(((time < low) | (time >= high)).sum())
-    none = np.zeros(0, "i8")
-    return Index(np.concatenate(firsts or [none]), np.concatenate(lasts or [none]), outside,
-                 digest.hexdigest() == bundle.sha256)
 
 
 def plan(bundles: Sequence[Bundle], indexes: Sequence[Index], clocks: Sequence[HostClock],

@@ -4,48 +4,47 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
-from . import verdict
+from . import report
+from .align import align
+from .atlas import make_atlas, partition_of
 from .bundle import Bundle
 from .clock import HostClock, host_clock
-from .devices import device_table
 from .errors import BundleError, MergeError
-from .fleet import Expected, counting, gather
-from .index import Index, plan
+from .fleet import counting, gather
+from .index import plan
 from .inputs import Inputs
-from .losses import find_drops
+from .journeys import Setting
+from .labels import labels_of
+from .places import places_of
 from .store import Store
-from .summary import summarise
-from .work import index_all, merge_ranges, processes
+from .story import Names
+from .summarise import Request, summarise
+from .survey import Survey
+from .work import explore_all, merge_ranges, processes, survey_all
 
 TIMELINE, EVENTS, SUMMARY, VERDICT = "timeline.log", "events.parquet", "summary.json", "verdict.txt"
 PRODUCTS = (TIMELINE, EVENTS, SUMMARY, VERDICT)
 LATEST = "latest"
+SHARE = 1_000_000   # records that are followed at once
 
 
-@dataclass
-class Request:
-    """What to merge and what is known about the run besides."""
-
-    inputs: Inputs
-    expected: Mapping[str, Expected] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)   # goes into the summary as it is: reproduce, …
+Usable = tuple[Bundle, Survey, HostClock]
 
 
 def merge(request: Request) -> dict[str, Any]:
-    """Merge; return the summary. MergeError, before anything is written, if no bundle can be used."""
+    """Merge; return the summary. MergeError, and nothing is left behind, if no bundle can be used."""
     found = request.inputs
-    usable = _verify(found)
+    is_new = not os.path.isdir(found.output)
     try:
         os.makedirs(found.output, mode=0o700, exist_ok=True)
         scratch = tempfile.mkdtemp(prefix=".merge-", dir=found.output)
     except OSError as error:
         raise MergeError("%s cannot be written to: %s" % (found.output, error.strerror)) from error
     try:
-        summary = _produce(request, usable, scratch)
+        summary = _produce(request, _verify(found, scratch), scratch)
         for name in PRODUCTS:
             os.chmod(os.path.join(scratch, name), 0o600)
             os.replace(os.path.join(scratch, name), os.path.join(found.output, name))
@@ -55,18 +54,19 @@ def merge(request: Request) -> dict[str, Any]:
         raise MergeError("the merge into %s failed: %s" % (found.output, error.strerror or error)) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        if is_new and not os.listdir(found.output):
+            os.rmdir(found.output)
     return summary
 
 
-def _verify(found: Inputs) -> list[tuple[Bundle, Index, HostClock]]:
-    """Check every bundle's records and give it a clock; a bundle that fails costs its own data only."""
+def _verify(found: Inputs, scratch: str) -> list[Usable]:
+    """Read every bundle's records and give it a clock; a bundle that fails costs its own data only."""
     usable = []
-    indexes = index_all(found.bundles)
-    for bundle, index in zip(found.bundles, indexes, strict=True):
+    for bundle, survey in zip(found.bundles, survey_all(found.bundles, scratch), strict=True):
         try:
-            if not index.checksum_ok and not bundle.problems:
+            if not survey.index.checksum_ok and not bundle.truncated:
                 raise BundleError("its records.bin does not have the checksum that its manifest says")
-            usable.append((bundle, index, host_clock(_of_one_boot(bundle, found.bundles))))
+            usable.append((bundle, survey, host_clock(_of_one_boot(bundle, found.bundles))))
         except BundleError as error:
             found.broken.setdefault(bundle.host, []).append("the bundle %s cannot be used: %s"
                                                             % (bundle.directory, error))
@@ -82,27 +82,33 @@ def _of_one_boot(bundle: Bundle, bundles: Sequence[Bundle]) -> list[Bundle]:
         boot and other.host == bundle.host and other.manifest["kernel"].get("boot_id") == boot)]
 
 
-def _produce(request: Request, usable: Sequence[tuple[Bundle, Index, HostClock]], scratch: str) -> dict[str, Any]:
+def _produce(request: Request, usable: Sequence[Usable], scratch: str) -> dict[str, Any]:
     """Write all products into the scratch directory."""
-    bundles, indexes = [bundle for bundle, _, _ in usable], [index for _, index, _ in usable]
-    clocks = [clock for _, _, clock in usable]
+    bundles, surveys = [bundle for bundle, _, _ in usable], [survey for _, survey, _ in usable]
+    labels = labels_of(bundles)
+    places = [places_of(bundle, names, survey.tables)
+              for bundle, names, survey in zip(bundles, labels, surveys, strict=True)]
+    clocks = align(bundles, [clock for _, _, clock in usable], surveys, places)
     events = os.path.join(scratch, EVENTS)
-    merge_ranges(bundles, clocks, plan(bundles, indexes, clocks), os.path.join(scratch, TIMELINE), events)
-    hosts = gather(usable, request.inputs.broken, request.expected)
-    store = Store(events, scratch, counting(hosts), processes())
+    ranges = plan(bundles, [survey.index for survey in surveys], clocks)
+    merge_ranges(bundles, clocks, ranges, os.path.join(scratch, TIMELINE), events)
+    hosts = gather(list(zip(bundles, [survey.index for survey in surveys], clocks, strict=True)),
+                   request.inputs.broken, request.expected)
+    counted = counting(hosts)
+    atlas, flows = make_atlas(bundles, clocks, surveys, places, counted)
+    trust = {host.name: host.trust() for host in hosts if host.bundles}
+    setting = Setting(atlas, trust, flows, *partition_of(flows, surveys, SHARE))
+    findings = explore_all(setting)
+    store = Store(events, scratch, counted, processes())
     try:
-        drops = find_drops(store)
-        devices = device_table(hosts)
-        summary = summarise(request.inputs.run_id, hosts, store, drops, devices, request.facts)
-        summary["verdict"] = verdict.sentences(hosts, drops, devices, summary["records"])
-        summary["doubts"] = verdict.doubts(hosts, request.inputs.foreign, request.facts)
+        summary = summarise(request, hosts, store, findings, Names(setting, labels))
     finally:
         store.close()
     with open(os.path.join(scratch, SUMMARY), "w", encoding="utf-8") as handle:
         json.dump(summary, handle, indent=1)
         handle.write("\n")
     with open(os.path.join(scratch, VERDICT), "w", encoding="utf-8") as handle:
-        handle.write(verdict.text(summary, summary["doubts"]))
+        handle.write(report.text(summary))
     return summary
 
 

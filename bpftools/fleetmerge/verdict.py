@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verdict: what the run shows, in sentences for a ticket, and what limits how far they can be trusted."""
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .devices import Key, counter_words, drop_counters
 from .fleet import Host
-from .losses import by_place
+from .meaning import meaning
 from .summary import iso
+
+_STEPS = 3   # slowest steps that are named
 
 
 def plural(count: int, word: str) -> str:
@@ -14,49 +16,150 @@ def plural(count: int, word: str) -> str:
     return "%d %s%s" % (count, word, "" if count == 1 else "s")
 
 
-def sentences(hosts: Sequence[Host], drops: Sequence[dict[str, Any]], devices: dict[Key, dict[str, Any]],
-              records: int) -> list[str]:
-    """Return the verdict."""
-    out = [_drop(place, devices) for place in by_place(drops)]
-    out += _unexplained(drops, devices)
-    if not drops:
-        out.insert(0, _no_drop(hosts, records))
+def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequence[dict[str, Any]],
+              devices: dict[Key, dict[str, Any]]) -> list[str]:
+    """Return the verdict. losses: with first_ns and last_ns."""
+    sent = sum(flow["packets"] for flow in summary["flows"])
+    out = [_drop(place, devices) for place in by_place(losses, "drop")]
+    out += [_vanished(place, devices) for place in by_place(losses, "vanished")]
+    if not out:
+        out.append(_no_loss(hosts, summary["records"]))
+    elif sent:
+        out.insert(0, _balance(summary["flows"], sent))
+    out += _copies(summary)
+    out += _on_the_way(summary)
+    out += _unexplained(losses, devices)
     return out
 
 
-def _drop(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
+def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """Sum losses over flows: one entry for each place, function, reason and certainty, most packets first."""
+    places: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for loss in losses:
+        if loss["kind"] != kind:
+            continue
+        key = tuple(str(loss.get(name)) for name in ("host", "netns", "device", "function", "reason", "between",
+                                                     "certainty", "why"))
+        place = places.setdefault(key, dict(loss, packets=0, wire_packets=0, bytes=0, flows=0))
+        for name in ("packets", "wire_packets", "bytes"):
+            place[name] += loss[name]
+        place["flows"] += 1
+        place["first_ns"] = min(place["first_ns"], loss["first_ns"])
+        place["last_ns"] = max(place["last_ns"], loss["last_ns"])
+    return sorted(places.values(), key=lambda place: -place["packets"])
+
+
+def _balance(flows: Sequence[Mapping[str, Any]], sent: int) -> str:
+    lost = sum(flow["dropped"] + flow["vanished"] for flow in flows)
+    unknown = sum(flow["unknown"] for flow in flows)
+    text = "Of %s in %s, %d %s lost" % (plural(sent, "packet"), plural(len(flows), "flow"), lost,
+                                        "was" if lost == 1 else "were")
+    return text + (" and of %d nobody can tell." % unknown if unknown else ".")
+
+
+def _when(place: Mapping[str, Any]) -> str:
+    """Return flow and time of a loss, as a sentence."""
     count = place["packets"]
-    where = "on %s" % place["host"]
-    where += " at %s" % place["device"] if place["device"] != "-" else ", at no device"
-    text = "%s %s dropped %s" % (plural(count, "packet"), "was" if count == 1 else "were", where)
-    text += " in %s" % place["function"] if place["function"] else ""
-    text += " (%s)" % place["reason"] if place["reason"] else ""
-    device = devices.get((place["host"], place["netns"], place["device"]))
-    if device is not None:
-        text += "; " + counter_words(device["rose"])
     if place["flows"] > 1:
         flow = "They were of %s, most of %s" % (plural(place["flows"], "flow"), place["flow"])
     else:
         flow = "%s of the flow %s" % ("It was" if count == 1 else "They were", place["flow"])
     when = "at %s" % iso(place["first_ns"]) if count == 1 else "from %s to %s" % (iso(place["first_ns"]),
                                                                                   iso(place["last_ns"]))
-    return "%s. %s, %s." % (text, flow, when)
+    return " %s, %s." % (flow, when)
 
 
-def _unexplained(drops: Sequence[dict[str, Any]], devices: dict[Key, dict[str, Any]]) -> list[str]:
-    """Name devices whose own counters saw losses where no drop of a matching packet was recorded."""
-    explained = {(drop["host"], drop["netns"], drop["device"]) for drop in drops}
+def _drop(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
+    count = place["packets"]
+    where = " at %s" % place["device"] if place["device"] != "-" else ", at no device"
+    text = "%s %s dropped on %s%s" % (plural(count, "packet"), "was" if count == 1 else "were", place["host"], where)
+    text += " in %s" % place["function"] if place["function"] else ""
+    text += " (%s)" % place["reason"] if place["reason"] else ""
+    if place["wire_packets"] > count:
+        text += ", %d segments on the wire" % place["wire_packets"]
+    device = devices.get((place["host"], place["netns"], place["device"]))
+    if device is not None:
+        text += "; " + counter_words(device["rose"])
+    known = meaning(place["function"], place["reason"])
+    return text + "." + _when(place) + (" Usually: %s. Look at: %s." % (known.means, known.look_at) if known else "")
+
+
+def _vanished(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
+    count, (one, two) = place["packets"], place["between"]
+    route = "%s %s (%s) and %s %s (%s)" % (one["host"], one["device"], one["point"], two["host"], two["device"],
+                                           two["point"])
+    if place["certainty"] != "certain":
+        return "What became of %s between %s cannot be said: %s.%s" % (plural(count, "packet"), route, place["why"],
+                                                                       _when(place))
+    text = "%s vanished between %s: %s." % (plural(count, "packet"), route, place["why"])
+    if one["host"] != two["host"]:
+        text += " That leaves what is between the two devices, or a device itself: %s." % "; ".join(
+            "%s on %s: %s" % (end["device"], end["host"], _counters(devices, end)) for end in (one, two))
+    return text + _when(place)
+
+
+def _counters(devices: dict[Key, dict[str, Any]], end: Mapping[str, str]) -> str:
+    for (host, _, name), device in devices.items():
+        if (host, name) == (end["host"], end["device"]):
+            return counter_words(device["rose"])
+    return "its counters are not known"
+
+
+def _copies(summary: Mapping[str, Any]) -> list[str]:
+    count = summary["copies_dropped"]
+    return ["%s of packets that arrived all the same %s dropped, which is no loss." % (
+        "1 copy" if count == 1 else "%d copies" % count, "was" if count == 1 else "were")] if count else []
+
+
+def _on_the_way(summary: Mapping[str, Any]) -> list[str]:
+    """Say what else happened: retransmissions, overtaking, copies made on the way, changes, and where the time went."""
     out = []
-    for (host, netns, name), device in sorted(devices.items()):
+    again = sum(flow["retransmitted"] for flow in summary["flows"])
+    if again:
+        out.append("%s sent again by TCP." % ("1 segment was" if again == 1 else "%d segments were" % again))
+    for segment in summary["segments"]:
+        one, two = segment["from"], segment["to"]
+        route = "between %s %s and %s %s" % (one["host"], one["device"], two["host"], two["device"])
+        if segment["reordered"] and one["host"] != two["host"]:
+            out.append("%s overtaken %s." % ("1 packet was" if segment["reordered"] == 1 else
+                                             "%d packets were" % segment["reordered"], route))
+        if segment["duplicated"]:
+            out.append("%s twice %s." % ("1 packet came" if segment["duplicated"] == 1 else
+                                         "%d packets came" % segment["duplicated"], route))
+        if segment["changed"]:
+            changes = ", ".join("%s of %s" % (name, plural(count, "packet"))
+                                for name, count in sorted(segment["changed"].items()))
+            out.append("Changed %s: %s." % (route, changes))
+    slow = sorted((segment for segment in summary["segments"] if segment["latency_us"]),
+                  key=lambda segment: -segment["latency_us"]["p50"])[:_STEPS]
+    if slow:
+        out.append("Most of the time goes to: %s." % "; ".join(_latency(segment) for segment in slow))
+    return out
+
+
+def _latency(segment: Mapping[str, Any]) -> str:
+    one, two, took = segment["from"], segment["to"], segment["latency_us"]
+    known = ", ± %.0f µs" % took["bound"] if took["bound"] else ", clocks not compared" if took["bound"] is None else ""
+    return "%s %s (%s) to %s %s (%s): median %.0f µs, 99 %% below %.0f µs%s" % (
+        one["host"], one["device"], one["point"], two["host"], two["device"], two["point"], took["p50"], took["p99"],
+        known)
+
+
+def _unexplained(losses: Sequence[dict[str, Any]], devices: dict[Key, dict[str, Any]]) -> list[str]:
+    """Name devices whose own counters saw losses where no loss of a matching packet was found."""
+    explained = {(loss["host"], loss["device"]) for loss in losses}
+    explained |= {(end["host"], end["device"]) for loss in losses for end in loss.get("between", [])}
+    out = []
+    for (host, _, name), device in sorted(devices.items()):
         risen = drop_counters(device["rose"])
-        if risen and (host, netns, name) not in explained:
+        if risen and (host, name) not in explained:
             out.append("The own counters of %s on %s rose (%s), but no drop of a matching packet was recorded there: "
                        "other traffic, or losses inside the device." % (
                            name, host, ", ".join("%s by %d" % item for item in sorted(risen.items()))))
     return out
 
 
-def _no_drop(hosts: Sequence[Host], records: int) -> str:
+def _no_loss(hosts: Sequence[Host], records: int) -> str:
     if not records:
         return "No packet that matches the filter was seen on any host."
     present = [host for host in hosts if host.bundles]
@@ -64,47 +167,35 @@ def _no_drop(hosts: Sequence[Host], records: int) -> str:
             ("records are missing from %s", [host for host in present if host.status() != "complete" or host.lost]),
             ("nothing came from %s", [host for host in hosts if not host.bundles])]
     words = [text % ", ".join(host.name for host in names) for text, names in buts if names]
-    return "No drop was recorded%s." % (", but " + " and ".join(words) if words else "")
+    return "No packet was lost%s." % (" as far as can be seen, but " + " and ".join(words) if words else "")
 
 
-def doubts(hosts: Sequence[Host], foreign: Sequence[str], facts: dict[str, Any]) -> list[str]:
+def doubts(hosts: Sequence[Host], foreign: Sequence[str], summary: Mapping[str, Any],
+           lossy: Mapping[str, str]) -> list[str]:
     """Return everything that limits trust in the verdict."""
     out = [text for host in hosts for text in host.doubts()] + list(foreign)
     present = [host for host in hosts if host.bundles]
     for host in present:
-        if abs(host.bundles[0][2].stepped_us) > 0:
+        clock = host.bundles[0][2]
+        if clock.stepped_us:
             out.append("The wall clock of %s was stepped by %+.3f s during the run; its records keep the time from "
-                       "before the step." % (host.name, host.bundles[0][2].stepped_us / 1e6))
-    loose = [host.name for host in present if host.bundles[0][2].bound_us is None]
+                       "before the step." % (host.name, clock.stepped_us / 1e6))
+        if lossy.get(host.name) and not host.lost:
+            out.append(lossy[host.name][0].upper() + lossy[host.name][1:] + ".")
+    loose = [host.name for host in present if host.bundles[0][2].bound_us is None and not host.bundles[0][2].reference]
     if len(present) > 1 and loose:
-        out.append("No clock daemon vouches for the clock of %s: the order of events between hosts may be wrong."
-                   % ", ".join(loose))
-    reproduce = facts.get("reproduce")
+        out.append("Neither packets in both directions nor a clock daemon bound the clock of %s: the order of events "
+                   "between hosts may be wrong." % ", ".join(loose))
+    left = sum(flow["left"] for flow in summary["flows"])
+    missing = [host.name for host in hosts if not host.bundles]
+    if left:
+        out.append("%s left the hosts that were traced; what became of them was not seen%s." % (
+            plural(left, "packet"), " (nothing came from %s)" % ", ".join(missing) if missing else ""))
+    ambiguous = sum(flow["ambiguous"] for flow in summary["flows"])
+    if ambiguous:
+        out.append("%s cannot be told from others that look the same; how many are missing is certain, which is not."
+                   % plural(ambiguous, "packet"))
+    reproduce = summary.get("reproduce")
     if reproduce and reproduce.get("status") not in (0, None):
         out.append("The command that should reproduce the fault ended with status %s." % reproduce["status"])
     return out
-
-
-def text(summary: dict[str, Any], limits: Sequence[str]) -> str:
-    """Return verdict.txt."""
-    window = summary["window"]
-    complete = sum(host["status"] == "complete" for host in summary["hosts"].values())
-    lines = ["skbfleet run %s" % summary["run_id"],
-             "window   %s to %s (%s s)" % (window["start"], window["end"], "%.3f" % window["seconds"]
-                                           if window["seconds"] is not None else "?"),
-             "filter   %s" % (", ".join("%s=%s" % item for item in summary["filter"].items()) or "none"),
-             "hosts    %d of %d complete; %d records" % (complete, len(summary["hosts"]), summary["records"])]
-    if summary.get("reproduce"):
-        lines.append("command  %s" % "; ".join("%s: %s" % item for item in summary["reproduce"].items()))
-    lines += ["", "VERDICT", *("- " + sentence for sentence in summary["verdict"]), "", "HOW FAR TO TRUST IT"]
-    lines += ["- " + doubt for doubt in limits] or ["- Nothing was lost, no host is missing."]
-    lines += ["", "SEEN", *_seen(summary["seen"])]
-    return "\n".join(lines) + "\n"
-
-
-def _seen(rows: Sequence[dict[str, Any]]) -> list[str]:
-    table = [("host", "device", "point", "packets", "bytes")]
-    table += [(row["host"], row["device"], row["point"], str(row["packets"]), str(row["bytes"])) for row in rows]
-    widths = [max(len(row[column]) for row in table) for column in range(5)]
-    return ["  ".join(cell.rjust(width) if column > 2 else cell.ljust(width)
-                      for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in table]

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
@@ -17,14 +17,19 @@ from .bundle import Bundle
 from .clock import HostClock
 from .columns import flow_codes, table
 from .errors import MergeError
-from .index import Index, Range, index_bundle, read_range
+from .index import Range, read_range
+from .journeys import Findings, Setting, explore
 from .labels import Labels, labels_of
 from .lines import lines
+from .survey import Survey, survey_bundle
 
 # The workers make and drop the same large arrays over and over: keep their memory instead of returning it to the
 # kernel and faulting it in again, which costs a quarter of the time.
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
            "MALLOC_TOP_PAD_": str(64 << 20), "ARROW_DEFAULT_MEMORY_POOL": "system"}
+for _name, _value in _MALLOC.items():
+    os.environ.setdefault(_name, _value)
+_WORTH_A_PROCESS = 100_000   # records
 _CONTEXT = multiprocessing.get_context("spawn")
 
 
@@ -48,10 +53,13 @@ def processes() -> int:
     return max(1, min(8, len(os.sched_getaffinity(0))))
 
 
-def index_all(bundles: Sequence[Bundle]) -> list[Index]:
-    """Verify and index all bundles. Threads do: hashing and numpy leave the interpreter free."""
-    with ThreadPoolExecutor(processes()) as pool:
-        return list(pool.map(index_bundle, bundles))
+def survey_all(bundles: Sequence[Bundle], scratch: str) -> list[Survey]:
+    """Read all bundles once."""
+    paths = [os.path.join(scratch, "rows-%d" % number) for number in range(len(bundles))]
+    if len(bundles) < 2 or sum(bundle.records for bundle in bundles) < _WORTH_A_PROCESS:
+        return list(map(survey_bundle, bundles, paths))
+    with ProcessPoolExecutor(min(processes(), len(bundles)), _CONTEXT) as pool:
+        return list(pool.map(survey_bundle, bundles, paths))
 
 
 def merge_ranges(bundles: Sequence[Bundle], clocks: Sequence[HostClock], ranges: Sequence[Range],
@@ -67,6 +75,18 @@ def merge_ranges(bundles: Sequence[Bundle], clocks: Sequence[HostClock], ranges:
             writer.write_table(rows.unify_dictionaries())
 
 
+def explore_all(setting: Setting) -> Findings:
+    """Follow all packets, in shares that fit into memory."""
+    shares, out = setting.shares, Findings()
+    if shares == 1:
+        out.add(explore(setting, 0, 1))
+        return out
+    with ProcessPoolExecutor(min(processes(), shares), _CONTEXT) as pool:
+        for found in pool.map(explore, [setting] * shares, range(shares), [shares] * shares):
+            out.add(found)
+    return out
+
+
 def _tables(bundles: Sequence[Bundle], clocks: Sequence[HostClock], ranges: Sequence[Range], timeline: str,
             end: Any, turn: Any) -> Iterator[pa.Table]:
     """Yield each range's rows, in order; at most two ranges per process are under way, so that memory stays bounded."""
@@ -76,8 +96,6 @@ def _tables(bundles: Sequence[Bundle], clocks: Sequence[HostClock], ranges: Sequ
         yield from map(_merge, ranges)
         os.close(_job.timeline)
         return
-    for name, value in _MALLOC.items():
-        os.environ.setdefault(name, value)
     with ProcessPoolExecutor(count, _CONTEXT, _start, (bundles, clocks, timeline, end, turn)) as pool:
         waiting: list[Future[pa.Table]] = []
         todo = iter(ranges)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cutting time into ranges: every record in exactly one of them, whatever order the bundles are in."""
+import os
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ from support.bundles import Bundle, stride_dtype
 from fleetmerge.bundle import Bundle as Opened
 from fleetmerge.bundle import open_bundle
 from fleetmerge.clock import host_clock
-from fleetmerge.index import index_bundle, plan, read_range
+from fleetmerge.index import Index, plan, read_range
+from fleetmerge.survey import survey_bundle
 
 SHAPES = {
     "in order": lambda n, random: np.sort(random.integers(0, 10**10, n)),
@@ -34,11 +36,15 @@ def opened(path: Any, shapes: list[str], records: int = 5000) -> list[Opened]:
     return out
 
 
+def index_of(bundle: Opened) -> Index:
+    return survey_bundle(bundle, os.path.join(bundle.directory, "rows")).index
+
+
 @pytest.mark.parametrize("shapes", [[shape] for shape in SHAPES] + [list(SHAPES)])
 def test_each_record_once_and_in_order(tmp_path: Any, shapes: list[str]) -> None:
     bundles = opened(tmp_path, shapes)
     clocks = [host_clock([bundle]) for bundle in bundles]
-    ranges = plan(bundles, [index_bundle(bundle) for bundle in bundles], clocks, records=2000)
+    ranges = plan(bundles, [index_of(bundle) for bundle in bundles], clocks, records=2000)
     seen = [[] for _ in bundles]
     last = 0
     for stretch in ranges:
@@ -56,18 +62,18 @@ def test_ranges_stay_small(tmp_path: Any) -> None:
     """A range reads about as many records as it was cut for: this is what keeps memory from growing."""
     bundles = opened(tmp_path, ["nearly"] * 4, records=40_000)
     clocks = [host_clock([bundle]) for bundle in bundles]
-    ranges = plan(bundles, [index_bundle(bundle) for bundle in bundles], clocks, records=16_384)
+    ranges = plan(bundles, [index_of(bundle) for bundle in bundles], clocks, records=16_384)
     assert len(ranges) >= 9
     assert max(sum(piece.count for piece in stretch.pieces) for stretch in ranges) <= 16_384 + 3 * 1024 * len(bundles)
 
 
 def test_checksum_and_window(tmp_path: Any) -> None:
     bundle = opened(tmp_path, ["in order"])[0]
-    found = index_bundle(bundle)
+    found = index_of(bundle)
     assert found.checksum_ok and found.outside == 0
     bundle.manifest["window"]["end_ns"] -= 5 * 10**9
-    assert 0 < index_bundle(bundle).outside < bundle.records
+    assert 0 < index_of(bundle).outside < bundle.records
     with open(bundle.path, "r+b") as handle:
         handle.seek(1000)
         handle.write(b"!")
-    assert not index_bundle(bundle).checksum_ok
+    assert not index_of(bundle).checksum_ok
