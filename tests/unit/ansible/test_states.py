@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import stat
+import subprocess
 import tarfile
 import time
 
@@ -253,11 +254,15 @@ def test_a_process_id_that_went_to_someone_else_is_left_alone(host):
     host.state("armed", tracers={"drop_monitor": []})
     tracer = Tracer(str(host.run_dir), "drop_monitor")
     process = json.loads((host.run_dir / "drop_monitor" / "process.json").read_text())
+    other = subprocess.Popen(["sleep", "60"])
     for change in ({"start_ticks": process["start_ticks"] - 1},  # the same command line, started at another time
-                   {"pid": os.getpid(), "start_ticks": skbfleet_rundir.process_state(os.getpid())[1]}):
+                   {"pid": other.pid, "start_ticks": skbfleet_rundir.process_state(other.pid)[1]}):
         skbfleet_rundir.write_json(tracer.path("process.json"), {**process, **change})
         assert tracer.pid() is None
         assert tracer.stop() is None
+    assert other.poll() is None
+    other.kill()
+    other.wait()
     skbfleet_rundir.write_json(tracer.path("process.json"), process)
     assert tracer.pid() == process["pid"]
 
