@@ -11,6 +11,8 @@ from support.lab import Lab
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep", metavar="DIR", help="keep each fault's bundles and products below this directory")
+    parser.addoption("--tcp-bytes", metavar="N", type=int, default=1_000_000_000,
+                     help="what the TCP test sends; 8500000000 took 10 seconds")
 
 
 @pytest.fixture(scope="session")

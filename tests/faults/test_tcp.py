@@ -9,7 +9,6 @@ from faults.table import HYPERVISORS
 from faults.truth import dropped, losses, snmp, unknown
 from faults.wire import A_TO_B
 
-SIZE = 1_000_000_000  # some seconds
 PORT = 4433
 LOSSY = f"""
 table bridge known {{
@@ -28,22 +27,23 @@ def lost_bytes(scene: Scene) -> int:
                if isinstance(word, dict) and word.get("counter"))
 
 
-def test_lost_bytes_and_retransmissions(lab, run) -> None:
+def test_lost_bytes_and_retransmissions(lab, run, request) -> None:
+    size = request.config.getoption("--tcp-bytes")
     capture = Capture(run, HYPERVISORS, ["--protocol", "tcp", "--dst-port", PORT, "--both-directions"])
     scene = Scene(lab, capture)
     ring = dropped(lab, "hv-b", "vnet0")
     with scene.wire.nft(LOSSY), scene.vm_b.serve("tcp", scene.vm_b_address, PORT, count=1) as server, scene.window():
         before = snmp(scene.vm_a, "Tcp")["RetransSegs"]
-        assert scene.vm_a.send("tcp", scene.vm_b_address, PORT, bytes=SIZE)["received"] == SIZE
-        assert server.wait()["bytes"] == SIZE
+        assert scene.vm_a.send("tcp", scene.vm_b_address, PORT, bytes=size)["received"] == size
+        assert server.wait()["bytes"] == size
         wait_for_silence(scene)
         retransmitted = snmp(scene.vm_a, "Tcp")["RetransSegs"] - before
-        size = lost_bytes(scene)
-    assert size
+        lost = lost_bytes(scene)
+    assert lost
     assert dropped(lab, "hv-b", "vnet0") == ring
     assert all(capture.manifest(host)["counters"]["lost"] == 0 for host in HYPERVISORS)
     summary = capture.merge()
     assert {loss.between for loss in losses(summary)} == {A_TO_B}
     assert unknown(summary) == []
-    assert sum(loss["bytes"] for loss in summary["losses"]) == size
+    assert sum(loss["bytes"] for loss in summary["losses"]) == lost
     assert sum(flow["retransmitted"] for flow in summary["flows"]) == retransmitted
