@@ -58,14 +58,15 @@ def unpack(path, expected, target):
     try:
         with tarfile.open(path) as tar:
             for member in tar:
-                if not member.isfile() or member.name not in NAMES:
+                source = tar.extractfile(member) if member.isfile() else None
+                if source is None or member.name not in NAMES:
                     raise RunError("the bundle %s holds %r: allowed are regular files named %s"
                                    % (path, member.name, ", ".join(sorted(NAMES))))
                 place = os.path.join(target, member.name)
                 os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
                 with open(place, "wb") as handle:
                     os.fchmod(handle.fileno(), 0o600)
-                    shutil.copyfileobj(tar.extractfile(member), handle, 1 << 20)
+                    shutil.copyfileobj(source, handle, 1 << 20)
                 names.append(member.name)
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise RunError("the bundle %s cannot be unpacked into %s: %s" % (path, target, error)) from error

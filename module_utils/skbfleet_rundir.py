@@ -72,11 +72,12 @@ def unpack_tools(archive, target):
     with tarfile.open(archive) as tar:
         for member in tar:
             path = os.path.normpath(os.path.join(target, member.name))
-            if not member.isfile() or not path.startswith(target + "/"):
+            source = tar.extractfile(member) if member.isfile() else None
+            if source is None or not path.startswith(target + "/"):
                 raise RunError("%s holds %r, which is not a file of the tracers" % (archive, member.name))
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             with open(path, "wb") as handle:
-                shutil.copyfileobj(tar.extractfile(member), handle)
+                shutil.copyfileobj(source, handle)
 
 
 def process_state(pid):
