@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the modules' shared code, and the action plugin, importable as Ansible imports them."""
+"""Makes the modules' shared code, and the plugins, importable as Ansible imports them."""
 import importlib.util
 import pathlib
 import shutil
@@ -16,10 +16,10 @@ PROGRAMS = ("multi_protocol_drop_monitor.py", "packet_datapath_tracing.py")
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
 
-def action_plugin(name: str) -> types.ModuleType:
-    """Import one of the role's action plugins."""
-    path = ROOT / "roles" / "capture" / "action_plugins" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"{name}_action", path)
+def plugin(role: str, kind: str, name: str) -> types.ModuleType:
+    """Import a role's plugin; kind: action, filter."""
+    path = ROOT / "roles" / role / f"{kind}_plugins" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_{kind}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -28,13 +28,25 @@ def action_plugin(name: str) -> types.ModuleType:
 @pytest.fixture(scope="session")
 def validate() -> types.ModuleType:
     """The action plugin skbfleet_validate."""
-    return action_plugin("skbfleet_validate")
+    return plugin("capture", "action", "skbfleet_validate")
 
 
 @pytest.fixture(scope="session")
 def reach() -> types.ModuleType:
     """The action plugin skbfleet_reach."""
-    return action_plugin("skbfleet_reach")
+    return plugin("capture", "action", "skbfleet_reach")
+
+
+@pytest.fixture(scope="session")
+def answers() -> types.ModuleType:
+    """The filters of skbfleet_answers."""
+    return plugin("capture", "filter", "skbfleet_answers")
+
+
+@pytest.fixture(scope="session")
+def preflight() -> types.ModuleType:
+    """The filters of skbfleet_preflight."""
+    return plugin("preflight", "filter", "skbfleet_preflight")
 
 
 @pytest.fixture
