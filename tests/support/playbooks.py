@@ -72,5 +72,5 @@ def wait_for_state(hypervisor, run_id: str, tracer: str, state: str, deadline_s:
 
 def tracers_on(hypervisor) -> list[str]:
     """The tracers that run on a lab host: their command lines."""
-    listing = hypervisor.run(["ps", "-eo", "args"]).stdout
+    listing = hypervisor.run(["ps", "-ww", "-eo", "args"]).stdout  # else cut at 80 columns
     return [line for line in listing.splitlines() if "--run-dir=" in line]
