@@ -37,7 +37,7 @@ FLOW = np.dtype([("flow", "<u8"), ("group", "<u8"), ("back", "<u8"), ("version",
                  ("source", "u1", 16), ("target", "u1", 16)])
 NOT_FOLLOWED, IS_TCP, IS_OTHER, IS_FRAGMENT, IS_ARP = range(5)
 FIXED_ID = 1 << 3       # SKB_GSO_TCP_FIXEDID: all segments of the packet have one IP id
-LINK_SECONDS = 5        # an skb that was not seen for so long is taken for a new one
+LINK_SECONDS = 1        # an skb that was not seen for so long is taken for a new one
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _OTHER = np.uint64(0xC2B2AE3D27D4EB4F)
 _SHIFT = np.uint64(29)
@@ -155,6 +155,7 @@ class Identifier:
         links = np.zeros(len(out), _LINK)
         for name in ("time", "flow", "hash", "seq", "ident", "size", "kind"):
             links[name] = out[name]
+        links["head"] = raw["head"]
         links["skb"], links["end"] = raw["skb"], np.isin(raw["point"], self._free_points)
         links = np.concatenate([self._carried, links])
         links = links[np.argsort(links["skb"], kind="stable")]
@@ -171,12 +172,16 @@ class Identifier:
         for name in ("seq", "ident", "size", "kind"):
             alike &= before[name] == after[name]
         alike &= (before["hash"] == after["hash"]) | (before["hash"] == 0) | (after["hash"] == 0)
-        alike &= (before["ident"] > 0) | (before["seq"] > 0) | (before["hash"] > 0)
+        # an skb that was freed unseen and came again with an answer looks much like one whose addresses were changed
+        told = (before["seq"] > 0) | (before["hash"] > 0)
+        alike &= (before["ident"] > 0) | (told & (before["head"] == after["head"]))
         for one, other in zip(before["flow"][alike].tolist(), after["flow"][alike].tolist(), strict=True):
+            if self.tables.flows[one]["back"] == self.tables.flows[other]["group"]:
+                continue
             self.tables.aliases[one, other] = self.tables.aliases.get((one, other), 0) + 1
 
 
-_LINK = np.dtype([("skb", "<u8"), ("time", "<i8"), ("flow", "<u8"), ("hash", "<u8"), ("seq", "<u4"), ("ident", "<u4"),
+_LINK = np.dtype([("skb", "<u8"), ("head", "<u8"), ("time", "<i8"), ("flow", "<u8"), ("hash", "<u8"), ("seq", "<u4"), ("ident", "<u4"),
                   ("size", "<u4"), ("kind", "u1"), ("end", "?")])
 
 

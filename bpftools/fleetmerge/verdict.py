@@ -8,6 +8,7 @@ from .fleet import Host
 from .meaning import meaning
 from .summary import iso
 
+_USUAL = ("queue",)   # changes that every packet sees
 _STEPS = 3   # slowest steps that are named
 
 
@@ -126,9 +127,9 @@ def _on_the_way(summary: Mapping[str, Any]) -> list[str]:
         if segment["duplicated"]:
             out.append("%s twice %s." % ("1 packet came" if segment["duplicated"] == 1 else
                                          "%d packets came" % segment["duplicated"], route))
-        if segment["changed"]:
-            changes = ", ".join("%s of %s" % (name, plural(count, "packet"))
-                                for name, count in sorted(segment["changed"].items()))
+        changes = ", ".join("%s of %s" % (name, plural(count, "packet"))
+                            for name, count in sorted(segment["changed"].items()) if name not in _USUAL)
+        if changes:
             out.append("Changed %s: %s." % (route, changes))
     slow = sorted((segment for segment in summary["segments"] if segment["latency_us"]),
                   key=lambda segment: -segment["latency_us"]["p50"])[:_STEPS]
