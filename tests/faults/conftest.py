@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from faults.truth import Loss
 from support.lab import Lab
 
 
@@ -35,11 +36,17 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return pathlib.Path(kept) if kept else tmp_path_factory.mktemp("faults")
 
 
+@pytest.fixture(scope="session")
+def true_losses() -> dict[str, list[Loss]]:
+    """The truth about each fault that was injected in this session."""
+    return {}
+
+
 @pytest.fixture
 def run(runs: pathlib.Path, request: pytest.FixtureRequest) -> pathlib.Path:
     """The directory of this test's capture; its name is the run's id."""
-    name = request.node.name.partition("[")[2].rstrip("]") or request.node.name
-    directory = runs / name
+    test, _, case = request.node.name.rstrip("]").partition("[")
+    directory = runs / test / case if case else runs / test
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     return directory
