@@ -97,7 +97,10 @@ def gaps_of(host, profiles, required):
     incomplete = [name for name in profiles if trial["profiles"].get(name)]
     incomplete = [name for name in incomplete if name != "full"] or incomplete  # which has them all
     if incomplete:
-        gaps.append("not every point of the profile%s %s" % ("s" * (len(incomplete) > 1), ", ".join(incomplete)))
+        missing = sorted({point for name in incomplete for point in trial["profiles"][name]})
+        named = " (%s)" % ", ".join(missing) if len(missing) <= NAMES_SHOWN else ""
+        gaps.append("not every point of the profile%s %s%s"
+                    % ("s" * (len(incomplete) > 1), ", ".join(incomplete), named))
     idle = [name for name in required if is_idle(trial, profiles[name])]
     if idle:
         gaps.append("most of what the profile %s looks at is in modules that are not loaded" % ", ".join(idle))
@@ -160,11 +163,13 @@ def reasons_of(hosts):
     for name, host in hosts.items():
         for point, why in host["answer"].get("trial", {}).get("skipped", {}).items():
             alike = re.sub(r"\b(function|tracepoint|functions are called) [\w.]+", r"\1 …", why)
-            group = groups.setdefault(alike, {"points": [], "hosts": []})
+            group = groups.setdefault(alike, {"points": [], "hosts": [], "whys": set()})
+            group["whys"].add(why)
             group["points"] += [point] * (point not in group["points"])
             group["hosts"] += [name] * (name not in group["hosts"])
     text = ["Points that cannot be had, and why:"] if groups else []
     for why, group in sorted(groups.items(), key=lambda item: -len(item[1]["points"])):
+        why = why if len(group["whys"]) > 1 else group["whys"].pop()
         text += textwrap.wrap("%s (%s)" % (why, some(group["hosts"], 5)), WIDTH, initial_indent="  ",
                               subsequent_indent="  ", break_on_hyphens=False)
         text += textwrap.wrap(" ".join(sorted(group["points"])), WIDTH, initial_indent="      ",

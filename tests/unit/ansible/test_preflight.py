@@ -98,7 +98,7 @@ def test_a_difference_within_its_error_is_no_gap(preflight):
 
 def test_missing_points_are_gaps_but_in_required_profiles(preflight):
     lacking = without("br.rx", "ovs.tx")
-    assert verdict(preflight, lacking) == "ready with gaps: not every point of the profiles bridge, ovs"
+    assert verdict(preflight, lacking) == "ready with gaps: not every point of the profiles bridge, ovs (br.rx, ovs.tx)"
     assert verdict(preflight, lacking, ["nic", "bridge"]) == (
         "not ready: the profile bridge lacks 1 of 3 points (br.rx), do this: see below why, or leave bridge out of "
         "preflight_profile")
@@ -131,6 +131,8 @@ def test_reasons_are_grouped_over_points_and_hosts(preflight):
     text = preflight.report(hosts, PROFILES, ["nic"])["text"]
     assert text[text.index("Points that cannot be had, and why:") + 1:] == [
         "  no function …: it was inlined, or its module is not loaded (hv-a, hv-b)", "      br.rx ovs.tx"]
+    text = preflight.report({"hv-b": hosts["hv-b"]}, PROFILES, ["nic"])["text"]
+    assert text[-2:] == ["  no function br_rx: it was inlined, or its module is not loaded (hv-b)", "      br.rx"]
 
 
 @pytest.mark.parametrize(("ns", "words"), [(0, "0 µs"), (1_499, "1 µs"), (999_499, "999 µs"), (12_000_000, "12 ms"),
