@@ -78,3 +78,5 @@ $(PIP_STAMP): requirements.txt requirements-dev.txt
 $(PREREQS_STAMP): $(PIP_STAMP)
 	ansible-playbook playbooks/setup.yml
 	@touch $@
+
+-include tests/hypervisors/hypervisors.mk

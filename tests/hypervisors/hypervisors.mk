@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+# The emulated hypervisors. CLUSTER=vxlan|geneve|vlan; KERNELS="bullseye bookworm trixie sid" or some of them.
+
+CLUSTER ?= vxlan
+KERNELS ?= bullseye bookworm trixie sid
+
+.PHONY: emulation hypervisors hypervisors-down test-kernels test-cluster
+
+emulation: setup
+	ansible-playbook tests/hypervisors/setup.yml
+
+hypervisors: emulation  ## start two emulated hypervisors with guests (CLUSTER=vxlan, geneve or vlan; as root)
+	tests/hypervisors/hypervisors.py up --cluster $(CLUSTER)
+
+hypervisors-down:  ## stop the emulated hypervisors
+	tests/hypervisors/hypervisors.py down
+
+test-kernels: emulation  ## try both tracers on emulated distribution kernels (KERNELS="bookworm sid"; as root)
+	KERNELS="$(KERNELS)" pytest tests/hypervisors/test_kernels.py
+
+test-cluster: emulation  ## trace between two emulated hypervisors (CLUSTER=vxlan, geneve or vlan; as root)
+	CLUSTERS="$(CLUSTER)" pytest tests/hypervisors/test_cluster.py
