@@ -19,6 +19,8 @@ from support.lab import PYTHON, ROOT, Netns, wait_until
 from support.tracers import COMMANDS
 
 TRACER = "datapath_tracing"
+ALONE = {TRACER: []}
+BOTH = {TRACER: ["--exclude-point", "skb.drop"], "drop_monitor": []}  # so that each drop is recorded once
 MERGER = ROOT / "bpftools" / "merge_captures.py"
 OPENS_IN_NS = 30_000_000
 NEVER_NS = 600_000_000_000  # the window is closed long before
@@ -37,76 +39,75 @@ def inside(name: str) -> Netns:
 class Capture:
     """One run over several places. A place is a hypervisor or a VM; each is a host of its own to the merger."""
 
-    def __init__(self, directory: pathlib.Path, places: list[str], options: list,
-                 own: dict[str, list] | None = None) -> None:
-        """`own`: further options of single places."""
+    def __init__(self, directory: pathlib.Path, places: list[str], options: list, *,
+                 own: dict[str, list] | None = None, tracers: dict[str, list] | None = None) -> None:
+        """`own`: further options of single places; `tracers`: the tracers in each place, with further options."""
         self.run, self.places = directory, list(places)
-        self.options, self.own = list(options), own or {}
-        self.processes: dict[str, subprocess.Popen] = {}
+        self.options, self.own, self.tracers = list(options), own or {}, tracers or ALONE
+        self.processes: dict[pathlib.Path, subprocess.Popen] = {}   # by bundle
 
-    def bundle(self, place: str) -> pathlib.Path:
+    def bundle(self, place: str, tracer: str = TRACER) -> pathlib.Path:
         """Where a place's bundle is."""
-        return self.run / "hosts" / place / TRACER
+        return self.run / "hosts" / place / tracer
 
-    def manifest(self, place: str) -> dict:
-        """A place's manifest."""
-        return json.loads((self.bundle(place) / "manifest.json").read_text())
+    def bundles(self, places: list[str] | None = None) -> list[pathlib.Path]:
+        """Where the bundles of all places are, or of some."""
+        return [self.bundle(place, tracer) for place in places or self.places for tracer in self.tracers]
 
-    def status(self, place: str) -> dict:
-        """What a tracer says about itself; {} before it says anything."""
-        try:
-            return json.loads((self.bundle(place) / "status.json").read_text())
-        except FileNotFoundError:
-            return {}
+    def manifest(self, place: str, tracer: str = TRACER) -> dict:
+        """A bundle's manifest."""
+        return json.loads((self.bundle(place, tracer) / "manifest.json").read_text())
 
-    def start(self, place: str) -> None:
-        """Start a place's tracer with a closed window."""
-        directory = self.bundle(place)
+    def start(self, place: str, tracer: str) -> None:
+        """Start a tracer with a closed window."""
+        directory = self.bundle(place, tracer)
         directory.mkdir(parents=True)
-        argv = [PYTHON, COMMANDS[TRACER], "--netns", "self", "--host", place, "--run-id", self.run.name,
-                "--run-dir", directory, "--wait-window", "60", *self.options, *self.own.get(place, [])]
-        self.processes[place] = inside(place).popen(argv, stderr=(directory / "tracer.log").open("w"),
-                                                    stdout=subprocess.DEVNULL)
+        argv = [PYTHON, COMMANDS[tracer], "--netns", "self", "--host", place, "--run-id", self.run.name, "--run-dir",
+                directory, "--wait-window", "60", *self.options, *self.tracers[tracer], *self.own.get(place, [])]
+        self.processes[directory] = inside(place).popen(argv, stderr=(directory / "tracer.log").open("w"),
+                                                        stdout=subprocess.DEVNULL)
 
-    def reached(self, place: str, state: str) -> bool:
+    def reached(self, bundle: pathlib.Path, state: str) -> bool:
         """Whether a tracer is in this state; AssertionError with its own words if it never will be."""
-        said = self.status(place).get("state")
-        if said != state and self.processes[place].poll() is not None:
-            raise AssertionError(f"{place}: {(self.bundle(place) / 'tracer.log').read_text()}")
+        status = bundle / "status.json"
+        said = json.loads(status.read_text())["state"] if status.exists() else "nothing"
+        if said != state and self.processes[bundle].poll() is not None:
+            raise AssertionError(f"{bundle}: {(bundle / 'tracer.log').read_text()}")
         return said == state
 
-    def _set(self, place: str, window: dict) -> None:
-        target = self.bundle(place) / "window.json"
-        fresh = target.with_suffix(".new")
+    def _wait(self, bundles: list[pathlib.Path], state: str) -> None:
+        for bundle in bundles:
+            wait_until(lambda bundle=bundle: self.reached(bundle, state), f"the tracer of {bundle} {state}", 60)
+
+    def _set(self, bundle: pathlib.Path, window: dict) -> None:
+        fresh = bundle / "window.new"
         fresh.write_text(json.dumps(window))
-        fresh.rename(target)
+        fresh.rename(bundle / "window.json")
 
     def arm(self) -> None:
         """Start all tracers; returns when all are armed. What is left of an earlier run goes."""
         shutil.rmtree(self.run, ignore_errors=True)
         for place in self.places:
-            self.start(place)
-        for place in self.places:
-            wait_until(lambda place=place: self.reached(place, "armed"), f"the tracer in {place} armed", 60)
+            for tracer in self.tracers:
+                self.start(place, tracer)
+        self._wait(self.bundles(), "armed")
 
     def open(self, places: list[str] | None = None, start: int | None = None) -> int:
         """Open the window in all places, or in some; returns its start. `start`: a start that has passed: that of the
         places that were opened before, so that these here are late."""
         start = start or time.time_ns() + OPENS_IN_NS
-        for place in places or self.places:
-            self._set(place, {"start_realtime_ns": start, "end_realtime_ns": start + NEVER_NS})
-        for place in places or self.places:
-            wait_until(lambda place=place: self.reached(place, "started"), f"the window open in {place}", 20)
+        for bundle in self.bundles(places):
+            self._set(bundle, {"start_realtime_ns": start, "end_realtime_ns": start + NEVER_NS})
+        self._wait(self.bundles(places), "started")
         wait_until(lambda: time.time_ns() > start, "the window's start")
         return start
 
     def close(self) -> None:
         """Close the window everywhere and wait for the bundles."""
-        for place in self.places:
-            self._set(place, {"close": True})
-        for place in self.places:
-            process = self.processes[place]
-            assert process.wait(timeout=60) == 0, (self.bundle(place) / "tracer.log").read_text()
+        for bundle in self.bundles():
+            self._set(bundle, {"close": True})
+        for bundle, process in self.processes.items():
+            assert process.wait(timeout=60) == 0, (bundle / "tracer.log").read_text()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:

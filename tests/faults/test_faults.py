@@ -2,10 +2,12 @@
 """Every fault of the table: injected, captured, merged, and found where it is, with its exact count."""
 import pytest
 from faults import healthy, thinned
-from faults.capture import Capture, NotRecorded
+from faults.capture import BOTH, Capture, NotRecorded
 from faults.scene import Scene
 from faults.table import FAULTS, HYPERVISORS, UDP, Fault
 from faults.truth import Loss, losses, unknown
+
+WITH_BOTH = ("guest-not-polling", "nft-forward", "ttl-expired", "wire-exact-loss", "tap-down", "no-socket", "none")
 
 
 def false_losses(found: list[Loss], true: list[Loss]) -> int:
@@ -58,6 +60,16 @@ def test_nobody_is_accused_for_lost_records(fault: Fault, runs, run, true_losses
     for seed, place in enumerate(fault.places):
         thinned.thin(run, place, 100, seed)
     assert false_losses(losses(Capture(run, fault.places, fault.options).merge()), true_losses[fault.name]) == 0
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.name in WITH_BOTH], ids=lambda fault: fault.name)
+def test_with_both_tracers(lab, fault: Fault, run) -> None:
+    """As playbooks capture: the drops from the drop monitor, the rest from the datapath tracer."""
+    capture = Capture(run, fault.places, fault.options, tracers=BOTH)
+    true = injected(fault, Scene(lab, capture))
+    summary = capture.merge()
+    assert losses(summary) == true
+    assert unknown(summary) == []
 
 
 @pytest.mark.parametrize("number", range(10), ids=[f"healthy-{number}" for number in range(10)])
