@@ -64,7 +64,7 @@ PART = np.dtype([("group", "<u8"), ("share", "<u4"), ("parts", "<u4")])
 
 
 def partition_of(flows: np.ndarray, surveys: Sequence[Survey], most: int) -> tuple[np.ndarray, int]:
-    """Return (how groups are dealt out to shares of about `most` records, sorted by group; how many shares there are).
+    """Return (how groups are dealt out to shares of about `most` packets, sorted by group; how many shares there are).
 
     Both directions of a group go to the same share. A group that is too large for one is cut into parts.
     """

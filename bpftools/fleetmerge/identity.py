@@ -56,7 +56,7 @@ class Tables:
     places: dict[tuple[int, int, int], int] = field(default_factory=dict)  # netns, ifindex, point -> place
     drops: dict[tuple[int, int, int], int] = field(default_factory=dict)   # reason, location, stack of a free -> drop
     flows: dict[int, np.void] = field(default_factory=dict)                # hash -> row of FLOW
-    groups: dict[int, int] = field(default_factory=dict)                   # group -> records
+    groups: dict[int, int] = field(default_factory=dict)                   # group -> packets at places
     aliases: dict[tuple[int, int], int] = field(default_factory=dict)      # flow, its other name -> times seen
 
 
@@ -85,8 +85,7 @@ class Identifier:
             self._identity(part, _subset(inner, seen), raw[rows], inner.payload[seen] + 40, rows)
             out[rows] = part
         self._metadata(out, raw, outer)
-        for group, count in zip(*np.unique(out["group"], return_counts=True), strict=True):
-            self.tables.groups[int(group)] = self.tables.groups.get(int(group), 0) + int(count)
+        self._count(out)
         self._places(out, raw)
         self._link(out, raw)
         return out
@@ -115,6 +114,14 @@ class Identifier:
         unit = np.where((tcp | (parsed.protocol == UDP)) & ~piece, raw["gso_size"], 0)
         out["unit"] = np.where(out["size"] > unit, unit, 0)
         self._remember(out, parsed, family)
+
+    def _count(self, out: np.ndarray) -> None:
+        """Count each group's packets, joined ones by what they are joined from."""
+        pieces = np.where(out["unit"] > 0, -(-out["size"].astype("i8") // np.maximum(out["unit"], 1)), 1)
+        groups, of = np.unique(out["group"], return_inverse=True)
+        counts = np.bincount(of, pieces, len(groups)).astype("i8")
+        for group, count in zip(groups.tolist(), counts.tolist(), strict=True):
+            self.tables.groups[group] = self.tables.groups.get(group, 0) + count
 
     def _remember(self, out: np.ndarray, parsed: Headers, family: np.ndarray) -> None:
         """Keep what each new flow consists of."""
@@ -181,8 +188,8 @@ class Identifier:
             self.tables.aliases[one, other] = self.tables.aliases.get((one, other), 0) + 1
 
 
-_LINK = np.dtype([("skb", "<u8"), ("head", "<u8"), ("time", "<i8"), ("flow", "<u8"), ("hash", "<u8"), ("seq", "<u4"), ("ident", "<u4"),
-                  ("size", "<u4"), ("kind", "u1"), ("end", "?")])
+_LINK = np.dtype([("skb", "<u8"), ("head", "<u8"), ("time", "<i8"), ("flow", "<u8"), ("hash", "<u8"), ("seq", "<u4"),
+                  ("ident", "<u4"), ("size", "<u4"), ("kind", "u1"), ("end", "?")])
 
 
 def _addresses(family: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -23,12 +23,12 @@ from .store import Store
 from .story import Names
 from .summarise import Request, summarise
 from .survey import Survey
-from .work import explore_all, merge_ranges, processes, survey_all
+from .work import Workers, explore_all, merge_ranges, processes, survey_all
 
 TIMELINE, EVENTS, SUMMARY, VERDICT = "timeline.log", "events.parquet", "summary.json", "verdict.txt"
 PRODUCTS = (TIMELINE, EVENTS, SUMMARY, VERDICT)
 LATEST = "latest"
-SHARE = 1_000_000   # records that are followed at once
+SHARE = 1_000_000   # packets at places that are followed at once
 
 
 Usable = tuple[Bundle, Survey, HostClock]
@@ -44,7 +44,8 @@ def merge(request: Request) -> dict[str, Any]:
     except OSError as error:
         raise MergeError("%s cannot be written to: %s" % (found.output, error.strerror)) from error
     try:
-        summary = _produce(request, _verify(found, scratch), scratch)
+        with Workers(sum(bundle.records for bundle in found.bundles), scratch) as workers:
+            summary = _produce(request, _verify(found, workers, scratch), workers, scratch)
         for name in PRODUCTS:
             os.chmod(os.path.join(scratch, name), 0o600)
             os.replace(os.path.join(scratch, name), os.path.join(found.output, name))
@@ -59,10 +60,10 @@ def merge(request: Request) -> dict[str, Any]:
     return summary
 
 
-def _verify(found: Inputs, scratch: str) -> list[Usable]:
+def _verify(found: Inputs, workers: Workers, scratch: str) -> list[Usable]:
     """Read every bundle's records and give it a clock; a bundle that fails costs its own data only."""
     usable = []
-    for bundle, survey in zip(found.bundles, survey_all(found.bundles, scratch), strict=True):
+    for bundle, survey in zip(found.bundles, survey_all(workers, found.bundles, scratch), strict=True):
         try:
             if not survey.index.checksum_ok and not bundle.truncated:
                 raise BundleError("its records.bin does not have the checksum that its manifest says")
@@ -82,7 +83,7 @@ def _of_one_boot(bundle: Bundle, bundles: Sequence[Bundle]) -> list[Bundle]:
         boot and other.host == bundle.host and other.manifest["kernel"].get("boot_id") == boot)]
 
 
-def _produce(request: Request, usable: Sequence[Usable], scratch: str) -> dict[str, Any]:
+def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scratch: str) -> dict[str, Any]:
     """Write all products into the scratch directory."""
     bundles, surveys = [bundle for bundle, _, _ in usable], [survey for _, survey, _ in usable]
     labels = labels_of(bundles)
@@ -91,14 +92,14 @@ def _produce(request: Request, usable: Sequence[Usable], scratch: str) -> dict[s
     clocks = align(bundles, [clock for _, _, clock in usable], surveys, places)
     events = os.path.join(scratch, EVENTS)
     ranges = plan(bundles, [survey.index for survey in surveys], clocks)
-    merge_ranges(bundles, clocks, ranges, os.path.join(scratch, TIMELINE), events)
+    merge_ranges(workers, bundles, clocks, ranges, os.path.join(scratch, TIMELINE), events)
     hosts = gather(list(zip(bundles, [survey.index for survey in surveys], clocks, strict=True)),
                    request.inputs.broken, request.expected)
     counted = counting(hosts)
     atlas, flows = make_atlas(bundles, clocks, surveys, places, counted)
     trust = {host.name: host.trust() for host in hosts if host.bundles}
     setting = Setting(atlas, trust, flows, *partition_of(flows, surveys, SHARE))
-    findings = explore_all(setting)
+    findings = explore_all(workers, setting)
     store = Store(events, scratch, counted, processes())
     try:
         summary = summarise(request, hosts, store, findings, Names(setting, labels))

@@ -16,7 +16,7 @@ from .records import chunks
 
 FREE_POINT = "skb.free"
 _CHUNK_BLOCKS = 32
-_PIECE = 1 << 17   # rows
+_PIECE = 1 << 16   # rows
 
 
 @dataclass

@@ -11,7 +11,7 @@ import numpy as np
 from .align import rename
 from .atlas import Atlas
 from .identity import IS_FRAGMENT, IS_TCP, NOT_FOLLOWED, ROW, mix
-from .survey import read_rows
+from .survey import Survey, read_rows
 
 _COLUMNS = ("time", "packet", "place", "drop", "flow", "group", "row", "number", "bytes", "unsure", "seq", "ident",
             "length")
@@ -56,6 +56,8 @@ def load(atlas: Atlas, share: int, shares: int, partition: np.ndarray) -> Units:
     """Return the packets of one share of the groups, taken apart, each with what it is recognised by."""
     parts = []
     for bundle, survey in enumerate(atlas.surveys):
+        if shares > 1 and not _touches(survey, atlas, share, shares, partition):
+            continue
         for rows in read_rows(survey):
             _rename(rows, atlas)
             wanted = (rows["kind"] != NOT_FOLLOWED) & atlas.counts[bundle][rows["place"]]
@@ -77,6 +79,15 @@ def load(atlas: Atlas, share: int, shares: int, partition: np.ndarray) -> Units:
                 units.rows, units.row = rows[used], units.row.astype("u4")
             parts.append(units)
     return _recognised(_together(parts))
+
+
+def _touches(survey: Survey, atlas: Atlas, share: int, shares: int, partition: np.ndarray) -> bool:
+    """Whether a bundle has packets of a share."""
+    if atlas.renamed:
+        return True
+    groups = np.array(list(survey.tables.groups), "u8")
+    part = partition[np.isin(partition["group"], groups)]
+    return bool(((share - part["share"].astype("i8")) % shares < part["parts"]).any())
 
 
 def _rename(rows: np.ndarray, atlas: Atlas) -> None:

@@ -71,7 +71,7 @@ def test_one_way_traffic_falls_back_to_the_wall_clocks(tmp_path: Any) -> None:
 
 
 def test_one_way_traffic_and_clocks_that_nobody_keeps(tmp_path: Any) -> None:
-    """hv-b's clock is behind: packets would arrive before they were sent. The order is put right; no bound is claimed."""
+    """hv-b's clock is behind: packets would arrive before they were sent. The order is put right, no bound claimed."""
     fleet = Fleet(b={"skew": -1.0})
     for number in range(100):
         fleet.send(0.05 * number, udp_packet(number))

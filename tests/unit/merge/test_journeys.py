@@ -106,8 +106,8 @@ def test_packets_in_flight_at_the_ends_are_no_losses(tmp_path: Any) -> None:
 
 def thinned(bundle: Bundle, seed: int, tell: bool) -> int:
     """Throw away one record in a hundred; tell: the manifest says so."""
-    gone = set(np.random.default_rng(seed).choice(len(bundle.events), len(bundle.events) // 100, replace=False).tolist())
     count = len(bundle.events)
+    gone = set(np.random.default_rng(seed).choice(count, count // 100, replace=False).tolist())
     bundle.events = [event for number, event in enumerate(bundle.events) if number not in gone]
     bundle.manifest["counters"]["written"] = len(bundle.events) if tell else count
     bundle.manifest["counters"]["lost"] = len(gone) if tell else 0
@@ -152,8 +152,8 @@ def test_a_missing_host(tmp_path: Any) -> None:
     summary = merged(run, ("hv-a", "hv-b"))
     assert summary["losses"] == []
     assert flow(summary)["left"] == 100
-    assert "100 packets left the hosts that were traced; what became of them was not seen (nothing came from hv-b)." in (
-        summary["doubts"])
+    assert ("100 packets left the hosts that were traced; what became of them was not seen (nothing came from hv-b)."
+            in summary["doubts"])
 
 
 def test_a_late_host_and_one_that_stopped_early(tmp_path: Any) -> None:
