@@ -19,23 +19,28 @@ class Hook(NamedTuple):
     btf_id: int                # of the function or the tracepoint's type; 0: the hook goes without types
     arguments: Dict[str, int]  # which argument (from 0) is the skb, its location, …
     indirect: bool             # the argument is the address of a pointer to the skb
+    sure: bool = True          # a kernel that takes fentry takes this one
 
 
 def is_absent(point: points.Point, types: Optional[kernel.Types]) -> bool:
-    """Whether what the point looks at is not in this kernel at all: its module is neither loaded nor built in."""
+    """Whether there is nothing to look at: the point's module is neither loaded nor built in, or, for the drops of
+    flow rules, this kernel tells them as skb.drop.
+    """
+    if "actions" in point.arguments and types is not None and kernel.tells_flow_drops(types):
+        return True
     built_in = types is not None and any(types.vmlinux.function_id(name) for name in point.functions)
     return bool(point.module) and not kernel.is_loaded(point.module) and not built_in
 
 
 def needs_kprobes(offers: List[Tuple[List[Hook], List[str]]]) -> bool:
-    """Whether some point can be had by a kprobe alone: only then is the program for kprobes worth compiling.
+    """Whether some point may be had by a kprobe alone: only then is the program for kprobes worth compiling.
 
-    Whether this kernel takes fentry is tried at the first function that offers it.
+    Whether this kernel takes fentry is tried at the first function that surely offers it.
     """
-    fentries = [hook for candidates, _reasons in offers for hook in candidates if hook.kind == FENTRY]
+    fentries = [hook for candidates, _reasons in offers for hook in candidates if hook.kind == FENTRY and hook.sure]
     works = bool(fentries) and _takes_fentry(fentries[0])
     return any(any(hook.kind == KPROBE for hook in candidates) and
-               all(hook.kind == KPROBE or (hook.kind == FENTRY and not works) for hook in candidates)
+               all(hook.kind == KPROBE or (hook.kind == FENTRY and not (works and hook.sure)) for hook in candidates)
                for candidates, _reasons in offers)
 
 
@@ -73,8 +78,8 @@ def candidates(point: points.Point, types: Optional[kernel.Types],
     """
     hooks: List[Hook] = []
     reasons: List[str] = []
-    if "actions" in point.arguments and (types is None or kernel.tells_flow_drops(types)):
-        return [], ["this kernel tells drops by flow rules as skb.drop" if types else "it needs the module's BTF"]
+    if "actions" in point.arguments and (types is None or types.of(point.module) is None):
+        return [], ["it needs the types of module %s, which this kernel does not tell" % point.module]
     if point.tracepoint:
         _offer_tracepoint(point, types, hooks, reasons)
     for name in point.functions:
@@ -85,11 +90,13 @@ def candidates(point: points.Point, types: Optional[kernel.Types],
 def _places(point: points.Point, described: Optional[List[str]]) -> Tuple[Dict[str, int], bool]:
     """Return which argument is what, and whether the skb's is the address of a pointer to it."""
     if described is None:
-        return {name: argument.place for name, argument in point.arguments.items() if argument.place is not None}, False
+        places = {name: argument.place for name, argument in point.arguments.items() if argument.place is not None}
+        return places, point.arguments["skb"].type == "sk_buff**"
     found = {name: described.index(argument.type) for name, argument in point.arguments.items()
-             if argument.type in described}
-    if "skb" not in found and "sk_buff**" in described:
-        return dict(found, skb=described.index("sk_buff**")), True
+             if argument.type in described and name != "skb"}
+    for kind in ("sk_buff*", "sk_buff**"):
+        if kind in described:
+            return dict(found, skb=described.index(kind)), kind == "sk_buff**"
     return found, False
 
 
@@ -124,7 +131,9 @@ def _offer_function(point: points.Point, name: str, types: Optional[kernel.Types
         return
     btf_id = module_types.function_id(name) if module_types else None
     if btf_id and function.symbol == name:
-        hooks.append(Hook(FENTRY, name, function.module, btf_id, places, indirect))
+        # older kernels let fentry neither read a pointer to a pointer nor have arguments that are on the stack
+        sure = not indirect and len(described or []) <= KPROBE_ARGUMENTS
+        hooks.append(Hook(FENTRY, name, function.module, btf_id, places, indirect, sure))
     # a compiler's suffix means a copy with other arguments; the first one is the last that it would change
     if function.symbol != name and (places["skb"] != 0 or ".constprop" not in function.symbol):
         reasons.append("function %s exists as %s only, whose arguments may differ" % (name, function.symbol))

@@ -41,9 +41,12 @@ def _tracepoint(name: str, tracepoint: str, what: str, queue_kind: str = "", pul
 
 
 def _function(name: str, functions: str, skb: int, what: str, module: str = "", pulled: bool = False,
-              stack: bool = False, **arguments: Argument) -> Point:
-    """A point at one of several functions; skb: place of that argument, from 1 as the kernel's documents count."""
-    arguments["skb"] = _skb(skb - 1)
+              stack: bool = False, indirect: bool = False, **arguments: Argument) -> Point:
+    """A point at one of several functions; skb: place of that argument, from 1 as the kernel's documents count.
+
+    indirect: where the kernel does not describe the function, the argument is the address of a pointer to the skb.
+    """
+    arguments["skb"] = Argument("sk_buff**", skb - 1) if indirect else _skb(skb - 1)
     return Point(name, "", module, functions.split(), what, arguments, "", pulled, stack)
 
 
@@ -85,7 +88,7 @@ _DEVICES = [
     _function("tun.xmit", "tun_net_xmit", 1, "a tap takes a packet for its guest", "tun"),
 ]
 _BRIDGE = [
-    _function("br.rx", "br_handle_frame", 1, "a bridge port takes a packet", "bridge"),
+    _function("br.rx", "br_handle_frame", 1, "a bridge port takes a packet", "bridge", indirect=True),
     _function("br.lookup", "br_handle_frame_finish", 3, "a bridge decides where a packet goes", "bridge"),
     _function("br.forward", "__br_forward", 2, "a bridge forwards a packet to a port", "bridge"),
     _function("br.tx", "br_dev_queue_push_xmit", 3, "a bridge sends a packet out of a port", "bridge"),
@@ -95,7 +98,7 @@ _OVS = [
     # 6.6 and newer call this a drop themselves, and older ones just free the packet
     _function("ovs.drop", "ovs_execute_actions", 2, "Open vSwitch has a flow for a packet, without any action",
               "openvswitch", stack=True, actions=Argument("sw_flow_actions*", 2)),
-    _function("ovs.rx", "netdev_frame_hook", 1, "an Open vSwitch port takes a packet", "openvswitch"),
+    _function("ovs.rx", "netdev_frame_hook", 1, "an Open vSwitch port takes a packet", "openvswitch", indirect=True),
     _function("ovs.receive", "ovs_vport_receive", 2, "a packet enters an Open vSwitch datapath", "openvswitch"),
     _function("ovs.process", "ovs_dp_process_packet", 1, "Open vSwitch looks for a packet's flow", "openvswitch"),
     _function("ovs.execute", "ovs_execute_actions", 2, "Open vSwitch does a flow's actions", "openvswitch"),

@@ -167,7 +167,7 @@ def test_the_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
     bridge = Described({}, {"bridge": Described({"br_handle_frame": [("pskb", "sk_buff**")]})})
     assert offer("br.rx", bridge, plain) == (
         [("fentry", "br_handle_frame", 0, True), ("kprobe", "br_handle_frame", 0, True)], [])
-    assert offer("br.rx", Described({}), plain) == ([("kprobe", "br_handle_frame", 0, False)], [])  # no module BTF
+    assert offer("br.rx", Described({}), plain) == ([("kprobe", "br_handle_frame", 0, True)], [])  # no module BTF
     drop = Described({"btf_trace_kfree_skb": [("", "*"), ("", "sk_buff*"), ("", "*"), ("", "skb_drop_reason")]})
     assert offer("skb.drop", drop, {})[0] == [("raw_tracepoint", "kfree_skb", 0, False)] * 2  # with types, without
 
