@@ -78,8 +78,6 @@ def candidates(point: points.Point, types: Optional[kernel.Types],
     """
     hooks: List[Hook] = []
     reasons: List[str] = []
-    if "actions" in point.arguments and (types is None or types.of(point.module) is None):
-        return [], ["it needs the types of module %s, which this kernel does not tell" % point.module]
     if point.tracepoint:
         _offer_tracepoint(point, types, hooks, reasons)
     for name in point.functions:

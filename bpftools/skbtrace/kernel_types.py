@@ -26,6 +26,7 @@ FIELDS: Dict[str, List[str]] = {
 # what tells where an skb's headers are: together in every kernel, so that one short read gets them all
 HEADERS = ["protocol", "network_header", "mac_header", "tail", "head", "data"]
 FLOW_ACTIONS = ("sw_flow_actions", "actions_len")  # in the openvswitch module
+FLOW_ACTIONS_LENGTH = 24  # bytes: where that is in every kernel from 4.18 to 6.18, for those that do not tell
 OPTIONAL = {("sk_buff", "vlan_all"), ("sk_buff", "vlan_present")}
 _X86 = ("pt_regs",)  # structs of one machine type only: left out on others
 _INCLUDES = ("linux/skbuff.h", "linux/netdevice.h", "linux/ptrace.h", "net/net_namespace.h", "net/sock.h",

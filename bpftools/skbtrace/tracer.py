@@ -63,11 +63,11 @@ class Tracer:
         self.pairs.append(clock.pair("arm"))
 
     def _flow_actions_length(self) -> int:
-        """Where Open vSwitch keeps the length of a flow's actions; 0 if that cannot be known or is not needed."""
+        """Where Open vSwitch keeps the length of a flow's actions, in bytes from the start of their struct."""
         wanted = any("actions" in point.arguments for point in self.wanted)
         module = self._types.of("openvswitch") if self._types and wanted else None
         member = module.member(*kernel_types.FLOW_ACTIONS) if module else None
-        return member.bit_offset // 8 if member else 0
+        return member.bit_offset // 8 if member else kernel_types.FLOW_ACTIONS_LENGTH
 
     def open_buffer(self, take: ring.Take) -> None:
         """Choose who gets the records."""
