@@ -9,7 +9,7 @@ import numpy as np
 from .bundle import Bundle
 from .clock import HostClock
 from .index import Index
-from .labels import DROP_POINT
+from .labels import DROP_POINT, DROP_POINTS
 from .outcomes import Trust
 from .survey import window_of
 
@@ -173,7 +173,7 @@ def counting(hosts: Sequence[Host]) -> list[tuple[str, str, str]]:
                 by_point.setdefault(point, []).append(bundle.tracer)
         for point, tracers in by_point.items():
             drops_first = sorted(tracers, key=lambda tracer: tracer != DROP_MONITOR)
-            out.append((host.name, drops_first[0] if point == DROP_POINT else drops_first[-1], point))
+            out.append((host.name, drops_first[0] if point in DROP_POINTS else drops_first[-1], point))
     return out
 
 

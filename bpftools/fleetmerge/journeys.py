@@ -110,7 +110,7 @@ def explore(setting: Setting, share: int, shares: int) -> Findings:
     if not len(units):
         return out
     places = setting.atlas.places
-    followed = np.array([place.step or place.point == "skb.drop" for place in places])
+    followed = np.array([place.step or place.drop for place in places])
     received = np.array([place.point in ("dev.rx", "dev.tx") for place in places])
     hosts = {name: number for number, name in enumerate(dict.fromkeys(place.host for place in places))}
     units = tell_apart(units, followed, received)

@@ -6,6 +6,8 @@ from typing import Any
 from .bundle import Bundle
 
 DROP_POINT = "skb.drop"
+# the second is for kernels that do not call it a drop when Open vSwitch throws a packet away
+DROP_POINTS = (DROP_POINT, "ovs.drop")
 NO_DEVICE = "-"
 
 
@@ -25,6 +27,8 @@ class Labels:
     def __init__(self, bundle: Bundle) -> None:
         manifest = bundle.manifest
         self.host, self.tracer = clean(bundle.host), clean(bundle.tracer)
+        self._targets = {clean(point["name"]): clean(point.get("target") or point["name"])
+                         for point in manifest["points"]["attached"]}
         self._points = {number: clean(name) for number, name in bundle.points().items()}
         self._devices = {(int(device.get("netns") or 0), int(device["ifindex"])): device
                          for device in manifest["devices"]}
@@ -36,6 +40,10 @@ class Labels:
     def point(self, number: int) -> str:
         """Return a point's name."""
         return self._points.get(number) or "point-%d" % number
+
+    def target(self, point: str) -> str:
+        """Return the function or tracepoint that a point is at."""
+        return self._targets.get(point, point)
 
     def device(self, netns: int, ifindex: int) -> str:
         """Return a device's name."""

@@ -11,7 +11,7 @@ def drops_not_followed(store: Store) -> list[dict[str, Any]]:
         SELECT host, netns, device, point, split_part("at", '+', 1) AS function, mode("at") AS "at", reason, flow,
                count(*) AS packets, sum(len)::BIGINT AS bytes, epoch_ns(min(time)) AS first_ns,
                epoch_ns(max(time)) AS last_ns, mode(stack) AS stack
-        FROM counted WHERE point = 'skb.drop' AND flow LIKE 'ethertype %'
+        FROM counted WHERE point IN ('skb.drop', 'ovs.drop') AND flow LIKE 'ethertype %'
         GROUP BY host, netns, device, point, function, reason, flow
         ORDER BY packets DESC, host, device, function, flow""")
     return [dict(row, kind="drop", certainty="certain", why="the kernel freed the packet as a drop",

@@ -7,12 +7,13 @@ import numpy as np
 
 from .bundle import Bundle
 from .identity import Tables
-from .labels import DROP_POINT, Labels
+from .labels import DROP_POINTS, Labels
 
 RECEIVE = ("dev.rx", "dev.backlog", "gro.rx", "gro.frags")
 SEND = ("dev.tx", "dev.queue", "qdisc.enqueue", "qdisc.dequeue")
 DELIVER = ("sock.deliver",)
-NO_STEP = (DROP_POINT, "skb.free", "sock.full", "udp.full", "tcp.retransmit")  # marks beside the way, not steps of it
+TAKEN = ("dev.tx", "tun.xmit")   # a device has the packet; it may still throw it away
+NO_STEP = (*DROP_POINTS, "skb.free", "sock.full", "udp.full", "tcp.retransmit")  # marks beside the way, not steps of it
 NEAR, FAR = 1, 2
 _LOCAL = ("vnet",)                                          # leads to a VM
 _UPLINK = ("phy", "tunnel", "bond", "vlan")                 # leads to other hosts, if a host has any of them
@@ -50,7 +51,12 @@ class Place:
     @property
     def end(self) -> bool:
         """Whether a packet seen here has arrived, as far as a host can see: at a VM's device or at a reader."""
-        return self.point in DELIVER or (self.point == "dev.tx" and self.local)
+        return self.point in DELIVER or (self.point in TAKEN and self.local)
+
+    @property
+    def drop(self) -> bool:
+        """Whether a packet seen here was dropped."""
+        return self.point in DROP_POINTS
 
     def short(self) -> dict[str, str]:
         """Return the place as summary.json has it."""

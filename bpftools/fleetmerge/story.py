@@ -32,6 +32,10 @@ class Names:
         place = int(np.searchsorted(table["flow"], np.uint64(flow)))
         return flow_text(table[place]) if place < len(table) and table["flow"][place] == flow else "unknown flow"
 
+    def target(self, place: Place, drop: int) -> str:
+        """Return the function that a place's point is at."""
+        return self.labels[self.setting.atlas.drops[drop][0]].target(place.point)
+
     def drop(self, number: int) -> dict[str, Any]:
         """Return function, reason and stack of a drop."""
         bundle, reason, location, stack = self.setting.atlas.drops[number]
@@ -65,6 +69,8 @@ def losses(findings: Findings, names: Names, lossy: Mapping[str, str]) -> list[d
             place = names.place(at)
             entry.update(certainty="certain", why="the kernel freed the packet as a drop", host=place.host,
                          netns=place.netns, device=place.device, point=place.point, **names.drop(drop))
+            if not entry["function"]:   # the point itself is where it happened
+                entry["function"] = names.target(place, drop)
             if last >= 0:
                 entry["last_seen"] = names.place(last).short()
         else:

@@ -11,7 +11,7 @@ import numpy as np
 from .bundle import Bundle
 from .identity import ROW, Identifier, Tables
 from .index import BLOCK, Index
-from .labels import DROP_POINT
+from .labels import DROP_POINTS
 from .records import chunks
 
 FREE_POINT = "skb.free"
@@ -33,7 +33,7 @@ def survey_bundle(bundle: Bundle, path: str) -> Survey:
     """Read all of a bundle's records.bin; write its rows to `path`."""
     digest = hashlib.sha256()
     names = bundle.points()
-    identifier = Identifier({number for number, name in names.items() if name == DROP_POINT},
+    identifier = Identifier({number for number, name in names.items() if name in DROP_POINTS},
                             {number for number, name in names.items() if name == FREE_POINT})
     firsts, lasts, outside, total = [], [], 0, 0
     low, high = window_of(bundle)

@@ -163,11 +163,11 @@ def _unhashed(rows: np.ndarray) -> np.ndarray:
     return np.unique(rows["flow"][(rows["kind"] != IS_TCP) & (rows["size"] > 0) & (rows["hash"] == 0)])
 
 
-def tell_apart(units: Units, is_step: np.ndarray, counted_copies: np.ndarray) -> Units:
+def tell_apart(units: Units, is_step: np.ndarray, passed: np.ndarray) -> Units:
     """Tell packets apart that look the same, and leave out what a place saw a second time of one packet.
 
-    is_step: bool by place: a step of the way, or a drop; others are left out here. counted_copies: bool by place:
-    a second sight of a packet means a copy of it.
+    is_step: bool by place: a step of the way, or a drop; others are left out here. passed: bool by place: a packet
+    passes it once, so that a second sight of it means a copy.
     """
     units = units.taken(np.flatnonzero(is_step[units.place]))
     sight = mix(units.packet, units.place)
@@ -178,12 +178,12 @@ def tell_apart(units: Units, is_step: np.ndarray, counted_copies: np.ndarray) ->
     suspects = np.unique(units.packet[_within(sight, twice)])
     rows = np.flatnonzero(_within(units.packet, suspects))
     rows = rows[np.lexsort((units.time[rows], units.packet[rows]))]
-    turn, unsure, extra = _turns(units.packet[rows], units.place[rows])
+    turn, unsure, extra = _turns(units.packet[rows], units.place[rows], passed)
     units.unsure[rows] = unsure
     again = turn > 0
     units.packet[rows[again]] = mix(units.packet[rows[again]], turn[again])
     units.copies = units.place[rows[extra]]
-    units.copies = units.copies[counted_copies[units.copies]]
+    units.copies = units.copies[passed[units.copies]]
     keep = np.ones(len(units), bool)
     keep[rows[extra]] = False
     return units.taken(np.flatnonzero(keep))
@@ -194,19 +194,20 @@ def _within(values: np.ndarray, among: np.ndarray) -> np.ndarray:
     return among[place] == values
 
 
-def _turns(packet: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _turns(packet: np.ndarray, place: np.ndarray,
+           passed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (which of the packets that look the same a row belongs to, whether that is unsure, whether it is one too
     many), for rows in the order of packet and time.
 
-    A packet begins each time that the first place sees it. Where packets overtake each other this gives a place two
-    sights of one packet; then they are counted through at each place: nobody can tell them apart, but how many are
-    missing is certain.
+    A packet begins each time that the first place that it passes sees it. Where packets overtake each other this
+    gives a place two sights of one packet; then they are counted through at each place: nobody can tell them apart,
+    but how many are missing is certain.
     """
     starts = np.flatnonzero(np.append(True, packet[1:] != packet[:-1]))
     of = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(packet))))
-    first = place == place[starts][of]
+    first = place == place[_begins(starts, passed[place])][of]
     seen = np.cumsum(first)
-    turn = seen - (seen[starts] - 1)[of] - 1
+    turn = np.maximum(seen - (seen[starts] - first[starts])[of] - 1, 0)
     sent = np.add.reduceat(first, starts)
     clash = _rank(of * 65536 + turn, place) > 0
     mixed = np.zeros(len(starts), bool)
@@ -219,6 +220,13 @@ def _turns(packet: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarra
     uneven = np.zeros(len(starts), bool)
     uneven[of[np.minimum(counts, sent[of]) != sent[of]]] = True
     return turn, (mixed & uneven)[of], extra
+
+
+def _begins(starts: np.ndarray, passes: np.ndarray) -> np.ndarray:
+    """Return, for each packet, its first row at a place that packets pass once; its first row if there is none."""
+    rows = np.where(passes, np.arange(len(passes)), len(passes))
+    first = np.minimum.reduceat(rows, starts)
+    return np.where(first < len(passes), first, starts)
 
 
 def _rank(of: np.ndarray, place: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .identity import mix
-from .places import Place
+from .places import TAKEN, Place
 from .units import Units
 
 _SAMPLE = 1000   # packets of a way from which the order of its legs is taken
@@ -118,7 +118,7 @@ def _outcome(codes: Sequence[int], places: Sequence[Place], legs: Sequence[Seque
                 reached[place.netns, place.device] = place.point
             elif not place.step:
                 drop = row
-                if reached.get((place.netns, place.device)) == "dev.tx":
+                if reached.get((place.netns, place.device)) in TAKEN:
                     del reached[place.netns, place.device]
         arrived = arrived or bool(reached)
     return arrived, -1 if arrived else drop

@@ -318,6 +318,38 @@ def test_changes_on_the_way(tmp_path: Any) -> None:
     assert segment(summary, "hv-a eth0 dev.tx", "hv-b eth0 dev.rx")["changed"] == {"ttl": 20}
 
 
+def test_a_point_that_a_packet_passes_twice_makes_no_second_packet(tmp_path: Any) -> None:
+    """Netfilter's hooks judge it three times; two skbs are freed, a clone's and its own."""
+    fleet = talking(b={"points": ["dev.rx", "dev.tx", "skb.drop", "skb.free", "nf.hook"]})
+    for number in range(100):
+        second, packet = 1 + 0.01 * number, udp_packet(number)
+        fleet.send(second, packet, lose=number % 10 == 0)
+        if number % 10:
+            for after in (59e-6, 61e-6, 63e-6):
+                fleet.b.event(second + after, "nf.hook", ETH0, packet)
+            for after in (70e-6, 71e-6):
+                fleet.b.event(second + after, "skb.free", VNET0, packet)
+    summary = fleet.merge(tmp_path)
+    assert losses(summary) == [("vanished", 10, WIRE)]
+    assert (flow(summary)["packets"], flow(summary)["ambiguous"]) == (100, 0)
+    assert segment(summary, "hv-a eth0 dev.tx", "hv-b eth0 dev.rx")["duplicated"] == 0
+
+
+def test_a_drop_that_the_kernel_does_not_call_one(tmp_path: Any) -> None:
+    """Open vSwitch on older kernels: the point itself says that the packet is dropped."""
+    fleet = talking(b={"points": ["dev.rx", "dev.tx", "skb.drop", "skb.free", "ovs.drop"]})
+    fleet.b.manifest["points"]["attached"][4].update(hook="kprobe", target="ovs_execute_actions")
+    for number in range(100):
+        second, packet = 1 + 0.01 * number, udp_packet(number)
+        fleet.send(second, packet, skip=("dev.tx",) if number < 30 else ())
+        if number < 30:
+            fleet.b.event(second + 60e-6, "ovs.drop", ETH0, packet)
+            fleet.b.event(second + 61e-6, "skb.free", ETH0, packet)
+    summary = fleet.merge(tmp_path)
+    assert losses(summary) == [("drop", 30, "ovs_execute_actions")]
+    assert any("an Open vSwitch flow drops it" in text for text in summary["verdict"])
+
+
 def test_multicast_is_not_missed_anywhere(tmp_path: Any) -> None:
     fleet = talking()
     for number in range(50):
