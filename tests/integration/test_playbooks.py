@@ -125,6 +125,15 @@ def test_a_host_that_cannot_be_reached_costs_its_own_data(lab, play, tmp_path):
     assert nothing_is_left(lab)
 
 
+def test_a_run_that_reaches_no_host_says_so(play, tmp_path):
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("hypervisors:\n  hosts:\n    hv-0: {ansible_host: 127.0.0.1, ansible_port: 9}\n")
+    done = play.run("drop_monitor.yml", "-i", str(inventory), capture_run_id="n", capture_duration=1)
+    assert done.returncode != 0
+    assert "1 of 1 hosts failed: hv-0: it cannot be reached: " in " ".join(done.stdout.split())
+    assert play.outcome("n")["hosts"]["hv-0"]["status"] == "missing"
+
+
 def test_eight_hosts_share_one_window_with_two_forks(lab, play):
     lab.up(8)
     hosts = [f"hv-{letter}" for letter in "abcdefgh"]
