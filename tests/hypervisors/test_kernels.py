@@ -62,7 +62,8 @@ def drops(machine: Machine) -> Iterator[SimpleNamespace]:
 def test_what_attaches(machine: Machine) -> None:
     found = trial(machine, "datapath_tracing", "--profile", "full")
     print(json.dumps({key: found[key] for key in SHOWN}))
-    assert not found["profiles"]["nic"], "all of the default profile attaches on every kernel"
+    # newer kernels tell the drops of Open vSwitch as any other drop
+    assert set(found["profiles"]["nic"]) <= {"ovs.drop"}, "all of the default profile attaches on every kernel"
     assert found["btf"]
     assert not found["headers"], "the machine has no kernel headers: types come from BTF"
     assert all(found["skipped"].values()), "whatever is skipped has a reason"
@@ -100,7 +101,7 @@ def test_the_stream_is_seen_to_its_last_byte(datapath: SimpleNamespace) -> None:
 
 def test_the_datapath_tracer_loses_and_leaves_nothing(machine: Machine, datapath: SimpleNamespace) -> None:
     assert "lost 0" in datapath.run.log
-    assert datapath.run.count(point="skb.drop") == 0
+    assert datapath.run.count(point="skb.drop", packet__dst_port=OPEN) == 0
     assert datapath.run.status == 0
     nothing_new(machine, datapath.before)
 
@@ -113,7 +114,8 @@ def test_drops_of_a_rule_are_named(machine: Machine, drops: SimpleNamespace) -> 
         assert record["packet"]["dst_port"] == CLOSED
         assert record["device"] == "p-dst", "the bridge has chosen the port already"
         assert record.get("reason") == (None if machine.name in NO_REASON else "NETFILTER_DROP")
-        assert record["at"].startswith("nf_hook_slow+")
+        # where the packet is freed: newer kernels do it in nf_tables itself
+        assert record["at"].split("+")[0] in ("nf_hook_slow", "nft_do_chain")
         assert any(frame.startswith("br_handle_frame") for frame in record["stack"]), record["stack"]
         assert not any(frame.startswith("0x") for frame in record["stack"]), record["stack"]
 
@@ -124,7 +126,7 @@ def test_drops_of_an_open_vswitch_flow_are_named(machine: Machine, drops: Simple
     assert DROPPED - 1 <= len(records) <= DROPPED, [(record["point"], record.get("at")) for record in records]
     assert {record["device"] for record in records} == {"p-osrc"}
     if machine.name not in NO_OVS_REASON:
-        assert {record["reason"] for record in records} <= {"OVS_DROP_LAST_ACTION", "OVS_DROP_EXPLICIT"}
+        assert {record["reason"] for record in records} <= {"LAST_ACTION", "EXPLICIT"}
 
 
 def test_the_drop_monitor_loses_and_leaves_nothing(machine: Machine, drops: SimpleNamespace) -> None:

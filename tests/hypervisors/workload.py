@@ -137,5 +137,9 @@ def counted() -> None:
 
 if __name__ == "__main__":
     action, *rest = sys.argv[1:]
-    {"up": up, "udp": lambda how, port, n: udp(how, int(port), int(n)),
-     "tcp": lambda how, amount: tcp(how, int(amount)), "counted": counted}[action](*rest)  # fmt: skip
+    if action == "udp":
+        udp(rest[0], int(rest[1]), int(rest[2]))
+    elif action == "tcp":
+        tcp(rest[0], int(rest[1]))
+    else:
+        {"up": up, "counted": counted}[action]()

@@ -108,8 +108,7 @@ class Machine:
 
     def run(self, command: str, check: bool = True, timeout: float = 300, data: bytes | None = None) -> "Done":
         """Run a shell command in the machine; `data` is its standard input. Raises if it fails and `check`."""
-        given = {"input": data} if data is not None else {"stdin": subprocess.DEVNULL}
-        ran = subprocess.run([*self.ssh(), command], capture_output=True, timeout=timeout, **given)  # type: ignore
+        ran = subprocess.run([*self.ssh(), command], capture_output=True, timeout=timeout, input=data or b"")
         done = Done(ran.returncode, ran.stdout.decode(errors="replace"), ran.stderr.decode(errors="replace"))
         if check and done.returncode:
             raise EmulationError(f"{self.name}: {command!r} ended with {done.returncode}: {done.stderr or done.stdout}")
