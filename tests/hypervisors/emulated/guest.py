@@ -24,7 +24,7 @@ nc -ll -p 7 -e cat &
 nc -ll -p 9 -e dd of=/dev/null bs=65536 2>/dev/null &
 stty -F /dev/ttyS1 raw -echo
 exec </dev/ttyS1 >/dev/ttyS1 2>&1
-echo "exit ready"
+echo guest is ready >/dev/console
 while read -r line; do sh -c "$line" </dev/null; echo "exit $?"; done
 """
 PLACE = "usr/local/lib/skbfleet"  # in the machine
@@ -33,10 +33,19 @@ CONTROL = '''#!/usr/bin/python3
 import os
 import socket
 import sys
+import time
+
+
+def is_ready():
+    """Whether the guest reads its serial port: what is sent before would block the port."""
+    with open("/run/skbfleet-guest.console", errors="replace") as console:
+        return "guest is ready" in console.read()
 
 
 def main():
-    """Make sure that the guest listens (a line that it does not read is lost), then hand it the command."""
+    """Wait for the guest, pass over what is left of a command before, and hand it the command."""
+    while not is_ready():
+        time.sleep(0.2)
     link = socket.socket(socket.AF_UNIX)
     link.connect("/run/skbfleet-guest.serial")
     link.settimeout(3)

@@ -95,8 +95,9 @@ def image(distribution: str, form: str = "single") -> Image:
 
 
 def _key(distribution: str, form: str) -> str:
-    """Everything that decides what an image holds: this file, the guest, the initrd writer, the keys."""
-    sources = [inspect.getsource(module) for module in (sys.modules[__name__], guest, initrd)]
+    """Everything that decides what an image holds: this file, the initrd writer, the guest, the keys."""
+    modules = [sys.modules[__name__], initrd, *([guest] if form == "cluster" else [])]
+    sources = [inspect.getsource(module) for module in modules]
     recipe = [distribution, form, *sources, paths.public("access"), paths.public("host")]
     return hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:12]
 
@@ -171,8 +172,8 @@ def _take_kernel(root: Path, made: Path) -> str:
 
 
 def _configure(root: Path) -> None:
-    for name in (root / "etc/ssh").glob("ssh_host_*"):
-        name.unlink()
+    for old in (root / "etc/ssh").glob("ssh_host_*"):
+        old.unlink()
     for name, text in FILES.items():
         _write(root / name, text)
     _write(root / "etc/ssh/ssh_host_ed25519_key", paths.key("host").read_text(), 0o600)
