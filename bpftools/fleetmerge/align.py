@@ -2,8 +2,8 @@
 """Align the hosts' clocks to each other, by the packets that two of them saw.
 
 Only packets whose direction is sure count: they left a host by a device that leads to other hosts, and entered another
-by such a device, and at one of the two they came from, or went no further than, this host. The same holds between a
-host and a VM that was traced as a host of its own, for the VM's device.
+by such a device; and they came from a VM of the one, or went to a VM of the other, or were seen at no other such device
+of a host that lost no records. Between a host and a VM that was traced as a host of its own the VM's device counts.
 """
 import heapq
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ import numpy as np
 from .bundle import Bundle
 from .clock import HostClock
 from .fit import Offset, chain, fit
-from .identity import IS_TCP, NOT_FOLLOWED, mix, roots
+from .identity import NOT_FOLLOWED, packet_keys, roots
 from .places import FAR, NEAR, Places
 from .survey import Survey, read_rows, window_of
 
@@ -29,7 +29,7 @@ class Crossing:
 
     key: np.ndarray
     time: np.ndarray
-    only: np.ndarray   # bool: the packet did only this here: it came from here, or went no further
+    sure: np.ndarray   # bool: the packet began here, or ended here
 
 
 @dataclass
@@ -39,8 +39,8 @@ class Machine:
     name: str
     members: list[int]          # numbers of its bundles
     clock: HostClock
-    left: list[Crossing]        # NEAR, FAR
-    entered: list[Crossing]
+    left: dict[int, Crossing]      # NEAR, FAR
+    entered: dict[int, Crossing]
     groups: np.ndarray          # the groups of flows that were seen here
 
     @property
@@ -106,30 +106,19 @@ def _machine(members: list[int], bundles: Sequence[Bundle], clocks: Sequence[Hos
                     pieces[side].append(seen)
     gone = {side: _once(left[side], np.maximum) for side in (NEAR, FAR)}
     come = {side: _once(entered[side], np.minimum) for side in (NEAR, FAR)}
+    whole = not any(bundles[number].lost() or bundles[number].truncated for number in members)
+    far = any(place.uplink for number in members for place in places[number].entries)
+    sure = [_among(gone[FAR][0], come[NEAR][0]) | (whole & ~_among(gone[FAR][0], come[FAR][0])),
+            _among(come[FAR][0], gone[NEAR][0]) | (whole & ~_among(come[FAR][0], gone[FAR][0]))]
     return Machine(bundles[members[0]].host, members, clock,
-                   # what left for a VM, and had come from nowhere else, began here; and so on
-                   [Crossing(*gone[side], ~_among(gone[side][0], come[FAR][0])) for side in (NEAR, FAR)],
-                   [Crossing(*come[side], ~_among(come[side][0], gone[FAR][0])) for side in (NEAR, FAR)],
+                   # a machine without any way to other hosts is a VM: what leaves it begins there, …
+                   {NEAR: _all(gone[NEAR], not far), FAR: Crossing(*gone[FAR], sure[0])},
+                   {NEAR: _all(come[NEAR], not far), FAR: Crossing(*come[FAR], sure[1])},
                    np.unique(np.concatenate(groups)) if groups else np.zeros(0, "u8"))
 
 
-def packet_keys(rows: np.ndarray, renamed: dict[int, int]) -> np.ndarray:
-    """Return what identifies each packet; of a TCP segment its beginning, so that joined segments are found too."""
-    flow = rename(np.ascontiguousarray(rows["flow"]), renamed)
-    tcp = rows["kind"] == IS_TCP
-    key = mix(mix(flow, rows["seq"]), rows["ident"])
-    key = mix(key, np.where(tcp, rows["size"] > 0, rows["size"]))
-    return mix(key, np.where(tcp | (rows["ident"] > 0), 0, rows["hash"]))
-
-
-def rename(flow: np.ndarray, renamed: dict[int, int]) -> np.ndarray:
-    """Replace flows by the names that they had before address translation."""
-    if not renamed:
-        return flow
-    known = np.array(sorted(renamed), "u8")
-    names = np.array([renamed[one] for one in known.tolist()], "u8")
-    place = np.minimum(np.searchsorted(known, flow), len(known) - 1)
-    return np.where(known[place] == flow, names[place], flow)
+def _all(seen: tuple[np.ndarray, np.ndarray], sure: bool) -> Crossing:
+    return Crossing(*seen, np.full(len(seen[0]), sure))
 
 
 def _once(pieces: list[np.ndarray], pick: np.ufunc) -> tuple[np.ndarray, np.ndarray]:
@@ -159,13 +148,13 @@ def _crossed(one: Crossing, two: Crossing) -> tuple[np.ndarray, np.ndarray]:
     if not len(one.key) or not len(two.key):
         return np.zeros(0, "i8"), np.zeros(0, "i8")
     place = np.minimum(np.searchsorted(two.key, one.key), len(two.key) - 1)
-    both = (two.key[place] == one.key) & (one.only | two.only[place])
+    both = (two.key[place] == one.key) & (one.sure | two.sure[place])
     return one.time[both], two.time[place[both]]
 
 
 def _crossings(one: Machine, two: Machine) -> tuple[np.ndarray, np.ndarray]:
     """Return (time at one, time at two) of all packets that went from one to the other."""
-    near, far = (_crossed(one.left[side], two.entered[side]) for side in (0, 1))
+    near, far = (_crossed(one.left[side], two.entered[side]) for side in (NEAR, FAR))
     return np.concatenate([near[0], far[0]]), np.concatenate([near[1], far[1]])
 
 

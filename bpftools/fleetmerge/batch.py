@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .headers import Headers, inner, parse
-from .records import canonical
+from .records import CANONICAL, canonical
 
 
 @dataclass
@@ -19,6 +19,7 @@ class Batch:
     headers: Headers
     inner_rows: np.ndarray
     inner: Headers
+    length: np.ndarray    # s8: bytes from the network header on
     vlan: np.ndarray      # s4: VLAN id, from the accelerated tag or the packet; -1 without one
     _columns: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -49,12 +50,11 @@ def make_batch(parts: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> Batch:
 
 
 def _parsed(raw: np.ndarray, bundle: np.ndarray, wall: np.ndarray) -> Batch:
-    if {"packet", "packet_len", "packet_layer", "protocol", "len", "network_offset", "data_offset", "vlan_present",
-            "vlan_tci"} - set(raw.dtype.names or ()):
+    if set(CANONICAL.names or ()) - set(raw.dtype.names or ()):
         raw = canonical(raw)
-    pulled = raw["network_offset"].astype("i8") - raw["data_offset"]
+    length = raw["len"].astype("i8") - (raw["network_offset"].astype("i8") - raw["data_offset"])
     packet, valid = raw["packet"], np.minimum(raw["packet_len"], raw["packet"].shape[1])
-    parsed = parse(packet, valid, raw["packet_layer"], raw["protocol"], raw["len"].astype("i8") - pulled)
+    parsed = parse(packet, valid, raw["packet_layer"], raw["protocol"], length)
     rows, inside = inner(parsed, packet, valid)
     vlan = np.where(raw["vlan_present"] > 0, (raw["vlan_tci"] & 0xFFF).astype("i4"), parsed.vlan)
-    return Batch(raw, bundle, wall, parsed, rows, inside, vlan)
+    return Batch(raw, bundle, wall, parsed, rows, inside, length, vlan)

@@ -10,6 +10,7 @@ from . import flowtext
 from .batch import Batch
 from .encode import dictionary, distinct, per_value
 from .headers import TUNNELS, Headers
+from .identity import NOT_FOLLOWED, packet_keys, recognise
 from .labels import Labels, clean
 
 _PLAIN = ("skb", "head", "cpu", "pid", "len", "data_len", "ifindex", "rx_ifindex", "mark", "hash", "priority",
@@ -52,8 +53,12 @@ def comm_text(raw: bytes) -> str:
     return clean(raw.split(b"\0")[0].decode("utf-8", "replace"))
 
 
-def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.ndarray] | None = None) -> pa.Table:
-    """Return the batch as the rows of events.parquet; flows: what flow_codes() said, if it was asked already."""
+def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.ndarray] | None = None,
+          renamed: dict[int, int] | None = None) -> pa.Table:
+    """Return the batch as the rows of events.parquet.
+
+    flows: what flow_codes() said, if it was asked already; renamed: flows and their names before address translation.
+    """
     out: dict[str, Any] = {"time": pa.array(batch.wall).view(pa.timestamp("ns", "UTC")),
                            "monotonic_ns": batch.column("time_ns").astype("i8")}
     out["host"] = label(batch, labels, (), lambda names: names.host)
@@ -67,6 +72,8 @@ def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.nd
     _packet_columns(out, batch.headers, flows or flow_codes(batch.headers))
     out["vlan"] = pa.array(batch.vlan, mask=batch.vlan < 0)
     _inner_columns(out, batch)
+    known = recognise(batch.raw, batch.headers, batch.inner_rows, batch.inner, batch.length)
+    out["packet"] = pa.array(packet_keys(known, renamed or {}), mask=known["kind"] == NOT_FOLLOWED)
     for name in _PLAIN:
         out[name] = batch.column(name)
     return pa.table(out)

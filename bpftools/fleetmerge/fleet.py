@@ -17,6 +17,7 @@ DROP_MONITOR = "drop_monitor"
 NEVER = 1 << 62
 _LATE = 1_000_000       # ns that a start may be late without being worth a word
 _EARLY = 5_000_000      # ns that an end may be early
+_APART = 50_000_000     # ns that windows may differ between hosts
 
 
 @dataclass
@@ -143,7 +144,9 @@ def _bundle_doubts(name: str, bundle: Bundle, index: Index) -> list[str]:
         out.append("The %s on %s hit its limit %s = %s%s." % (
             bundle.tracer, name, limit.get("limit"), limit.get("value"),
             ": %s" % limit["what"] if limit.get("what") else "") if isinstance(limit, dict) else str(limit))
-    for counter, text in (("unparsed", "%d packets on %s could not be parsed by the filter of its %s."),
+    for counter, text in (("undecided", "%d later fragments on %s were not recorded by its %s: their ports are in the "
+                                        "first fragment only."),
+                          ("unparsed", "%d packets on %s could not be parsed by the filter of its %s."),
                           ("stacks_lost", "%d stacks could not be kept on %s by its %s."),
                           ("cut", "%d records on %s were cut off by the limits of its %s.")):
         if counters.get(counter):
@@ -161,6 +164,37 @@ def gather(usable: Sequence[tuple[Bundle, Index, HostClock]], broken: Mapping[st
     for item in usable:
         hosts[item[0].host].bundles.append(item)
     return list(hosts.values())
+
+
+def trust_of(hosts: Sequence[Host]) -> dict[str, Trust]:
+    """Return from when to when each host's records are complete. Windows that were set by clocks that disagree are not
+    the same window: a host whose window begins after another's is late."""
+    out = {host.name: host.trust() for host in hosts if host.bundles}
+    first, last = _reach(out)
+    for trust in out.values():
+        trust.late = trust.late or trust.start - first > _APART
+        trust.early = trust.early or last - trust.end > _APART
+    return out
+
+
+def _reach(trusts: Mapping[str, Trust]) -> tuple[float, float]:
+    """Return when the first host began to record and the last one ended; windows without bounds do not count."""
+    return (min((trust.start for trust in trusts.values() if trust.start > 0), default=np.inf),
+            max((trust.end for trust in trusts.values() if trust.end < NEVER), default=0))
+
+
+def apart(trusts: Mapping[str, Trust]) -> list[str]:
+    """Return a sentence for each host whose window was, on the one clock, another than that of the others."""
+    first, last = _reach(trusts)
+    out = []
+    for name, trust in sorted(trusts.items()):
+        if trust.start - first > _APART:
+            out.append("%s recorded from %.3f s after the first host on, by the one clock." % (
+                name, (trust.start - first) / 1e9))
+        if last - trust.end > _APART:
+            out.append("%s stopped recording %.3f s before the last host, by the one clock." % (
+                name, (last - trust.end) / 1e9))
+    return out
 
 
 def counting(hosts: Sequence[Host]) -> list[tuple[str, str, str]]:

@@ -76,44 +76,15 @@ class Identifier:
         packet, valid = raw["packet"], np.minimum(raw["packet_len"], raw["packet"].shape[1])
         outer = parsing.parse(packet, valid, raw["packet_layer"], raw["protocol"], length)
         inside, inner = parsing.inner(outer, packet, valid)
-        out = np.zeros(len(raw), ROW)
-        self._identity(out, outer, raw, length, np.arange(len(raw)))
-        seen = inner.version > 0
-        if seen.any():
-            rows = inside[seen]
-            part = out[rows]
-            self._identity(part, _subset(inner, seen), raw[rows], inner.payload[seen] + 40, rows)
-            out[rows] = part
+        out = recognise(raw, outer, inside, inner, length)
+        self._remember(out, outer)
+        if len(inside):
+            self._remember(out[inside], inner)
         self._metadata(out, raw, outer)
         self._count(out)
         self._places(out, raw)
         self._link(out, raw)
         return out
-
-    def _identity(self, out: np.ndarray, parsed: Headers, raw: np.ndarray, length: np.ndarray,
-                  rows: np.ndarray) -> None:
-        source, target = parsed.source.view("<u8"), parsed.target.view("<u8")
-        arp = (parsed.ethertype == ETH_ARP) & (parsed.kind > 0) & (parsed.version == 0)
-        family = np.where(arp, 1, parsed.version).astype("u8")
-        out["group"] = _addresses(family, source, target)
-        flow = mix(out["group"], parsed.protocol)
-        flow = mix(flow, (parsed.source_port.astype("u4") << 16) | parsed.target_port)
-        flow = mix(flow, parsed.ports.astype("u1") + 2 * np.where(arp, parsed.kind, 0))
-        out["flow"] = flow
-        piece = (parsed.fragment > 0) | parsed.more
-        tcp = (parsed.protocol == TCP) & parsed.whole & parsed.ports
-        out["kind"] = np.where(arp, IS_ARP, np.where(parsed.version == 0, NOT_FOLLOWED, np.where(
-            piece, IS_FRAGMENT, np.where(tcp, IS_TCP, IS_OTHER))))
-        echo = np.isin(parsed.protocol, (ICMP, ICMPV6)) & is_echo(parsed.protocol, parsed.kind)
-        number = np.where(echo, (parsed.echo_id.astype("u4") << 16) | parsed.echo_seq, 0)
-        number = np.where(piece, parsed.fragment, number)
-        out["seq"] = np.where(tcp & ~piece, parsed.seq, number + (parsed.kind.astype("u4") << 8) * ~piece * ~echo)
-        out["ident"], out["flags"] = parsed.ident, np.where(tcp, parsed.flags, 0)
-        out["size"] = np.maximum(parsed.payload, 0)
-        out["bytes"] = np.maximum(length, 0)
-        unit = np.where((tcp | (parsed.protocol == UDP)) & ~piece, raw["gso_size"], 0)
-        out["unit"] = np.where(out["size"] > unit, unit, 0)
-        self._remember(out, parsed, family)
 
     def _count(self, out: np.ndarray) -> None:
         """Count each group's packets, joined ones by what they are joined from."""
@@ -123,11 +94,14 @@ class Identifier:
         for group, count in zip(groups.tolist(), counts.tolist(), strict=True):
             self.tables.groups[group] = self.tables.groups.get(group, 0) + count
 
-    def _remember(self, out: np.ndarray, parsed: Headers, family: np.ndarray) -> None:
-        """Keep what each new flow consists of."""
+    def _remember(self, out: np.ndarray, parsed: Headers) -> None:
+        """Keep what each new flow consists of; rows of tunnels have the flow of the packet inside."""
+        family = _family(parsed)
         different, first = np.unique(out["flow"], return_index=True)
         for value, row in zip(different.tolist(), first.tolist(), strict=True):
-            if value in self.tables.flows or out["kind"][row] == NOT_FOLLOWED:
+            one = slice(row, row + 1)
+            own = _addresses(family[one], parsed.source[one].view("<u8"), parsed.target[one].view("<u8"))[0]
+            if value in self.tables.flows or out["kind"][row] == NOT_FOLLOWED or own != out["group"][row]:
                 continue
             flow = np.zeros(1, FLOW)
             for name in ("flow", "group"):
@@ -135,7 +109,6 @@ class Identifier:
             for name in ("version", "protocol", "ethertype", "kind", "ports", "source_port", "target_port", "source",
                          "target"):
                 flow[name][0] = getattr(parsed, name)[row]
-            one = slice(row, row + 1)
             flow["back"] = _addresses(family[one], parsed.target[one].view("<u8"), parsed.source[one].view("<u8"))
             self.tables.flows[value] = flow[0]
 
@@ -146,10 +119,6 @@ class Identifier:
         out["ttl"], out["tos"] = outer.ttl, outer.tos
         for name, source in (("mark", "mark"), ("priority", "priority"), ("queue", "queue_mapping")):
             out[name] = raw[source]
-        # of a packet that is not all in the linear part the hash depends on how much of it is
-        hashes = np.where(raw["data_len"] > 0, 0, raw["payload_hash"])
-        out["hash"] = np.where(out["kind"] != IS_TCP, hashes, np.where(out["size"] > 0, 0, outer.ack.astype("u8") + 1))
-        out["fixed"] = (raw["gso_type"] & FIXED_ID) > 0
 
     def _places(self, out: np.ndarray, raw: np.ndarray) -> None:
         out["place"] = _numbers(self.tables.places, raw, ("netns", "ifindex", "point"), 0)
@@ -190,6 +159,72 @@ class Identifier:
 
 _LINK = np.dtype([("skb", "<u8"), ("head", "<u8"), ("time", "<i8"), ("flow", "<u8"), ("hash", "<u8"), ("seq", "<u4"),
                   ("ident", "<u4"), ("size", "<u4"), ("kind", "u1"), ("end", "?")])
+
+
+def recognise(raw: np.ndarray, outer: Headers, inside: np.ndarray, inner: Headers, length: np.ndarray) -> np.ndarray:
+    """Return the rows of records, with what their packets are recognised by filled in.
+
+    outer, inside, inner: what headers.parse() and headers.inner() said; length: bytes from the network header on.
+    """
+    out = np.zeros(len(raw), ROW)
+    _fill(out, outer, raw, length)
+    seen = inner.version > 0
+    if seen.any():
+        rows = inside[seen]
+        part = out[rows]
+        _fill(part, _subset(inner, seen), raw[rows], inner.payload[seen] + 40)
+        out[rows] = part
+    return out
+
+
+def _fill(out: np.ndarray, parsed: Headers, raw: np.ndarray, length: np.ndarray) -> None:
+    family = _family(parsed)
+    out["group"] = _addresses(family, parsed.source.view("<u8"), parsed.target.view("<u8"))
+    flow = mix(out["group"], parsed.protocol)
+    flow = mix(flow, (parsed.source_port.astype("u4") << 16) | parsed.target_port)
+    arp = family == 1
+    out["flow"] = mix(flow, parsed.ports.astype("u1") + 2 * np.where(arp, parsed.kind, 0))
+    piece = (parsed.fragment > 0) | parsed.more
+    tcp = (parsed.protocol == TCP) & parsed.whole & parsed.ports
+    out["kind"] = np.where(arp, IS_ARP, np.where(parsed.version == 0, NOT_FOLLOWED, np.where(
+        piece, IS_FRAGMENT, np.where(tcp, IS_TCP, IS_OTHER))))
+    echo = np.isin(parsed.protocol, (ICMP, ICMPV6)) & is_echo(parsed.protocol, parsed.kind)
+    number = np.where(echo, (parsed.echo_id.astype("u4") << 16) | parsed.echo_seq, 0)
+    number = np.where(piece, parsed.fragment, number)
+    out["seq"] = np.where(tcp & ~piece, parsed.seq, number + (parsed.kind.astype("u4") << 8) * ~piece * ~echo)
+    out["ident"], out["flags"] = parsed.ident, np.where(tcp, parsed.flags, 0)
+    out["size"] = np.maximum(parsed.payload, 0)
+    out["bytes"] = np.maximum(length, 0)
+    unit = np.where((tcp | (parsed.protocol == UDP)) & ~piece, raw["gso_size"], 0)
+    out["unit"] = np.where(out["size"] > unit, unit, 0)
+    out["fixed"] = (raw["gso_type"] & FIXED_ID) > 0
+    # of a packet that is not all in the linear part the hash depends on how much of it is
+    hashes = np.where(raw["data_len"] > 0, 0, raw["payload_hash"])
+    out["hash"] = np.where(out["kind"] != IS_TCP, hashes, np.where(out["size"] > 0, 0, parsed.ack.astype("u8") + 1))
+
+
+def _family(parsed: Headers) -> np.ndarray:
+    """Return 4, 6, 1 for ARP, or 0."""
+    arp = (parsed.ethertype == ETH_ARP) & (parsed.kind > 0) & (parsed.version == 0)
+    return np.where(arp, 1, parsed.version).astype("u8")
+
+
+def packet_keys(rows: np.ndarray, renamed: dict[int, int]) -> np.ndarray:
+    """Return what identifies each packet; of a TCP segment its beginning, so that joined segments are found too."""
+    flow = rename(np.ascontiguousarray(rows["flow"]), renamed)
+    tcp = rows["kind"] == IS_TCP
+    key = mix(mix(flow, rows["seq"]), rows["ident"])
+    return mix(mix(key, np.where(tcp, rows["size"] > 0, rows["size"])), np.where(tcp, 0, rows["hash"]))
+
+
+def rename(flow: np.ndarray, renamed: dict[int, int]) -> np.ndarray:
+    """Replace flows by the names that they had before address translation."""
+    if not renamed:
+        return flow
+    known = np.array(sorted(renamed), "u8")
+    names = np.array([renamed[one] for one in known.tolist()], "u8")
+    place = np.minimum(np.searchsorted(known, flow), len(known) - 1)
+    return np.where(known[place] == flow, names[place], flow)
 
 
 def _addresses(family: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:

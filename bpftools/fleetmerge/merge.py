@@ -13,7 +13,7 @@ from .atlas import make_atlas, partition_of
 from .bundle import Bundle
 from .clock import HostClock, host_clock
 from .errors import BundleError, MergeError
-from .fleet import counting, gather
+from .fleet import counting, gather, trust_of
 from .index import plan
 from .inputs import Inputs
 from .journeys import Setting
@@ -90,15 +90,14 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     places = [places_of(bundle, names, survey.tables)
               for bundle, names, survey in zip(bundles, labels, surveys, strict=True)]
     clocks = align(bundles, [clock for _, _, clock in usable], surveys, places)
-    events = os.path.join(scratch, EVENTS)
-    ranges = plan(bundles, [survey.index for survey in surveys], clocks)
-    merge_ranges(workers, bundles, clocks, ranges, os.path.join(scratch, TIMELINE), events)
     hosts = gather(list(zip(bundles, [survey.index for survey in surveys], clocks, strict=True)),
                    request.inputs.broken, request.expected)
     counted = counting(hosts)
     atlas, flows = make_atlas(bundles, clocks, surveys, places, counted)
-    trust = {host.name: host.trust() for host in hosts if host.bundles}
-    setting = Setting(atlas, trust, flows, *partition_of(flows, surveys, SHARE))
+    events = os.path.join(scratch, EVENTS)
+    ranges = plan(bundles, [survey.index for survey in surveys], clocks)
+    merge_ranges(workers, bundles, clocks, ranges, atlas.renamed, os.path.join(scratch, TIMELINE), events)
+    setting = Setting(atlas, trust_of(hosts), flows, *partition_of(flows, surveys, SHARE))
     findings = explore_all(workers, setting)
     store = Store(events, scratch, counted, processes())
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import story, verdict
 from .devices import device_table
-from .fleet import Expected, Host, one_value
+from .fleet import Expected, Host, apart, one_value
 from .inputs import Inputs
 from .journeys import Findings
 from .losses import drops_not_followed
@@ -56,7 +56,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
                     for (host, netns, name), entry in sorted(devices.items())],
     }
     summary["verdict"] = verdict.sentences(hosts, summary, losses, devices)
-    summary["doubts"] = verdict.doubts(hosts, request.inputs.foreign, summary, lossy)
+    summary["doubts"] = verdict.doubts(hosts, request.inputs.foreign, summary, lossy) + apart(names.setting.trust)
     return summary
 
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .align import rename
 from .atlas import Atlas
-from .identity import IS_FRAGMENT, IS_TCP, NOT_FOLLOWED, ROW, mix
+from .identity import IS_FRAGMENT, IS_TCP, NOT_FOLLOWED, ROW, mix, rename
 from .survey import Survey, read_rows
 
 _COLUMNS = ("time", "packet", "place", "drop", "flow", "group", "row", "number", "bytes", "unsure", "seq", "ident",

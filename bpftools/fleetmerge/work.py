@@ -137,14 +137,18 @@ class _Job:
     clocks: Sequence[HostClock]
     labels: Sequence[Labels]
     timeline: str
+    renamed: dict[int, int]
 
 
 def merge_ranges(workers: Workers, bundles: Sequence[Bundle], clocks: Sequence[HostClock], ranges: Sequence[Range],
-                 timeline: str, events: str) -> None:
-    """Write timeline.log and events.parquet. Ranges are handed out in order and take their places in order."""
+                 renamed: dict[int, int], timeline: str, events: str) -> None:
+    """Write timeline.log and events.parquet. Ranges are handed out in order and take their places in order.
+
+    renamed: flows and their names before address translation.
+    """
     with open(timeline, "wb"):
         pass
-    told = workers.tell("job", _Job(bundles, clocks, labels_of(bundles), timeline))
+    told = workers.tell("job", _Job(bundles, clocks, labels_of(bundles), timeline, renamed))
     empty = table(make_batch([(0, bundles[0].empty(), bundles[0].empty()["time_ns"].astype("i8"))]), labels_of(bundles))
     with pq.ParquetWriter(events, empty.schema, compression="lz4", write_statistics=["time", "host", "flow"],
                           use_dictionary=FEW_VALUES) as writer:
@@ -161,7 +165,7 @@ def _merge(told: str, stretch: Range) -> pa.Table:
         text = lines(batch, job.labels, flows)
         _write(job.timeline, text, _take_place(stretch.number, text.size))
         del text
-        return table(batch, job.labels, flows)
+        return table(batch, job.labels, flows, job.renamed)
     except BaseException:
         _shared.turn.value = -1
         raise

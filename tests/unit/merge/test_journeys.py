@@ -3,6 +3,7 @@
 import struct
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 from support.bundles import Bundle, ethernet, icmp, ipv4, ipv6, tcp, udp
@@ -126,6 +127,8 @@ def test_records_thrown_away_make_no_false_vanished(tmp_path: Any, which: str, t
     summary = fleet.merge(tmp_path)
     assert losses(summary) == []
     assert all("lost" in loss["why"] for loss in summary["losses"])
+    clocks = [host["clock"] for host in summary["hosts"].values()]
+    assert any(clock["method"] == "packets both ways" and clock["bound_us"] <= 60 for clock in clocks)
     if which != "a":
         assert losses(summary, "unknown")
 
@@ -168,6 +171,36 @@ def test_a_late_host_and_one_that_stopped_early(tmp_path: Any) -> None:
     text = " ".join(loss["why"] for loss in summary["losses"])
     assert "hv-b had not begun to record" in text and "hv-b stopped recording before" in text
     assert sum(packets for _, packets, _ in losses(summary, "unknown")) >= 290
+
+
+def test_windows_that_clocks_put_apart(tmp_path: Any) -> None:
+    """hv-b's clock was 3 s ahead when it was given the window: it recorded 3 s earlier than hv-a."""
+    fleet = talking(b={"skew": 3.0})
+    for number in range(900):
+        fleet.send(0.5 + 0.01 * number, udp_packet(number))
+    start, end = fleet.b.monotonic(0.0), fleet.b.monotonic(7.0)
+    fleet.b.events = [event for event in fleet.b.events if start <= event["time_ns"] < end]
+    fleet.b.manifest["window"].update(start_ns=fleet.b.monotonic(-3.0), end_ns=end, ended_ns=end)
+    summary = fleet.merge(tmp_path)
+    assert losses(summary) == []
+    assert {why for *_, why in ((loss["packets"], loss["why"]) for loss in summary["losses"])} == {
+        "hv-b stopped recording before"}
+    assert any("hv-b stopped recording 3.000 s before the last host" in doubt for doubt in summary["doubts"])
+
+
+def test_a_packet_has_one_number_in_the_table(tmp_path: Any) -> None:
+    """Also over address translation, and segments that were joined: by their beginning."""
+    fleet = talking()
+    for number in range(20):
+        second, skb = 1 + 0.01 * number, {"skb": 0xFFFF888300000000 + 256 * number}
+        fleet.a.event(second, "dev.rx", VNET0, udp_packet(number), **skb)
+        fleet.a.event(second + 8e-6, "dev.tx", ETH0, udp_packet(number, "203.0.113.7", B), **skb)
+        fleet.into(fleet.b, second + 60e-6, udp_packet(number, "203.0.113.7", B))
+    run = fleet.write(tmp_path)
+    merged(run)
+    found = duckdb.sql("""SELECT count(*), list(device ORDER BY time) FROM '%s' WHERE dst = '192.168.32.20'
+        GROUP BY packet""" % (run / "events.parquet")).fetchall()
+    assert found == [(4, ["vnet0", "eth0", "eth0", "vnet0"])] * 20
 
 
 def test_identical_packets_are_matched_by_order(tmp_path: Any) -> None:
