@@ -49,6 +49,18 @@ def preflight() -> types.ModuleType:
     return plugin("preflight", "filter", "skbfleet_preflight")
 
 
+@pytest.fixture(scope="session")
+def pair() -> types.ModuleType:
+    """The action plugin skbfleet_pair."""
+    return plugin("pair", "action", "skbfleet_pair")
+
+
+@pytest.fixture(scope="session")
+def decide() -> types.ModuleType:
+    """The filters of skbfleet_decide."""
+    return plugin("pair", "filter", "skbfleet_decide")
+
+
 @pytest.fixture
 def fake_tools(tmp_path: pathlib.Path) -> pathlib.Path:
     """A directory of tools in which both tracers are fakes."""

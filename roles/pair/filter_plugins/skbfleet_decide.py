@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which hypervisors carry the two VMs of a pair, from what all hosts answered; in words where that is not clear."""
+ENDS = ("src", "dst")
+NAMES_SHOWN = 5
+
+
+def some(words, most=NAMES_SHOWN):
+    """Return words as a list in prose, not more than a few."""
+    words = list(words)
+    return ", ".join(words[:most]) + (" and %d more" % (len(words) - most) if len(words) > most else "")
+
+
+def together(first, second):
+    """Return two answers of one host as one: what was seen once is seen."""
+    places = {}
+    for address in first["places"]:
+        devices = {}
+        for place in first["places"][address] + second["places"][address]:
+            known = devices.setdefault((place["mac"], place["device"]), dict(place, known_from=[], found_in=[]))
+            for key in ("known_from", "found_in"):
+                known[key] = sorted({*known[key], *place[key]})
+        # nowhere is no place beside another
+        somewhere = {mac for mac, device in devices if device}
+        places[address] = [place for (mac, device), place in devices.items() if device or mac not in somewhere]
+    return {"places": places, "gaps": {**first["gaps"], **second["gaps"]}}
+
+
+def macs_of(answers, pair):
+    """Return address -> all MACs that are given or that any host knows; a given one is the only one."""
+    found = {}
+    for end in ENDS:
+        address, given = pair[end]["address"], pair[end]["mac"]
+        known = {place["mac"] for answer in answers.values() for place in answer.get("places", {}).get(address, ())}
+        found[address] = [given] if given else sorted(known)
+    return found
+
+
+def places_of(end, answer):
+    """Return the places of one end on one host that the variables do not rule out, with `here` as they have it."""
+    places = [dict(place) for place in answer.get("places", {}).get(end["address"], ())
+              if not end["mac"] or place["mac"] == end["mac"]]
+    for place in places:
+        if end["device"]:
+            place["here"] = place["device"] == end["device"]
+    return sorted(places, key=lambda place: not place["here"])
+
+
+def why_not(answer):
+    """Return why a host has not answered, in a few words; "" if it has."""
+    if "places" in answer:
+        return ""
+    said = " ".join(str(answer.get("msg") or "no reason was given").replace("Task failed: ", "").split()).rstrip(".")
+    return ("it cannot be reached: " if answer.get("unreachable") else "it could not be asked: ") + said
+
+
+def seen(host, places):
+    """Return what a host knows of an address, in words."""
+    words = []
+    for place in places:
+        where = "behind %s" % place["device"] if place["device"] else "nowhere"
+        words.append("%s sees %s %s%s" % (host, place["mac"], where, " (%s)" % place["role"] if place["role"] else ""))
+    return words
+
+
+def sentence_none(name, end, hosts):
+    """Return why no host carries an address, and what to do."""
+    seen_words = [word for host, places, _why in hosts for word in seen(host, places)]
+    silent = ["%s: %s" % (host, why) for host, _places, why in hosts if why]
+    asked = [host for host, _places, why in hosts if not why]
+    do = "set %s_host to the hypervisor that carries it" % name
+    if seen_words:
+        found = "; %s" % some(seen_words)
+        do += ", or %s_device to the device behind which it is" % name
+    else:
+        found = "; none of %s knows a MAC for it" % some(asked) if asked else ""
+        do += ", or %s_mac to the MAC of the VM" % name
+    return "%s is '%s': no hypervisor of this play carries it%s%s; %s" % (
+        name, end["address"], found, "; " + some(silent) if silent else "", do)
+
+
+def sentence_several(name, end, carriers):
+    """Return which hosts claim an address, and what to do."""
+    found = ["%s behind %s (%s)" % (host, places[0]["device"], places[0]["mac"]) for host, places in carriers]
+    return "%s is '%s': %d hypervisors carry it, %s; set %s_host to the one that is meant%s" % (
+        name, end["address"], len(carriers), some(found), name,
+        ", or %s_mac to the MAC of the VM" % name if len({places[0]["mac"] for _host, places in carriers}) > 1 else "")
+
+
+def locate_end(name, end, answers):
+    """Return (sentence if it is not clear or "", the end with its host and place)."""
+    hosts = [(host, places_of(end, answer), why_not(answer)) for host, answer in answers.items()]
+    carriers = [(host, [place for place in places if place["here"]]) for host, places, _why in hosts
+                if any(place["here"] for place in places)]
+    if end["host"]:
+        carriers = [(end["host"], [place for host, places in carriers if host == end["host"] for place in places])]
+    if not carriers:
+        return sentence_none(name, end, hosts), {}
+    if len(carriers) > 1:
+        return sentence_several(name, end, carriers), {}
+    host, places = carriers[0]
+    unknown = {"mac": end["mac"], "known_from": [], "device": end["device"], "role": "", "bridge": "", "uplinks": [],
+               "vlan": 0, "found_in": []}
+    place = {key: value for key, value in (places or [unknown])[0].items() if key != "here"}
+    return "", dict(place, address=end["address"], host=host, given=bool(end["host"]))
+
+
+def toward(end, answer):
+    """Return the devices behind which a host sees an end that is elsewhere."""
+    return sorted({place["device"] for place in places_of(end, answer) if place["device"] and not place["here"]})
+
+
+def decide(answers, pair):
+    """Return {"error": "" or a sentence, "hosts": to capture on, "topology": what to write down, "text": lines}.
+
+    answers: host -> what skbfleet_locate returned there, in the order of the play; pair: of skbfleet_pair.
+    """
+    errors, ends = [], {}
+    for end in ENDS:
+        error, ends[end] = locate_end("pair_" + end, pair[end], answers)
+        errors += [error] * bool(error)
+    if errors:
+        return {"error": ". ".join(errors), "hosts": [], "topology": {}, "text": []}
+    hosts = [host for host in answers if host in {ends[end]["host"] for end in ENDS}]
+    topology = {"format": "skbfleet-topology/1", "pair": ends, "hosts": {}}
+    for host in hosts:
+        own = [ends[end] for end in ENDS if ends[end]["host"] == host]
+        topology["hosts"][host] = {
+            "taps": sorted({end["device"] for end in own if end["device"]}),
+            "uplinks": sorted({name for end in own for name in end["uplinks"]}),
+            "toward": {pair[end]["address"]: toward(pair[end], answers[host]) for end in ENDS
+                       if ends[end]["host"] != host},
+            "gaps": answers[host].get("gaps", {})}
+    unasked = ["%s: %s" % (host, why_not(answer)) for host, answer in answers.items() if why_not(answer)]
+    return {"error": "", "hosts": hosts, "topology": topology,
+            "text": [line_of(end, ends[end]) for end in ENDS] + unasked}
+
+
+def line_of(name, end):
+    """Return where one end is, in words."""
+    device = "behind %s" % end["device"] if end["device"] else "behind a device that is not known"
+    bridge = ", bridge %s with %s" % (end["bridge"], some(end["uplinks"]) or "no uplink") if end["bridge"] else ""
+    how = "as pair_%s_host says" % name if end["given"] else "found in: %s" % some(end["found_in"])
+    return "%s %s%s is on %s %s%s (%s)" % (name, end["address"], " (%s)" % end["mac"] if end["mac"] else "",
+                                          end["host"], device, bridge, how)
+
+
+class FilterModule:
+    """The filters."""
+
+    def filters(self):
+        """Return name -> function."""
+        return {"skbfleet_decide": decide, "skbfleet_together": together, "skbfleet_known_macs": macs_of}
