@@ -3,7 +3,8 @@
 
 usage: host.py NAME ADDRESS HOST_KEY AUTHORIZED_KEYS   (prints the pid of the first process, as seen from outside)
 
-Files are shared with the machine, except /proc, /sys, /run, /tmp and /var/tmp. Ending the first process ends them all.
+Files are shared with the machine, except /proc, /sys, /run, /tmp and /var/tmp; skbfleet's own directory is seen
+everywhere. Ending the first process ends them all.
 """
 import contextlib
 import os
@@ -15,6 +16,8 @@ from namespaces import mount
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_MOVE, MS_REC, MS_SLAVE = 0x2, 0x4, 0x8, 0x1000, 0x2000, 0x4000, 0x80000
 SSHD_DIR = "/run/sshd"  # sshd insists on this directory anyway
+PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+OWN_PLACES = ("/tmp", "/var/tmp")
 SHELL_STARTUP = os.path.expanduser("~root/.bashrc")
 
 SSHD_CONFIG = """\
@@ -46,8 +49,13 @@ def mount_own_files() -> None:
     for kind, place in (("tracefs", "/sys/kernel/tracing"), ("bpf", "/sys/fs/bpf")):
         with contextlib.suppress(OSError):  # not every kernel has them
             mount(kind, place, kind)
-    for place in ("/tmp", "/var/tmp"):
+    project = os.open(PROJECT, os.O_PATH)
+    for place in OWN_PLACES:
         mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    if PROJECT.startswith(tuple(place + "/" for place in OWN_PLACES)):  # a checkout there is needed here, too
+        os.makedirs(PROJECT)
+        mount("/proc/self/fd/%d" % project, PROJECT, flags=MS_BIND)
+    os.close(project)
     os.mkdir("/tmp/netns")
     mount(namespaces.NETNS_DIR, "/tmp/netns", flags=MS_BIND | MS_REC)
     mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
