@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the verdict says in words, and what it says that a drop means."""
+import re
+from typing import Any
+
+import pytest
+from support.fleet import Fleet, merged, udp_packet
+
+from fleetmerge import meaning
+
+
+@pytest.mark.parametrize(("function", "reason", "words"), [
+    ("tun_net_xmit", "FULL_RING", "tap's ring was full"), ("tun_net_xmit", None, "the tap could not take it"),
+    ("nft_do_chain", "NETFILTER_DROP", "firewall"), ("nf_hook_slow", None, "firewall"),
+    ("nf_hook_slow.isra.0", "NOT_SPECIFIED", "firewall"), ("ip_rcv_finish_core", "IP_RPFILTER", "reverse path"),
+    ("whatever", "NEIGH_FAILED", "MAC address could not be found"), ("whatever", "NOT_SPECIFIED", "no reason")])
+def test_meanings(function: str, reason: str | None, words: str) -> None:
+    found = meaning.meaning(function, reason)
+    assert found is not None
+    assert words in found.means and found.look_at and re.match(r"(drivers|include|net)/.+\.[ch]$", found.source)
+
+
+def test_what_nobody_knows_is_not_explained() -> None:
+    assert meaning.meaning("some_function", "SOME_REASON") is None
+    assert meaning.meaning(None, None) is None
+
+
+def text(tmp_path: Any, fleet: Fleet, expected: tuple[str, ...] = ()) -> str:
+    run = fleet.write(tmp_path)
+    merged(run, expected)
+    return (run / "verdict.txt").read_text()
+
+
+def test_the_page(tmp_path: Any) -> None:
+    """Everything that a support engineer has to paste, on one page."""
+    fleet = Fleet()
+    fleet.talk()
+    for number in range(100):
+        fleet.send(1 + 0.01 * number, udp_packet(number), lose=number in (3, 4), drop=number == 9)
+    fleet.a.manifest["devices"][0]["statistics"]["after"]["tx_dropped"] = 2
+    page = text(tmp_path, fleet, ("hv-a", "hv-b", "hv-c"))
+    for words in (
+            "hosts    2 of 3 complete; 1197 records", "Of 300 packets in 3 flows, 3 were lost.",
+            "1 packet was dropped on hv-b at vnet0 in tun_net_xmit (FULL_RING); the device's own drop counters did "
+            "not move.", "Usually: the VM did not take packets",
+            "2 packets vanished between hv-a eth0 (dev.tx) and hv-b eth0 (dev.rx): hv-b, which was recording and "
+            "lost no record, never saw what hv-a had sent. That leaves what is between the two devices, or a device "
+            "itself: eth0 on hv-a: the device's own tx_dropped counter rose by 2; eth0 on hv-b: the device's own drop "
+            "counters did not move.",
+            "Most of the time goes to: hv-a eth0 (dev.tx) to hv-b eth0 (dev.rx): median 50 µs",
+            "Nothing came from hv-c: no bundle came from it.",
+            "192.168.32.10 > 192.168.32.20, 97 packets: hv-a vnet0 dev.rx > hv-a eth0 dev.tx > hv-b eth0 dev.rx > "
+            "hv-b vnet0 dev.tx"):
+        assert words in page
+    row = next(line for line in page.splitlines() if line.startswith("hv-a eth0 dev.tx"))
+    assert row.split()[6:8] == ["198", "2"]
+
+
+def test_what_is_unknown_is_said_to_be(tmp_path: Any) -> None:
+    fleet = Fleet()
+    fleet.talk()
+    for number in range(100):
+        fleet.send(1 + 0.01 * number, udp_packet(number), lose=number in (3, 4))
+    fleet.b.manifest["counters"].update(lost=5, written=1)
+    page = text(tmp_path, fleet)
+    assert "Of 300 packets in 3 flows, 0 were lost and of 2 nobody can tell." in page
+    assert ("What became of 2 packets between hv-a eth0 (dev.tx) and hv-b eth0 (dev.rx) cannot be said: hv-b lost 5 "
+            "records.") in page
+    assert "vanished" not in page
