@@ -11,7 +11,7 @@ import select
 import socket
 import struct
 import time
-from typing import Set, Tuple  # noqa: F401 (in a type comment)
+from typing import Optional, Set, Tuple  # noqa: F401 (in type comments)
 
 SECONDS = 1.0
 AGAIN = 0.4  # seconds until whoever has not answered is asked a second time
@@ -79,12 +79,16 @@ def ask(taps, addresses):
     this kind of question cannot be asked at all; a tap that is just going away is passed over.
     """
     sockets = {}
+    failure = None  # type: Optional[OSError]
     found = set()  # type: Set[Tuple[str, str, int]]
     try:
         for tap in taps:
-            link = _open(tap["name"])
-            if link is not None:
-                sockets[link] = tap
+            try:
+                sockets[_open(tap["name"])] = tap
+            except OSError as error:
+                failure = error
+        if failure and not sockets:
+            raise failure
         end = _time() + SECONDS
         _send(sockets, addresses)
         again = _time() + AGAIN
@@ -119,7 +123,7 @@ def _open(name):
         return link
     except OSError:
         link.close()
-        return None
+        raise
 
 
 def _send(sockets, addresses):

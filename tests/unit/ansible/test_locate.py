@@ -157,6 +157,12 @@ def test_a_solicitation_has_a_right_checksum_and_the_answer_is_read():
     assert ask.answer(said) == ("fd00:32::10", VM)
 
 
+def test_taps_that_cannot_be_asked_are_a_gap_unless_there_are_others():
+    with pytest.raises(OSError, match="No such device|not permitted"):
+        ask.ask([{"ifindex": 1 << 20, "name": "nowhere0", "mac": OTHER}], [ADDRESS])
+    assert ask.ask([], [ADDRESS]) == set()
+
+
 class Tables(places.Host):
     """A host whose tables the test fills."""
 
