@@ -17,6 +17,7 @@ from support.playbooks import Play
 ROOT = Path(__file__).parent.parent.parent
 PINGS, BLOCKED_PORT = 5, 81
 RUN_ID = "cluster"
+POINTS = ["tun.xmit", "ovs.rx", "ovs.tx", "ovs.drop"]  # every function more is a second to attach under emulation
 TRAFFIC = f"""
 guest ping -q -c {PINGS} 192.168.32.20
 guest 'dd if=/dev/zero bs=50000 count=10 2>/dev/null | nc 192.168.32.20 9'
@@ -34,7 +35,7 @@ def captured(cluster: list[Machine], tmp_path_factory: pytest.TempPathFactory) -
     play = Play(tmp_path_factory.mktemp("cluster"))
     done = play.run("reproduce.yml", "-i", str(ROOT / "inventories/hypervisors"), timeout=1500,
                     capture_run_id=RUN_ID, capture_src="192.168.32.10", capture_dst="192.168.32.20",
-                    capture_bidirectional=True, capture_profile=["nic", "drop", "ovs"], capture_duration=300,
+                    capture_bidirectional=True, capture_profile=["nic"], capture_points=POINTS, capture_duration=300,
                     reproduce_command=f"{tool} run hv-a {shlex.quote(TRAFFIC)}")  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]
     flows = receiver.run("sleep 2; ovs-ofctl dump-flows br0 priority=100,tcp", check=False).stdout

@@ -5,13 +5,17 @@ A tracer takes its time to compile under emulation, so each runs once per machin
 """
 
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from emulated.machine import Machine
 from emulated.tracing import leftovers, tracing, trial
+from support.playbooks import Play
 
+ROOT = Path(__file__).parent.parent.parent
 PASSED, DROPPED, STREAM = 40, 25, 1_000_000
 OPEN, CLOSED = 5000, 4321  # ports; the second is what the drop rules are for
 # kernels before 5.17 give no reason; Open vSwitch calls a flow's drop a drop from 6.6
@@ -141,3 +145,15 @@ def test_nothing_is_left_of_a_tracer_that_was_killed(machine: Machine) -> None:
         assert leftovers(machine) != before
         run.stop("KILL")
     nothing_new(machine, before)
+
+
+def test_preflight_calls_it_ready(machine: Machine, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "inventories/hypervisors/group_vars", tmp_path / "inventory/group_vars")
+    hosts = {"hypervisors": {"hosts": {machine.name: {"ansible_port": machine.port}}}}
+    (tmp_path / "inventory/hosts.json").write_text(json.dumps(hosts))
+    done = Play(tmp_path / "captures").run("preflight.yml", "-i", str(tmp_path / "inventory"), timeout=900)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout[-3000:]
+    report = json.loads((tmp_path / "captures/preflight.json").read_text())
+    assert machine.name in json.dumps(report)
+    assert "not ready" not in done.stdout
