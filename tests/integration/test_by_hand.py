@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -93,16 +94,18 @@ def test_every_datagram_once_at_every_device_of_both_hosts(lab: Lab) -> None:
         send(lab)
         at_a, at_b = first.stop(), second.stop()
     ways = [(at_a, "dev.rx", "vnet0", SENT), (at_a, "dev.tx", "eth0", SENT), (at_b, "dev.rx", "eth0", SENT),
-            (at_b, "dev.tx", "vnet0", SENT - DROPPED), (at_b, "skb.drop", "vnet0", DROPPED),
-            (at_b, "skb.free", "vnet0", SENT - DROPPED)]
+            (at_b, "dev.tx", "vnet0", SENT - DROPPED), (at_b, "skb.drop", "vnet0", DROPPED)]
     for records, point, device, expected in ways:
         seen = Counter(record["packet"]["id"] for record in records
                        if (record["point"], record["device"]) == (point, device))
         assert (len(seen), set(seen.values())) == (expected, {1}), (point, device)
-    assert {(record["point"], record["device"]) for record in at_a} >= {("dev.rx", "vnet0"), ("dev.tx", "eth0")}
     assert {record["packet"]["dst_port"] for record in at_a + at_b} == {PORT}
-    assert first.log[-1].endswith("lost 0")
-    assert second.log[-1].endswith("lost 0")
+    assert ", lost 0" in first.log[-1]
+    assert ", lost 0" in second.log[-1]
+    # a free may be interrupted by another one, for which the tracer is not run: it says how often
+    freed = {record["packet"]["id"] for record in at_b if record["point"] == "skb.free"}
+    missed = re.search(r"interrupted (\d+)", second.log[-1])
+    assert 0 <= SENT - DROPPED - len(freed) <= (int(missed.group(1)) if missed else 0)
 
 
 @pytest.mark.parametrize("way", ["interrupt", "terminate", "hang-up"])
