@@ -14,6 +14,7 @@ from .records import dtype_of
 FORMAT = "skbfleet-bundle/1"
 MANIFEST, RECORDS = "manifest.json", "records.bin"
 _MANIFEST_LIMIT = 256 << 20  # bytes; stacks and symbols of a long run are a few MB
+_LATEST = 1 << 62  # ns; a hundred years and more
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}\Z")
 _SECTIONS: dict[str, type] = {"record": dict, "points": dict, "files": dict, "counters": dict, "per_point": dict,
                               "devices": list, "netns": dict, "symbols": dict, "stacks": dict, "drop_reasons": dict,
@@ -118,18 +119,32 @@ def _read_manifest(path: str) -> dict[str, Any]:
 
 
 def _check_lists(manifest: dict[str, Any]) -> None:
-    """Check what later code indexes without asking."""
-    attached = manifest["points"].setdefault("attached", [])
-    if not all(isinstance(point, dict) and isinstance(point.get("id"), int) and "name" in point for point in attached):
+    """Check what later code takes for granted."""
+    points = manifest["points"]
+    attached = points.setdefault("attached", [])
+    if not isinstance(attached, list) or not all(isinstance(point, dict) and _is_number(point.get("id"), 1 << 16)
+                                                 and "name" in point for point in attached):
         raise BundleError("its manifest's points are not a list of {id, name}")
+    if not isinstance(points.setdefault("skipped", {}), dict):
+        raise BundleError("its manifest's skipped points are not an object: name -> why")
     for device in manifest["devices"]:
-        if not isinstance(device, dict) or not isinstance(device.get("ifindex"), int):
-            raise BundleError("its manifest's devices are not a list of {ifindex, name}")
+        if not isinstance(device, dict) or not _is_number(device.get("ifindex"), 1 << 32) or not _is_number(
+                device.get("netns") or 0, 1 << 32):
+            raise BundleError("its manifest's devices are not a list of {netns, ifindex, name}")
     pairs = manifest["clock"].setdefault("pairs", [])
-    for pair in pairs:
-        if not isinstance(pair, dict) or not all(isinstance(pair.get(key), int)
-                                                 for key in ("monotonic_ns", "realtime_ns")):
-            raise BundleError("its manifest's clock pairs are not a list of {monotonic_ns, realtime_ns}")
+    if not isinstance(pairs, list) or not all(
+            isinstance(pair, dict) and _is_number(pair.get("monotonic_ns"), _LATEST)
+            and _is_number(pair.get("realtime_ns"), _LATEST) and _is_number(pair.get("error_ns") or 0, _LATEST)
+            for pair in pairs):
+        raise BundleError("its manifest's clock pairs are not a list of {monotonic_ns, realtime_ns, error_ns}")
+    for section, most in (("window", 1 << 64), ("counters", _LATEST)):
+        for name, value in manifest[section].items():
+            if value is not None and not _is_number(value, most):
+                raise BundleError("its manifest's %s.%s is %r, not a number from 0 on" % (section, name, value))
+
+
+def _is_number(value: Any, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < most
 
 
 def _size(path: str) -> int:

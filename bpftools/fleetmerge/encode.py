@@ -23,6 +23,14 @@ def distinct(columns: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(coded.indices), values
 
 
+def numbered(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (code per row, the first row of each code) of 64-bit keys; codes count from 0."""
+    codes = np.asarray(pa.array(keys).dictionary_encode().indices)
+    first = np.zeros(int(codes.max()) + 1 if len(codes) else 0, "i8")
+    first[codes[::-1]] = np.arange(len(codes))[::-1]   # the last to be written is the first in the order
+    return codes, first
+
+
 def strings(values: Sequence[str | None]) -> pa.Array:
     """Return a string column of Python strings; surrogates (from odd bytes in names) become question marks."""
     try:

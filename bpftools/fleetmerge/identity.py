@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import headers as parsing
-from .encode import distinct
+from .encode import numbered
 from .headers import ETH_ARP, ICMP, ICMPV6, TCP, UDP, Headers, is_echo
 from .records import CANONICAL, canonical
 
@@ -89,19 +89,21 @@ class Identifier:
     def _count(self, out: np.ndarray) -> None:
         """Count each group's packets, joined ones by what they are joined from."""
         pieces = np.where(out["unit"] > 0, -(-out["size"].astype("i8") // np.maximum(out["unit"], 1)), 1)
-        groups, of = np.unique(out["group"], return_inverse=True)
-        counts = np.bincount(of, pieces, len(groups)).astype("i8")
-        for group, count in zip(groups.tolist(), counts.tolist(), strict=True):
+        of, first = numbered(np.ascontiguousarray(out["group"]))
+        counts = np.bincount(of, pieces, len(first)).astype("i8")
+        for group, count in zip(out["group"][first].tolist(), counts.tolist(), strict=True):
             self.tables.groups[group] = self.tables.groups.get(group, 0) + count
 
     def _remember(self, out: np.ndarray, parsed: Headers) -> None:
         """Keep what each new flow consists of; rows of tunnels have the flow of the packet inside."""
         family = _family(parsed)
-        different, first = np.unique(out["flow"], return_index=True)
-        for value, row in zip(different.tolist(), first.tolist(), strict=True):
+        _, first = numbered(np.ascontiguousarray(out["flow"]))
+        for value, row in zip(out["flow"][first].tolist(), first.tolist(), strict=True):
+            if value in self.tables.flows or out["kind"][row] == NOT_FOLLOWED:
+                continue
             one = slice(row, row + 1)
             own = _addresses(family[one], parsed.source[one].view("<u8"), parsed.target[one].view("<u8"))[0]
-            if value in self.tables.flows or out["kind"][row] == NOT_FOLLOWED or own != out["group"][row]:
+            if own != out["group"][row]:
                 continue
             flow = np.zeros(1, FLOW)
             for name in ("flow", "group"):
@@ -235,8 +237,10 @@ def _addresses(family: np.ndarray, source: np.ndarray, target: np.ndarray) -> np
 def _numbers(table: dict[tuple[int, int, int], int], raw: np.ndarray, names: tuple[str, str, str],
              start: int) -> np.ndarray:
     """Return each row's number in a table of combinations of three fields, adding new ones."""
-    codes, rows = distinct({name: np.ascontiguousarray(raw[name]) for name in names})
-    numbers = [table.setdefault(combination, len(table) + start) for combination in rows.tolist()]
+    one, two, three = (raw[name].astype("u8") for name in names)
+    codes, first = numbered(mix(mix(one, two), three))
+    rows = zip(*(raw[name][first].tolist() for name in names), strict=True)
+    numbers = [table.setdefault(combination, len(table) + start) for combination in rows]
     return np.minimum(np.array(numbers or [0]), 0xFFFF)[codes]
 
 

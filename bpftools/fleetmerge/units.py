@@ -70,7 +70,7 @@ def load(atlas: Atlas, share: int, shares: int, partition: np.ndarray) -> Units:
             rows["place"] = atlas.of_bundle[bundle][rows["place"]]
             rows["drop"] = atlas.drop_of_bundle[bundle][rows["drop"]]
             units = take_apart(rows)
-            if shares > 1:
+            if shares > 1 and (part["parts"] > 1).any():
                 chosen = part[units.row] if len(units) else part[:0]
                 turn = _block(units) % np.maximum(chosen["parts"], 1)
                 units = units.taken(np.flatnonzero((chosen["share"] + turn) % np.uint64(shares) == share))
