@@ -31,7 +31,8 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
               names: story.Names) -> dict[str, Any]:
     """Return the content of summary.json."""
     lossy = story.lossy_hosts(hosts, findings)
-    losses = story.losses(findings, names, lossy) + drops_not_followed(store)
+    followed = story.losses(findings, names, lossy)
+    losses = followed + drops_not_followed(store)
     bounds = {host.name: 0.0 if host.bundles[0][2].reference else host.bundles[0][2].bound_us
               for host in hosts if host.bundles}
     devices = device_table(hosts)
@@ -41,7 +42,10 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "filter": one_value(hosts, "filter") or {},
         "tracers": sorted({bundle.tracer for host in hosts for bundle, _, _ in host.bundles}),
         "records": sum(host.records for host in hosts),
+        # over all flows, of which only those with most packets are listed
         "packets": sum(flow.packets for flow in findings.flows.values()),
+        "lost": sum(loss["wire_packets"] for loss in followed if loss["certainty"] == "certain"),
+        "unknown": sum(loss["wire_packets"] for loss in followed if loss["certainty"] == "unknown"),
         **request.facts,
         "hosts": {host.name: host_entry(host) for host in hosts},
         "flows": story.flows(findings, names, losses, hosts_of(store), FLOWS), "flows_total": len(findings.flows),

@@ -20,13 +20,12 @@ def plural(count: int, word: str) -> str:
 def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequence[dict[str, Any]],
               devices: dict[Key, dict[str, Any]]) -> list[str]:
     """Return the verdict. losses: with first_ns and last_ns."""
-    sent = sum(flow["packets"] for flow in summary["flows"])
     out = [_drop(place, devices) for place in by_place(losses, "drop")]
     out += [_vanished(place, devices) for place in by_place(losses, "vanished")]
     if not out:
         out.append(_no_loss(hosts, summary["records"]))
-    elif sent:
-        out.insert(0, _balance(summary["flows"], sent))
+    elif summary["packets"]:
+        out.insert(0, _balance(summary))
     out += _copies(summary)
     out += _on_the_way(summary)
     out += _unexplained(losses, devices)
@@ -50,12 +49,10 @@ def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]
     return sorted(places.values(), key=lambda place: -place["packets"])
 
 
-def _balance(flows: Sequence[Mapping[str, Any]], sent: int) -> str:
-    lost = sum(flow["dropped"] + flow["vanished"] for flow in flows)
-    unknown = sum(flow["unknown"] for flow in flows)
-    text = "Of %s in %s, %d %s lost" % (plural(sent, "packet"), plural(len(flows), "flow"), lost,
-                                        "was" if lost == 1 else "were")
-    return text + (" and of %d nobody can tell." % unknown if unknown else ".")
+def _balance(summary: Mapping[str, Any]) -> str:
+    text = "Of %s in %s, %d %s lost" % (plural(summary["packets"], "packet"), plural(summary["flows_total"], "flow"),
+                                        summary["lost"], "was" if summary["lost"] == 1 else "were")
+    return text + (" and of %d nobody can tell." % summary["unknown"] if summary["unknown"] else ".")
 
 
 def _when(place: Mapping[str, Any]) -> str:
