@@ -198,8 +198,8 @@ def bench_drain(seconds: float) -> None:
     """Records a second into a spool: the tracer on one core, the sender on the other."""
     with tempfile.TemporaryDirectory() as directory:
         run_dir = os.path.join(directory, "run")
-        points = [word for point in ("dev.tx", "dev.backlog", "dev.rx", "skb.drop") for word in ("--point", point)]
-        points = [word for point in ("dev.tx", "dev.backlog", "dev.rx", "skb.drop") for word in ("--point", point)]
+        points = [word for point in ("dev.queue", "dev.tx", "dev.backlog", "dev.rx") for word in ("--point", point)]
+        points = [word for point in ("dev.queue", "dev.tx", "dev.backlog", "dev.rx") for word in ("--point", point)]
         process = subprocess.Popen([PYTHON, str(TRACER), *FILTER, str(PORT), "--run-dir", run_dir, *points], text=True,
                                    stderr=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(0, {0}))
         spool = pathlib.Path(run_dir, "records.bin")
