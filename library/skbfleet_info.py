@@ -104,8 +104,8 @@ runs:
   type: dict
 trial:
   description:
-    - What the tracer's C(--trial) says, C(attached) (point to hook), C(skipped) (point to reason), C(absent) (points of
-      modules that this kernel does not have), C(profiles) (name to points that cannot be had), C(bcc), C(buffer),
+    - What the tracer's C(--trial) says, C(attached) (point to hook), C(skipped) (point to reason), C(absent) (point to
+      reason, where there is nothing to look at), C(profiles) (name to points that cannot be had), C(bcc), C(buffer),
       C(seconds), C(devices) with their roles, C(clock), C(netns).
     - Empty after O(level=check), and if there is an RV(error).
   returned: success

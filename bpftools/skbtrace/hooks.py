@@ -22,14 +22,16 @@ class Hook(NamedTuple):
     sure: bool = True          # a kernel that takes fentry takes this one
 
 
-def is_absent(point: points.Point, types: Optional[kernel.Types]) -> bool:
-    """Whether there is nothing to look at: the point's module is neither loaded nor built in, or, for the drops of
-    flow rules, this kernel tells them as skb.drop.
+def why_absent(point: points.Point, types: Optional[kernel.Types]) -> str:
+    """Return why there is nothing to look at, empty if there is something: the point's module is neither loaded nor
+    built in, or, for the drops of flow rules, this kernel tells them as skb.drop.
     """
     if "actions" in point.arguments and types is not None and kernel.tells_flow_drops(types):
-        return True
+        return "this kernel shows these drops at skb.drop"
     built_in = types is not None and any(types.vmlinux.function_id(name) for name in point.functions)
-    return bool(point.module) and not kernel.is_loaded(point.module) and not built_in
+    if point.module and not kernel.is_loaded(point.module) and not built_in:
+        return "module %s is not loaded" % point.module
+    return ""
 
 
 def needs_kprobes(offers: List[Tuple[List[Hook], List[str]]]) -> bool:

@@ -20,7 +20,7 @@ def _kernel() -> Dict[str, str]:
 
 
 def _points(tracer: Any) -> Dict[str, Any]:
-    return {"requested": [point.name for point in tracer.wanted] + tracer.absent,
+    return {"requested": [point.name for point in tracer.wanted] + list(tracer.absent),
             "attached": [dict(attached._asdict()) for attached in tracer.program.attached],
             "skipped": tracer.program.skipped, "absent": tracer.absent}
 

@@ -42,6 +42,8 @@ def make_parser(program: str, what: str, examples: str, default_profile: str) ->
     where.add_argument("--point", action="append", default=[], metavar="NAME",
                        help="a single point; may be given more than once; --list-points names them")
     where.add_argument("--exclude-point", action="append", default=[], metavar="NAME", help="leave this point out")
+    where.add_argument("--require-point", action="append", default=[], metavar="NAME",
+                       help="look at this point too, and do not run where it cannot be had")
     ends = parser.add_argument_group("when it ends (Ctrl-C always ends it)")
     ends.add_argument("--duration", metavar="SECONDS", help="after this time, at most %d" % MOST_SECONDS)
     ends.add_argument("--max-records", metavar="N", help="after so many records")
@@ -98,11 +100,16 @@ def _check_points(options: Any) -> None:
         if name not in points.PROFILES:
             raise InputError("%s is %r: it must be one of %s"
                              % (option("profile"), name, ", ".join(sorted(points.PROFILES))))
-    for key, names in (("point", options.point), ("exclude-point", options.exclude_point)):
+    for key, names in (("point", options.point), ("exclude-point", options.exclude_point),
+                       ("require-point", options.require_point)):
         for name in names:
             if name not in points.BY_NAME:
                 raise InputError("%s is %r: it must be one of %s"
                                  % (option(key), name, ", ".join(sorted(points.BY_NAME))))
+    for name in options.require_point:
+        if name in options.exclude_point:
+            raise InputError("%s and %s are both %r: a point is either needed or left out"
+                             % (option("require-point"), option("exclude-point"), name))
     if not wanted_points(options):
         raise InputError("%s leaves no point at which to look" % option("exclude-point"))
 
@@ -110,7 +117,8 @@ def _check_points(options: Any) -> None:
 def wanted_points(options: Any) -> List[points.Point]:
     """Return the points asked for, in the order of the table."""
     profiles = options.profile or ([] if options.point else [options.default_profile])
-    names = set(options.point).union(*(points.PROFILES[name] for name in profiles)) - set(options.exclude_point)
+    names = set(options.point).union(options.require_point, *(points.PROFILES[name] for name in profiles))
+    names -= set(options.exclude_point)
     return [point for point in points.TABLE if point.name in names]
 
 

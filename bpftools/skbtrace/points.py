@@ -146,7 +146,8 @@ _NETFILTER = [
 TABLE = _TRACEPOINTS + _DEVICES + _BRIDGE + _OVS + _TUNNEL + _IP + _NETFILTER
 BY_NAME = {point.name: point for point in TABLE}
 
-_NIC = ["dev.rx", "dev.tx", "skb.drop", "ovs.drop", "skb.free"]
+# with what becomes of the packets for which Open vSwitch has no flow yet, or one without any action
+_NIC = ["dev.rx", "dev.tx", "skb.drop", "ovs.drop", "ovs.upcall", "skb.free"]
 _QUEUES = ["dev.queue", "dev.backlog", "gro.rx", "gro.frags", "qdisc.enqueue", "qdisc.dequeue", "sock.deliver",
            "sock.full", "udp.full", "tcp.retransmit"]
 
@@ -159,7 +160,7 @@ PROFILES: Dict[str, List[str]] = {
     "nic": _NIC,
     "drop": ["skb.drop", "ovs.drop"],
     "bridge": _NIC + ["tun.xmit", "sock.deliver"] + _names(_BRIDGE),
-    "ovs": _NIC + ["tun.xmit", "sock.deliver", "ovs.upcall", "ovs.action"] + _names(_OVS, _TUNNEL),
+    "ovs": _NIC + ["tun.xmit", "sock.deliver", "ovs.action"] + _names(_OVS, _TUNNEL),
     "ip": _NIC + ["sock.deliver"] + _names(_IP),
     "netfilter": _NIC + _names(_NETFILTER),
     "queues": _NIC + _QUEUES,

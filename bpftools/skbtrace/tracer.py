@@ -7,7 +7,7 @@ from typing import Any, Dict, List
 
 from . import clock, devices, filters, hooks, host, kernel_types, program, reasons, ring
 from . import options as command_line
-from .errors import TracerError
+from .errors import TracerError, option
 from .symbols import Symbols
 from .window import Window
 
@@ -15,6 +15,10 @@ COUNTERS = ("seen", "matched", "lost", "outside_window", "unparsed", "undecided"
 _IDLE_SECONDS = 0.01   # between looks at an empty buffer: a tenth of what fills it at a million records a second
 _CHECK_SECONDS = 0.25  # between looks at disk, reader and window file
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _reasons(missing: Dict[str, str]) -> str:
+    return "; ".join("%s: %s" % item for item in sorted(missing.items()))
 
 
 class Tracer:
@@ -32,12 +36,13 @@ class Tracer:
         names = list(kernel_types.FIELDS) + [kernel_types.FLOW_ACTIONS[0]] + reasons.ENUMS + kernel_types.ENUMS
         names += hooks.wanted_functions(asked_for) + ["btf_trace_" + point.tracepoint for point in asked_for]
         self._types = host.read_types(names)
-        # points of modules that are not in this kernel: there is nothing to look at
-        self.absent = [point.name for point in asked_for if hooks.is_absent(point, self._types)]
+        # name -> why there is nothing to look at, as when the point's module is not in this kernel
+        why = [(point.name, hooks.why_absent(point, self._types)) for point in asked_for]
+        self.absent = {name: reason for name, reason in why if reason}
+        self._refuse_without_required(self.absent)
         self.wanted = [point for point in asked_for if point.name not in self.absent]
         if not self.wanted:
-            raise TracerError("none of the points is in this kernel, whose modules for %s are not loaded"
-                              % ", ".join(self.absent))
+            raise TracerError("none of the points is in this kernel: " + _reasons(self.absent))
         self.declarations = kernel_types.from_btf(self._types.vmlinux) if self._types else \
             kernel_types.from_headers(os.uname().release)
         if options.perf_buffer:
@@ -57,10 +62,17 @@ class Tracer:
         self.window = Window(self.program.bpf)
         self.program.attach()
         if not self.program.attached:
-            raise TracerError("none of the points can be attached: " + "; ".join(
-                "%s: %s" % item for item in sorted(self.program.skipped.items())))
+            raise TracerError("none of the points can be attached: " + _reasons(self.program.skipped))
+        self._refuse_without_required(self.program.skipped)
         self.devices = devices.Table(self.scope.paths)
         self.pairs.append(clock.pair("arm"))
+
+    def _refuse_without_required(self, missing: Dict[str, str]) -> None:
+        """Raise TracerError if a point without which the user does not want to run is among these: name -> why."""
+        for name in self.options.require_point:
+            if name in missing:
+                raise TracerError("%s is %r, which cannot be had on this host: %s"
+                                  % (option("require-point"), name, missing[name]))
 
     def _flow_actions_length(self) -> int:
         """Where Open vSwitch keeps the length of a flow's actions, in bytes from the start of their struct."""

@@ -160,6 +160,9 @@ REFUSED = [
     (["--interface", "vnet9"], 2, "--interface is 'vnet9': there is no such device in network namespace self; "),
     (["--netns", "hv-z"], 2, "--netns is 'hv-z': there is no such network namespace; "),
     (["--netns", "/etc/passwd"], 2, "--netns is '/etc/passwd': there is no such network namespace; "),
+    (["--require-point", "ovs.ct"], 1,
+     "--require-point is 'ovs.ct', which cannot be had on this host: module openvswitch is not loaded"),
+    (["--point", "ovs.ct"], 1, "none of the points is in this kernel: ovs.ct: module openvswitch is not loaded"),
     (["--run-dir", "/proc/nowhere"], 2, "--run-dir is '/proc/nowhere': it must be a directory that can be written"),
 ]
 

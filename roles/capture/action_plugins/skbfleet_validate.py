@@ -24,7 +24,9 @@ PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing"
 FILTER = (("src", "src"), ("dst", "dst"), ("protocol", "protocol"), ("src_port", "src-port"), ("dst_port", "dst-port"),
           ("bidirectional", "both-directions"), ("interfaces", "interface"), ("netns", "netns"), ("vlan", "vlan"),
           ("max_records", "max-records"), ("max_bytes", "max-bytes"))
-POINTS = (("profile", "profile"), ("points", "point"), ("excluded_points", "exclude-point"))
+POINTS = (("profile", "profile"), ("points", "point"), ("excluded_points", "exclude-point"),
+          ("required_points", "require-point"))
+REQUIRE_DROPS = "--require-point=skb.drop"
 OF_A_CASE = {PREFIX + name for name, _option in FILTER + POINTS} | {PREFIX + "tracers", PREFIX + "duration", COMMAND}
 
 TYPES = {"bool": "true or false", "int": "a whole number", "float": "a number", "list": "a list",
@@ -158,12 +160,14 @@ def tracer_arguments(settings):
     The points are the datapath tracer's; the drop monitor takes them when it runs alone. Each drop is recorded once.
     """
     arguments = {tracer: options(FILTER, settings) for tracer in settings["tracers"]}
-    if "datapath_tracing" in arguments:
-        arguments["datapath_tracing"] += options(POINTS, settings)
-        if "drop_monitor" in arguments:
-            arguments["datapath_tracing"].append("--exclude-point=skb.drop")
-    else:
-        arguments["drop_monitor"] += options(POINTS, settings)
+    last = "datapath_tracing" if "datapath_tracing" in arguments else "drop_monitor"
+    words = options(POINTS, settings)
+    if len(arguments) == 2:
+        if REQUIRE_DROPS in words:
+            words.remove(REQUIRE_DROPS)
+            arguments["drop_monitor"].append(REQUIRE_DROPS)
+        words.append("--exclude-point=skb.drop")
+    arguments[last] += words
     return arguments
 
 

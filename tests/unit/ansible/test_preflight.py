@@ -15,7 +15,7 @@ GOOD = {
         "facts": {"kernel": "6.1.0-18", "machine": "x86_64", "btf": True, "headers": False, "free_bytes": 5 << 30,
                   "cpus": 4, "load": 0.26},
         "trial": {
-            "bcc": "0.26.0", "btf": True, "headers": False, "buffer": "ring", "absent": [],
+            "bcc": "0.26.0", "btf": True, "headers": False, "buffer": "ring", "absent": {},
             "attached": {"dev.rx": "raw_tracepoint", "skb.drop": "raw_tracepoint", "br.rx": "fentry",
                          "ovs.rx": "kprobe", "ovs.tx": "kprobe"},
             "skipped": {}, "profiles": {name: [] for name in PROFILES},
@@ -48,7 +48,7 @@ def without(*points: str, absent: bool = False) -> dict:
     for point in points:
         del trial["attached"][point]
         if absent:
-            trial["absent"].append(point)
+            trial["absent"][point] = "module openvswitch is not loaded"
         else:
             trial["skipped"][point] = NO_FUNCTION % point.replace(".", "_")
     if not absent:

@@ -89,6 +89,12 @@ def test_points_are_the_datapath_tracers_and_drops_are_recorded_once(plan):
                                                        "--exclude-point=skb.drop"]
 
 
+def test_a_required_point_goes_to_the_tracer_that_looks_at_it(plan):
+    result = plan({"capture_required_points": ["skb.drop", "tun.xmit"]})
+    assert result["arguments"]["drop_monitor"] == ["--require-point=skb.drop"]
+    assert result["arguments"]["datapath_tracing"] == ["--require-point=tun.xmit", "--exclude-point=skb.drop"]
+
+
 def test_a_value_cannot_become_an_option(refusal):
     assert refusal({"capture_src": "--run-dir=/etc"}).startswith("capture_src is '--run-dir=/etc': it must be an IPv4")
 

@@ -36,6 +36,9 @@ REFUSED = [
     (["--point", "dev.tz"], "--point is 'dev.tz': it must be one of"),
     (["--exclude-point", "dev.tz"], "--exclude-point is 'dev.tz'"),
     (["--point", "dev.tx", "--exclude-point", "dev.tx"], "--exclude-point leaves no point"),
+    (["--require-point", "dev.tz"], "--require-point is 'dev.tz'"),
+    (["--require-point", "dev.tx", "--exclude-point", "dev.tx"],
+     "--require-point and --exclude-point are both 'dev.tx'"),
     (["--format", "xml"], "--format is 'xml': it must be text or json"),
     (["--interface", "a-name-that-is-far-too-long"], "--interface is 'a-name-that-is-far-too-long'"),
     (["--run-id", "../../etc"], "--run-id is '../../etc'"),
@@ -75,6 +78,7 @@ def test_points_follow_profiles_and_single_points() -> None:
     assert names("--profile", "drop", "--point", "dev.rx") == ["dev.rx", "skb.drop", "ovs.drop"]
     assert names("--exclude-point", "skb.drop") == ["dev.rx", "dev.tx", "skb.free", "ovs.drop"]
     assert set(names("--profile", "full")) == set(points.BY_NAME)
+    assert set(names("--require-point", "sock.deliver")) == {*points.PROFILES["nic"], "sock.deliver"}
 
 
 def test_profiles_name_known_points_only() -> None:
