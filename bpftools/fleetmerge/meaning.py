@@ -147,6 +147,11 @@ _BY_FUNCTION = {
 }
 
 
+_ASKED = Meaning("the rules that the daemon has (ovs-ofctl dump-flows) drop it or hand it to a controller",
+                 "ovs-appctl ofproto/trace; load of ovs-vswitchd", "net/openvswitch/datapath.c")
+_BEHIND_POINT = {"ovs.upcall": _ASKED, "ovs.userspace": _ASKED}
+
+
 def meaning(function: str | None, reason: str | None) -> Meaning | None:
     """Return what a drop means, if it is known."""
     plain = (function or "").split(".")[0]
@@ -154,3 +159,8 @@ def meaning(function: str | None, reason: str | None) -> Meaning | None:
     if known is None and reason and reason != "NOT_SPECIFIED":
         known = _BY_REASON.get(reason)
     return known or _BY_FUNCTION.get(plain) or _BY_REASON.get(reason or "")
+
+
+def meaning_behind(point: str) -> Meaning | None:
+    """Return what it means that nothing was seen behind a point, if it is known."""
+    return _BEHIND_POINT.get(point)

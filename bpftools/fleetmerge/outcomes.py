@@ -85,13 +85,15 @@ class Judge:
 
     def _expected(self, way: Way) -> int:
         """Return where packets go from the last place: as others of this direction did, or as those of the opposite
-        direction came; -1 if nobody knows."""
+        direction came; from a daemon of which nobody knows, no further; -1 if nobody knows."""
         if way.last < 0:
             return -1
         here = way.codes[way.last]
         known = self._graph.next_of(here)
         if known is not None:
             return known
+        if self._places[here].asks:
+            return here
         return self._mirrored(here) if self._back is not None and self._places[here].leaving else -1
 
     def _mirrored(self, here: int) -> int:

@@ -12,6 +12,7 @@ from .labels import DROP_POINTS, Labels
 RECEIVE = ("dev.rx", "dev.backlog", "gro.rx", "gro.frags")
 SEND = ("dev.tx", "dev.queue", "qdisc.enqueue", "qdisc.dequeue")
 DELIVER = ("sock.deliver",)
+ASKING = ("ovs.upcall", "ovs.userspace")   # the packet is with a daemon, which may send it on
 TAKEN = ("dev.tx", "tun.xmit")   # a device has the packet; it may still throw it away
 NO_STEP = (*DROP_POINTS, "skb.free", "sock.full", "udp.full", "tcp.retransmit")  # marks beside the way, not steps of it
 NEAR, FAR = 1, 2
@@ -47,6 +48,11 @@ class Place:
     def leaving(self) -> bool:
         """Whether a packet seen here is on its way to another host."""
         return self.point in SEND and self.uplink
+
+    @property
+    def asks(self) -> bool:
+        """Whether a daemon of this host decides about a packet seen here."""
+        return self.point in ASKING
 
     @property
     def end(self) -> bool:

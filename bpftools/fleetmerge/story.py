@@ -86,10 +86,14 @@ def _vanished(last: Place, after: Place, outcome: int, why: int, lossy: Mapping[
     if outcome == UNKNOWN:
         reasons.append({ALIKE: "other packets look the same", EARLY: "%s stopped recording before" % after.host,
                         LATE: "%s had not begun to record" % after.host}[why])
-    same = last.host == after.host
-    text = "; ".join(reasons) or ("no record behind it, and no drop, though %s lost no record" % after.host if same else
-                                  "%s, which was recording and lost no record, never saw what %s had sent"
-                                  % (after.host, last.host))
+    if last.asks:
+        certain = ("Open vSwitch had no flow for it in the kernel and gave it to its daemon, which sent nothing on, "
+                   "though %s lost no record" % after.host)
+    elif last.host == after.host:
+        certain = "no record behind it, and no drop, though %s lost no record" % after.host
+    else:
+        certain = ("%s, which was recording and lost no record, never saw what %s had sent" % (after.host, last.host))
+    text = "; ".join(reasons) or certain
     return {"certainty": "unknown" if reasons else "certain", "why": text, "between": [last.short(), after.short()],
             "host": last.host, "device": last.device, "point": last.point}
 
@@ -134,7 +138,7 @@ def segments(findings: Findings, names: Names, lost: Sequence[dict[str, Any]],
     missing: dict[tuple[int, int], list[int]] = {}
     for kind, gone in findings.losses.items():
         outcome, _, last, _, _, after, _ = kind
-        if outcome in (DROPPED, VANISHED) and last >= 0 and after >= 0:
+        if outcome in (DROPPED, VANISHED) and last >= 0 and after >= 0 and last != after:
             count = missing.setdefault((last, after), [0, 0])
             count[0] += gone.packets
             count[1] += gone.bytes

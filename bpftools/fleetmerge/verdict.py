@@ -5,7 +5,7 @@ from typing import Any
 
 from .devices import Key, counter_words, drop_counters
 from .fleet import Host
-from .meaning import meaning
+from .meaning import Meaning, meaning, meaning_behind
 from .summary import iso
 
 _USUAL = ("queue",)   # changes that every packet sees
@@ -78,22 +78,28 @@ def _drop(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
     device = devices.get((place["host"], place["netns"], place["device"]))
     if device is not None:
         text += "; " + counter_words(device["rose"])
-    known = meaning(place["function"], place["reason"])
-    return text + "." + _when(place) + (" Usually: %s. Look at: %s." % (known.means, known.look_at) if known else "")
+    return text + "." + _when(place) + _advice(meaning(place["function"], place["reason"]))
 
 
 def _vanished(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
     count, (one, two) = place["packets"], place["between"]
-    route = "%s %s (%s) and %s %s (%s)" % (one["host"], one["device"], one["point"], two["host"], two["device"],
-                                           two["point"])
+    route = "between %s and %s" % (_place(one), _place(two)) if one != two else "behind %s" % _place(one)
     if place["certainty"] != "certain":
-        return "What became of %s between %s cannot be said: %s.%s" % (plural(count, "packet"), route, place["why"],
-                                                                       _when(place))
-    text = "%s vanished between %s: %s." % (plural(count, "packet"), route, place["why"])
+        return "What became of %s %s cannot be said: %s.%s" % (plural(count, "packet"), route, place["why"],
+                                                               _when(place))
+    text = "%s vanished %s: %s." % (plural(count, "packet"), route, place["why"])
     if one["host"] != two["host"]:
         text += " That leaves what is between the two devices, or a device itself: %s." % "; ".join(
             "%s on %s: %s" % (end["device"], end["host"], _counters(devices, end)) for end in (one, two))
-    return text + _when(place)
+    return text + _when(place) + _advice(meaning_behind(one["point"]))
+
+
+def _place(end: Mapping[str, str]) -> str:
+    return "%s %s (%s)" % (end["host"], end["device"], end["point"])
+
+
+def _advice(known: Meaning | None) -> str:
+    return " Usually: %s. Look at: %s." % (known.means, known.look_at) if known else ""
 
 
 def _counters(devices: dict[Key, dict[str, Any]], end: Mapping[str, str]) -> str:

@@ -110,3 +110,16 @@ def segment(summary: dict[str, Any], one: str, two: str) -> dict[str, Any]:
     (found,) = [entry for entry in summary["segments"] if [one, two] == [
         "%(host)s %(device)s %(point)s" % entry[end] for end in ("from", "to")]]
     return found
+
+
+def talking(**options: Any) -> Fleet:
+    """Return a fleet whose hosts' clocks can be compared."""
+    fleet = Fleet(**options)
+    fleet.talk()
+    return fleet
+
+
+def losses(summary: dict[str, Any], certainty: str = "certain") -> list[tuple[Any, ...]]:
+    """Return (kind, packets, places or function) of each loss of this certainty."""
+    return [(loss["kind"], loss["packets"], loss.get("between") or loss["function"]) for loss in summary["losses"]
+            if loss["certainty"] == certainty]

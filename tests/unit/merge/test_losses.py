@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was lost, where, and how sure that is: nothing is said that is not known."""
+from typing import Any
+
+import numpy as np
+import pytest
+from support.bundles import Bundle
+from support.fleet import ETH0, VNET0, A, B, Fleet, flow, losses, merged, segment, talking, udp_packet
+
+WIRE = [{"host": "hv-a", "device": "eth0", "point": "dev.tx"}, {"host": "hv-b", "device": "eth0", "point": "dev.rx"}]
+INSIDE = [{"host": "hv-b", "device": "eth0", "point": "dev.rx"}, {"host": "hv-b", "device": "vnet0", "point": "dev.tx"}]
+
+
+def test_healthy_traffic_loses_nothing(tmp_path: Any) -> None:
+    fleet = talking()
+    for number in range(500):
+        fleet.send(1 + 0.01 * number, udp_packet(number))
+    summary = fleet.merge(tmp_path)
+    assert summary["losses"] == []
+    assert summary["verdict"][0] == "No packet was lost."
+    assert (flow(summary)["packets"], flow(summary)["arrived"]) == (500, 500)
+    assert [place["device"] for place in summary["paths"][0]["places"]] == ["vnet0", "eth0", "eth0", "vnet0"]
+
+
+def test_lost_on_the_wire(tmp_path: Any) -> None:
+    fleet = talking()
+    for number in range(500):
+        fleet.send(1 + 0.01 * number, udp_packet(number), lose=number % 7 == 0)
+    summary = fleet.merge(tmp_path)
+    assert losses(summary) == [("vanished", 72, WIRE)]
+    assert flow(summary)["vanished"] == 72
+    assert segment(summary, "hv-a eth0 dev.tx", "hv-b eth0 dev.rx")["missing"] == 72
+    assert any(text.startswith("72 packets vanished between hv-a eth0 (dev.tx) and hv-b eth0 (dev.rx)")
+               for text in summary["verdict"])
+
+
+def test_everything_lost_on_the_wire_of_one_flow(tmp_path: Any) -> None:
+    """No packet of the flow shows where it should have gone; packets the other way do."""
+    fleet = Fleet()
+    for number in range(100):
+        fleet.send(1 + 0.01 * number, udp_packet(number), lose=True)
+        fleet.send(1.005 + 0.01 * number, udp_packet(number, B, A), way="back")
+    for number in range(50):   # what aligns the clocks is another pair of VMs
+        fleet.send(3 + 0.01 * number, udp_packet(number, "10.9.0.1", "10.9.0.2"))
+        fleet.send(3.005 + 0.01 * number, udp_packet(number, "10.9.0.2", "10.9.0.1"), way="back")
+    assert losses(fleet.merge(tmp_path)) == [("vanished", 100, WIRE)]
+
+
+def test_dropped_by_the_tap(tmp_path: Any) -> None:
+    fleet = talking()
+    for number in range(500):
+        fleet.send(1 + 0.01 * number, udp_packet(number), drop=number % 10 == 3)
+    summary = fleet.merge(tmp_path)
+    assert losses(summary) == [("drop", 50, "tun_net_xmit")]
+    assert (flow(summary)["arrived"], flow(summary)["dropped"]) == (450, 50)
+    assert summary["losses"][0]["last_seen"] == INSIDE[1]
+
+
+def test_vanished_inside_a_host(tmp_path: Any) -> None:
+    fleet = talking()
+    for number in range(500):
+        fleet.send(1 + 0.01 * number, udp_packet(number), skip=("dev.tx",) if number < 5 else ())
+    assert losses(fleet.merge(tmp_path)) == [("vanished", 5, INSIDE)]
+
+
+def test_a_copy_that_is_dropped_elsewhere_is_no_loss(tmp_path: Any) -> None:
+    """The packet is flooded to a third host, which drops it: it is not for it."""
+    fleet = talking()
+    other = Bundle("hv-c")
+    other.device(ETH0, "eth0", "phy")
+    other.device(VNET0, "vnet0", "vnet")
+    for number in range(20):
+        second, packet = 1 + 0.1 * number, udp_packet(number)
+        fleet.send(second, packet)
+        other.event(second + 60e-6, "dev.rx", ETH0, packet)
+        other.event(second + 61e-6, "skb.drop", ETH0, packet, reason=2)
+    run = fleet.write(tmp_path)
+    other.write(run)
+    summary = merged(run)
+    assert summary["losses"] == []
+    assert (flow(summary)["arrived"], summary["copies_dropped"]) == (20, 20)
+
+
+def test_packets_in_flight_at_the_ends_are_no_losses(tmp_path: Any) -> None:
+    fleet = talking()
+    fleet.into(fleet.b, 10e-6, udp_packet(1))          # left hv-a before the window
+    for number in range(2, 100):
+        fleet.send(1 + 0.01 * number, udp_packet(number))
+    fleet.out(fleet.a, 9.99995, udp_packet(100))       # would arrive after it
+    summary = fleet.merge(tmp_path)
+    assert summary["losses"] == []
+    assert flow(summary)["in_flight"] == 1
+
+
+def thinned(bundle: Bundle, seed: int, tell: bool) -> int:
+    """Throw away one record in a hundred; tell: the manifest says so."""
+    count = len(bundle.events)
+    gone = set(np.random.default_rng(seed).choice(count, count // 100, replace=False).tolist())
+    bundle.events = [event for number, event in enumerate(bundle.events) if number not in gone]
+    bundle.manifest["counters"]["written"] = len(bundle.events) if tell else count
+    bundle.manifest["counters"]["lost"] = len(gone) if tell else 0
+    return len(gone)
+
+
+@pytest.mark.parametrize("tell", [True, False])
+@pytest.mark.parametrize("which", ["a", "b", "both"])
+def test_records_thrown_away_make_no_false_vanished(tmp_path: Any, which: str, tell: bool) -> None:
+    fleet = talking()
+    for number in range(3000):
+        fleet.send(1 + 0.002 * number, udp_packet(number))
+    for seed, bundle in enumerate((fleet.a, fleet.b)):
+        if which in (bundle.host[-1], "both"):
+            assert thinned(bundle, seed, tell)
+    summary = fleet.merge(tmp_path)
+    assert losses(summary) == []
+    assert all("lost" in loss["why"] for loss in summary["losses"])
+    clocks = [host["clock"] for host in summary["hosts"].values()]
+    assert any(clock["method"] == "packets both ways" and clock["bound_us"] <= 60 for clock in clocks)
+    if which != "a":
+        assert losses(summary, "unknown")
+
+
+def test_records_missing_that_no_counter_tells_of(tmp_path: Any) -> None:
+    """The manifest is wrong too: what was seen before and behind a place tells that the place missed packets."""
+    fleet = talking()
+    for number in range(3000):
+        fleet.send(1 + 0.002 * number, udp_packet(number))
+    thinned(fleet.b, 1, True)
+    fleet.b.manifest["counters"].update(written=0, lost=0)
+    summary = fleet.merge(tmp_path)
+    assert losses(summary) == []
+    assert "did not record" in " ".join(summary["doubts"])
+
+
+def test_a_missing_host(tmp_path: Any) -> None:
+    fleet = Fleet()
+    for number in range(100):
+        fleet.send(0.05 * number, udp_packet(number))
+    run = fleet.write(tmp_path)
+    import shutil
+    shutil.rmtree(run / "hosts" / "hv-b")
+    summary = merged(run, ("hv-a", "hv-b"))
+    assert summary["losses"] == []
+    assert flow(summary)["left"] == 100
+    assert ("100 packets left the hosts that were traced; what became of them was not seen (nothing came from hv-b)."
+            in summary["doubts"])
+
+
+def test_a_late_host_and_one_that_stopped_early(tmp_path: Any) -> None:
+    fleet = talking()
+    for number in range(900):
+        fleet.send(0.5 + 0.01 * number, udp_packet(number))
+    start, end = fleet.b.monotonic(2.0), fleet.b.monotonic(8.0)
+    fleet.b.events = [event for event in fleet.b.events if start <= event["time_ns"] < end]
+    fleet.b.manifest["window"].update(late_by_ns=2_000_000_000, ended_ns=end)
+    summary = fleet.merge(tmp_path)
+    assert losses(summary) == []
+    text = " ".join(loss["why"] for loss in summary["losses"])
+    assert "hv-b had not begun to record" in text and "hv-b stopped recording before" in text
+    assert sum(packets for _, packets, _ in losses(summary, "unknown")) >= 290
+
+
+def test_windows_that_clocks_put_apart(tmp_path: Any) -> None:
+    """hv-b's clock was 3 s ahead when it was given the window: it recorded 3 s earlier than hv-a."""
+    fleet = talking(b={"skew": 3.0})
+    for number in range(900):
+        fleet.send(0.5 + 0.01 * number, udp_packet(number))
+    start, end = fleet.b.monotonic(0.0), fleet.b.monotonic(7.0)
+    fleet.b.events = [event for event in fleet.b.events if start <= event["time_ns"] < end]
+    fleet.b.manifest["window"].update(start_ns=fleet.b.monotonic(-3.0), end_ns=end, ended_ns=end)
+    summary = fleet.merge(tmp_path)
+    assert losses(summary) == []
+    assert {why for *_, why in ((loss["packets"], loss["why"]) for loss in summary["losses"])} == {
+        "hv-b stopped recording before"}
+    assert any("hv-b stopped recording 3.000 s before the last host" in doubt for doubt in summary["doubts"])
+
+
+def test_a_drop_that_the_kernel_does_not_call_one(tmp_path: Any) -> None:
+    """Open vSwitch on older kernels: the point itself says that the packet is dropped."""
+    fleet = talking(b={"points": ["dev.rx", "dev.tx", "skb.drop", "skb.free", "ovs.drop"]})
+    fleet.b.manifest["points"]["attached"][4].update(hook="kprobe", target="ovs_execute_actions")
+    for number in range(100):
+        second, packet = 1 + 0.01 * number, udp_packet(number)
+        fleet.send(second, packet, skip=("dev.tx",) if number < 30 else ())
+        if number < 30:
+            fleet.b.event(second + 60e-6, "ovs.drop", ETH0, packet)
+            fleet.b.event(second + 61e-6, "skb.free", ETH0, packet)
+    summary = fleet.merge(tmp_path)
+    assert losses(summary) == [("drop", 30, "ovs_execute_actions")]
+    assert any("an Open vSwitch flow drops it" in text for text in summary["verdict"])
+
+
+def test_a_packet_that_a_daemon_keeps(tmp_path: Any) -> None:
+    """Open vSwitch has no flow for the first packets; its daemon sends some on, and not the others."""
+    fleet = talking(b={"points": ["dev.rx", "dev.tx", "skb.drop", "skb.free", "ovs.upcall"]})
+    for number in range(100):
+        second, packet = 1 + 0.01 * number, udp_packet(number)
+        fleet.send(second, packet, skip=("dev.tx",) if number < 3 else ())
+        if number < 8:
+            fleet.b.event(second + 60e-6, "ovs.upcall", ETH0, packet)
+    summary = fleet.merge(tmp_path)
+    asked = {"host": "hv-b", "device": "eth0", "point": "ovs.upcall"}
+    assert losses(summary) == [("vanished", 3, [asked, INSIDE[1]])]
+    (text,) = [text for text in summary["verdict"] if "vanished" in text]
+    assert "gave it to its daemon, which sent nothing on" in text
+    assert "Look at: ovs-appctl ofproto/trace" in text
+
+
+def test_packets_that_a_daemon_keeps_all_of(tmp_path: Any) -> None:
+    """No packet shows where the daemon would have sent them."""
+    fleet = talking(b={"points": ["dev.rx", "dev.tx", "skb.drop", "skb.free", "ovs.upcall"]})
+    for number in range(3):
+        packet = udp_packet(number)
+        fleet.send(1 + number, packet, skip=("dev.tx",))
+        fleet.b.event(1 + number + 60e-6, "ovs.upcall", ETH0, packet)
+    summary = fleet.merge(tmp_path)
+    asked = {"host": "hv-b", "device": "eth0", "point": "ovs.upcall"}
+    assert losses(summary) == [("vanished", 3, [asked, asked])]
+    assert any(text.startswith("3 packets vanished behind hv-b eth0 (ovs.upcall): Open vSwitch had no flow")
+               for text in summary["verdict"])
+    assert not [entry for entry in summary["segments"] if entry["from"] == entry["to"]]
+
+
+def test_multicast_is_not_missed_anywhere(tmp_path: Any) -> None:
+    fleet = talking()
+    for number in range(50):
+        fleet.send(1 + 0.01 * number, udp_packet(number, A, "239.1.2.3"), lose=number % 2 == 0)
+    assert fleet.merge(tmp_path)["losses"] == []
+
+
+def test_a_group_that_only_leaves_is_not_accused(tmp_path: Any) -> None:
+    """To an address that is behind none of the traced hosts."""
+    fleet = talking()
+    for number in range(50):
+        fleet.out(fleet.a, 1 + 0.01 * number, udp_packet(number, A, "198.51.100.9"))
+    summary = fleet.merge(tmp_path)
+    assert summary["losses"] == []
+    assert flow(summary)["left"] == 50
