@@ -42,10 +42,11 @@ def arguments() -> argparse.ArgumentParser:
 def main() -> int:
     """Run the command; return its exit status: 0 merged, 2 the input cannot be merged, 1 the merge failed."""
     options = arguments().parse_args()
-    from fleetmerge import inputs, merge
+    from fleetmerge import inputs, merge, topology
     from fleetmerge.summarise import Request
     try:
         found = inputs.find(options.paths, options.output)
+        homes = topology.read(found.output)
         expected, facts = inputs.outcome(options.expect_host, options.expect, found.output)
     except MergeError as error:
         print("error: %s" % error, file=sys.stderr)
@@ -56,7 +57,7 @@ def main() -> int:
     if options.reproduce_command is not None or options.reproduce_status is not None:
         facts["reproduce"] = {"command": options.reproduce_command, "status": options.reproduce_status}
     try:
-        merge.merge(Request(found, expected, facts))
+        merge.merge(Request(found, expected, homes, facts))
     except MergeError as error:
         print("error: %s" % error, file=sys.stderr)
         return 1

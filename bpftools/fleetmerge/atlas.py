@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """All places of all bundles under one numbering, and everything else that makes rows of several bundles comparable."""
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +28,12 @@ class Atlas:
 
 
 def make_atlas(bundles: Sequence[Bundle], clocks: Sequence[HostClock], surveys: Sequence[Survey],
-               places: Sequence[Places], counting: Sequence[tuple[str, str, str]]) -> tuple[Atlas, np.ndarray]:
-    """Return (the atlas, all flows sorted by their hash). counting: (host, tracer, point) whose records count."""
+               places: Sequence[Places], counting: Sequence[tuple[str, str, str]],
+               entrances: Iterable[Place] = ()) -> tuple[Atlas, np.ndarray]:
+    """Return (the atlas, all flows sorted by their hash).
+
+    counting: (host, tracer, point) whose records count; entrances: places that are there whether or not a packet came.
+    """
     numbers: dict[Place, int] = {}
     chosen = set(counting)
     of_bundle, counts, drop_of_bundle = [], [], []
@@ -42,6 +46,8 @@ def make_atlas(bundles: Sequence[Bundle], clocks: Sequence[HostClock], surveys: 
         drops += [(len(of_bundle) - 1, *drop) for drop in survey.tables.drops]
     for bundle in bundles:
         _expect_receivers(numbers, bundle)
+    for place in entrances:
+        numbers.setdefault(place, len(numbers))
     flows = [flow for survey in surveys for flow in survey.tables.flows.values()]
     table = np.array(flows, FLOW) if flows else np.zeros(0, FLOW)
     table = table[np.unique(table["flow"], return_index=True)[1]]

@@ -101,6 +101,7 @@ class Setting:
     flows: np.ndarray            # identity.FLOW, sorted by flow
     partition: np.ndarray        # atlas.PART
     shares: int
+    told: dict[int, int] = field(default_factory=dict)   # group -> place where the topology says that it comes in
 
 
 def explore(setting: Setting, share: int, shares: int) -> Findings:
@@ -133,7 +134,8 @@ def _judge_all(out: Findings, setting: Setting, ways: Sequence[Way], units: Unit
     slowest = longest(ways, units)
     results: list[Result] = []
     for group, members in groups.items():
-        judge = Judge(units, places, trust, graphs[group], graphs.get(back.get(group, 0)), slowest, group in multicast)
+        judge = Judge(units, places, trust, graphs[group], graphs.get(back.get(group, 0)), slowest, group in multicast,
+                      setting.told.get(group, -1))
         for found in (holes(members, graphs[group], places), appeared(members, graphs[group], units, places, trust)):
             _add(out.holes, found)
         results += [(way, *judge.judge(way)) for way in members]

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
-from . import report
+from . import report, topology
 from .align import align
 from .atlas import make_atlas, partition_of
 from .bundle import Bundle
@@ -93,11 +93,13 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     hosts = gather(list(zip(bundles, [survey.index for survey in surveys], clocks, strict=True)),
                    request.inputs.broken, request.expected)
     counted = counting(hosts)
-    atlas, flows = make_atlas(bundles, clocks, surveys, places, counted)
+    entrances = topology.entrances(request.homes, bundles, labels)
+    atlas, flows = make_atlas(bundles, clocks, surveys, places, counted, entrances.values())
     events = os.path.join(scratch, EVENTS)
     ranges = plan(bundles, [survey.index for survey in surveys], clocks)
     merge_ranges(workers, bundles, clocks, ranges, atlas.renamed, os.path.join(scratch, TIMELINE), events)
-    setting = Setting(atlas, trust_of(hosts), flows, *partition_of(flows, surveys, SHARE))
+    told = topology.of_groups(flows, {address: atlas.places.index(place) for address, place in entrances.items()})
+    setting = Setting(atlas, trust_of(hosts), flows, *partition_of(flows, surveys, SHARE), told)
     findings = explore_all(workers, setting)
     store = Store(events, scratch, counted, processes())
     try:

@@ -61,10 +61,11 @@ class Judge:
     """Decides what became of the packets of one group of flows."""
 
     def __init__(self, units: Units, places: Sequence[Place], trust: dict[str, Trust], graph: Graph,
-                 back: Graph | None, slowest: dict[tuple[int, int], float], multicast: bool) -> None:
-        """back: the graph of the opposite direction."""
+                 back: Graph | None, slowest: dict[tuple[int, int], float], multicast: bool, told: int) -> None:
+        """back: the graph of the opposite direction; told: where the topology says that packets come in, or -1."""
         self._units, self._places, self._trust = units, places, trust
         self._graph, self._back, self._slowest, self._multicast = graph, back, slowest, multicast
+        self._told = told
 
     def judge(self, way: Way) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
         """Return (row of each packet where it was seen last or dropped, its outcome, the place that should have been
@@ -85,7 +86,7 @@ class Judge:
 
     def _expected(self, way: Way) -> int:
         """Return where packets go from the last place: as others of this direction did, or as those of the opposite
-        direction came; from a daemon of which nobody knows, no further; -1 if nobody knows."""
+        direction came, or as the topology says; from a daemon of which nobody knows, no further; -1 if nobody knows."""
         if way.last < 0:
             return -1
         here = way.codes[way.last]
@@ -94,7 +95,11 @@ class Judge:
             return known
         if self._places[here].asks:
             return here
-        return self._mirrored(here) if self._back is not None and self._places[here].leaving else -1
+        if not self._places[here].leaving:
+            return -1
+        mirrored = self._mirrored(here) if self._back is not None else -1
+        elsewhere = self._told >= 0 and self._places[self._told].host != self._places[here].host
+        return self._told if mirrored < 0 and elsewhere else mirrored
 
     def _mirrored(self, here: int) -> int:
         """A device that sends to another host receives from the same one: find who sends to it."""

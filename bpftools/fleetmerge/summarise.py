@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import story, verdict
+from . import story, topology, verdict
 from .devices import device_table
 from .fleet import Expected, Host, apart, one_value
 from .inputs import Inputs
@@ -24,6 +24,7 @@ class Request:
 
     inputs: Inputs
     expected: Mapping[str, Expected] = field(default_factory=dict)
+    homes: topology.Homes = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)   # goes into the summary as it is: reproduce, …
 
 

@@ -10,7 +10,7 @@ import json
 import os
 from typing import Any
 
-from fleetmerge import inputs, merge
+from fleetmerge import inputs, merge, topology
 from fleetmerge.fleet import Expected
 from fleetmerge.summarise import Request
 
@@ -94,7 +94,8 @@ class Fleet:
 
 def merged(run: Any, expected: tuple[str, ...] = ()) -> dict[str, Any]:
     """Merge a run, in this process; return its summary."""
-    merge.merge(Request(inputs.find([str(run)], None), {host: Expected() for host in expected}))
+    merge.merge(Request(inputs.find([str(run)], None), {host: Expected() for host in expected},
+                        topology.read(str(run))))
     with open(os.path.join(str(run), "summary.json")) as handle:
         return json.load(handle)
 

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was lost, where, and how sure that is: nothing is said that is not known."""
+import json
 from typing import Any
 
 import numpy as np
 import pytest
 from support.bundles import Bundle
 from support.fleet import ETH0, VNET0, A, B, Fleet, flow, losses, merged, segment, talking, udp_packet
+
+from fleetmerge.errors import MergeError
 
 WIRE = [{"host": "hv-a", "device": "eth0", "point": "dev.tx"}, {"host": "hv-b", "device": "eth0", "point": "dev.rx"}]
 INSIDE = [{"host": "hv-b", "device": "eth0", "point": "dev.rx"}, {"host": "hv-b", "device": "vnet0", "point": "dev.tx"}]
@@ -188,6 +191,38 @@ def test_a_drop_that_the_kernel_does_not_call_one(tmp_path: Any) -> None:
     summary = fleet.merge(tmp_path)
     assert losses(summary) == [("drop", 30, "ovs_execute_actions")]
     assert any("an Open vSwitch flow drops it" in text for text in summary["verdict"])
+
+
+def pair(run: Any, host: str) -> None:
+    """Write down that vm-b is on this host."""
+    ends = {"src": {"address": A, "host": "hv-a", "uplinks": ["eth0"]},
+            "dst": {"address": B, "host": host, "uplinks": ["eth0"]}}
+    (run / "topology.json").write_text(json.dumps({"format": "skbfleet-topology/1", "pair": ends}))
+
+
+@pytest.mark.parametrize(("host", "known"), [("hv-b", [("vanished", 100, WIRE)]), ("hv-a", []), ("hv-c", []), ("", [])])
+def test_traffic_that_no_other_host_saw(tmp_path: Any, host: str, known: list) -> None:
+    """Only who knows that hv-b carries the target can say that it never came there."""
+    fleet = Fleet()
+    for number in range(100):
+        fleet.send(1 + 0.01 * number, udp_packet(number), lose=True)
+    for number in range(50):   # what aligns the clocks is another pair of VMs
+        fleet.send(3 + 0.01 * number, udp_packet(number, "10.9.0.1", "10.9.0.2"))
+        fleet.send(3.005 + 0.01 * number, udp_packet(number, "10.9.0.2", "10.9.0.1"), way="back")
+    run = fleet.write(tmp_path)
+    if host:
+        pair(run, host)
+    summary = merged(run)
+    assert losses(summary) == known
+    assert (flow(summary)["vanished"], flow(summary)["left"]) == ((100, 0) if known else (0, 100))
+
+
+def test_a_topology_that_is_none(tmp_path: Any) -> None:
+    run = talking().write(tmp_path)
+    for text in ("{", "[]", '{"pair": {"src": {"address": "nowhere", "host": "hv-a", "uplinks": []}}}'):
+        (run / "topology.json").write_text(text)
+        with pytest.raises(MergeError, match=r"topology.json does not say where a pair of VMs is"):
+            merged(run)
 
 
 def test_a_packet_that_a_daemon_keeps(tmp_path: Any) -> None:
