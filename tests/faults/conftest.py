@@ -1,32 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab for the faults, where their captures are kept, and the score at the end."""
-import os
+"""Where the faults' captures are kept, and the score at the end."""
 import pathlib
 import shutil
-from collections.abc import Iterator
 
 import pytest
 from faults.truth import Loss
-from support.lab import Lab
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep", metavar="DIR", help="keep each fault's bundles and products below this directory")
     parser.addoption("--tcp-bytes", metavar="N", type=int, default=1_000_000_000,
                      help="what the TCP test sends; 8500000000 took 10 seconds")
-
-
-@pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    """The lab, its VMs knowing each other."""
-    assert os.geteuid() == 0, "faults need root: they make network namespaces and load BPF programs"
-    fixture = Lab()
-    found = fixture.status()["running"]
-    fixture.up()
-    fixture.settle()
-    yield fixture
-    if not found:
-        fixture.down()
 
 
 @pytest.fixture(scope="session")

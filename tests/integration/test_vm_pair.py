@@ -89,6 +89,19 @@ def test_two_addresses_are_enough_and_only_their_hypervisors_are_captured(lab, p
         assert lab.netns(host).run(["test", "!", "-e", "/tmp/skbfleet"])
 
 
+def test_what_never_comes_to_the_other_host_has_vanished(lab, play):
+    """Nothing of the flow shows where it should have come in: that is known from where the pair was found."""
+    cut = "table bridge cut { chain forward { type filter hook forward priority 0; ip protocol icmp drop; }; }"
+    with lab.netns("wire").nft(cut), pinging(lab):
+        done = play.run("vm_pair.yml", **PAIR, capture_run_id="cut", capture_duration=2)
+    assert done.returncode == 0, done.stdout
+    (loss,) = [loss for loss in play.summary("cut")["losses"] if "icmp" in loss["flow"]]
+    assert (loss["kind"], loss["certainty"]) == ("vanished", "certain")
+    assert loss["between"] == [{"host": "hv-a", "device": "eth0", "point": "dev.tx"},
+                               {"host": "hv-b", "device": "eth0", "point": "dev.rx"}]
+    assert 30 <= loss["packets"] <= 40
+
+
 @pytest.mark.parametrize("pair", [PAIR, {"pair_src": "fd00:32::10", "pair_dst": "fd00:32::20"}])
 def test_a_quiet_vm_is_found_because_it_is_asked(lab, play, pair):
     for host in BOTH:
