@@ -6,6 +6,7 @@ import platform
 import re
 from typing import Any
 
+from . import host
 from .errors import TracerError
 
 BPF_DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bpf")
@@ -28,12 +29,13 @@ def compile_text(text: str, with_headers: bool) -> Any:
         os.environ.setdefault("BCC_KERNEL_SOURCE", os.path.join(BPF_DIR, "kernel"))
     from bcc import BPF
     _forget_library_code()
-    flags = [] if with_headers else ["-DLINUX_VERSION_CODE_OVERRIDE=%d" % kernel_version()]
+    # the kernel's own headers make old compilers warn of things that are none of the user's business
+    flags = ["-w"] if with_headers else ["-DLINUX_VERSION_CODE_OVERRIDE=%d" % kernel_version()]
     try:
         compiled = BPF(text=text, cflags=flags)
     except Exception as error:  # bcc raises bare Exception
-        raise TracerError("bcc could not compile the tracer for this kernel%s: %s"
-                          % (" with its headers" if with_headers else "", error)) from None
+        raise TracerError("bcc could not compile the tracer for this kernel%s: %s%s"
+                          % (" with its headers" if with_headers else "", error, host.memlock_hint())) from None
     _forget_library_code()
     return compiled
 

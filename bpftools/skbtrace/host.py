@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import platform
+import resource
 import sys
 from typing import Dict, Iterable, List, Optional
 
@@ -35,6 +36,24 @@ def require_bcc() -> None:
         import bcc  # noqa: F401 - whether it can be
     except (ImportError, OSError, AttributeError) as error:  # the library is missing, or is another version's
         raise TracerError("the module bcc of %s cannot be used: %s" % (sys.executable, error)) from None
+
+
+def raise_memlock() -> None:
+    """Lift the limit of memory that this process may lock: kernels before 5.11 count BPF maps and programs as such."""
+    try:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except (ValueError, OSError):  # without CAP_SYS_RESOURCE it goes no higher than the hard limit
+        hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+
+
+def memlock_hint() -> str:
+    """Return what to do if it was the limit of locked memory that stood in the way; empty if there is none."""
+    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    if limit == resource.RLIM_INFINITY:
+        return ""
+    return (" (kernels before 5.11 count BPF maps as locked memory, of which this process may have %d KiB: "
+            "raise that with ulimit -l, or LimitMEMLOCK= in its unit, or give it CAP_SYS_RESOURCE)" % (limit >> 10))
 
 
 def existing_directory(path: str) -> str:

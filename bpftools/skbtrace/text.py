@@ -11,7 +11,7 @@ from . import headers
 METADATA = (("data_len", 0), ("mark", 0), ("hash", 0), ("priority", 0), ("queue_mapping", 0), ("ip_summed", 0),
             ("pkt_type", 0), ("cloned", 0), ("users", 1), ("nr_frags", 0), ("frag_list", 0), ("gso_size", 0),
             ("gso_segs", 0), ("gso_type", 0), ("rx_ifindex", 0))
-QUEUES = {1: "qdisc", 2: "socket", 3: "tap"}
+QUEUES = {1: "qdisc", 2: "socket"}
 _REMEMBERED = 65536  # packets whose last metadata are kept for comparison
 
 

@@ -55,6 +55,7 @@ class Tracer:
         """Compile, load and attach with a closed window; raises TracerError if no point can be had."""
         for number in _SIGNALS:
             signal.signal(number, self._stop)
+        host.raise_memlock()
         constants = filters.defines(self.chosen, self.scope.netns, self.scope.ifindexes)
         self.program = program.Program(self.declarations, self._types, self.wanted, constants,
                                        self.options.buffer_pages, self._flow_actions_length())
@@ -62,7 +63,8 @@ class Tracer:
         self.window = Window(self.program.bpf)
         self.program.attach()
         if not self.program.attached:
-            raise TracerError("none of the points can be attached: " + _reasons(self.program.skipped))
+            raise TracerError("none of the points can be attached: " + _reasons(self.program.skipped)
+                              + host.memlock_hint())
         self._refuse_without_required(self.program.skipped)
         self.devices = devices.Table(self.scope.paths)
         self.pairs.append(clock.pair("arm"))

@@ -45,7 +45,7 @@ struct record {
     u8 nr_frags;
     u8 frag_list;         /* 1: a list of skbs hangs on this one */
     u8 users;             /* 255: 255 or more */
-    u8 queue_kind;        /* 0 none, 1 qdisc, 2 socket receive buffer, 3 tap ring */
+    u8 queue_kind;        /* 0 none, 1 qdisc, 2 socket receive buffer */
     u8 packet_layer;      /* 2: packet[] begins with the Ethernet header, 3: with the network header */
     u8 packet_len;        /* bytes of packet[] that are headers; the rest is zero */
     char comm[16];

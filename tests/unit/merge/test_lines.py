@@ -75,7 +75,7 @@ def test_same_lines_as_live(tracer: str, tmp_path) -> None:
          "data_len": 64000},
         {"users": 0, "rx_ifindex": 9, "len": 65550},
         {"queue_kind": 1, "queue_len": 5, "queue_limit": 1000, "queue_backlog": 1 << 40},
-        {"queue_kind": 3, "queue_len": 500, "queue_limit": 500},
+        {"queue_kind": 2, "queue_len": 500, "queue_limit": 500},
         {"vlan_present": 1, "vlan_tci": 0xE064}, {"netns": 4026532999}, {"ifindex": 0}, {"comm": "a name (x)"},
         {"comm": b"\xff\xfeodd"}, {"skb": 0x1234, "head": 0}, {"pid": 0, "comm": "swapper/1", "cpu": 511},
     ]
