@@ -20,7 +20,7 @@ PREREQS_STAMP := $(VENV)/prereqs-$(shell cat roles/prereqs/*/* playbooks/setup.y
 
 PYTHON_CODE := $(wildcard bpftools library module_utils roles tests)
 
-.PHONY: help setup lab lab-down demo lint types unit integration faults molecule test bench
+.PHONY: help setup lab lab-down demo lint types unit integration faults molecule smoke test bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
@@ -63,10 +63,13 @@ faults: setup  ## inject faults into a lab of its own, and print how many the ve
 molecule: setup  ## run the roles' tests, on a lab of their own (as root)
 	cd tests && ./elsewhere molecule test --all
 
+smoke: emulation  ## try the tracers on one emulated hypervisor with a distribution's kernel (as root)
+	KERNELS=bookworm pytest tests/hypervisors/test_kernels.py tests/hypervisors/test_playbooks.py
+
 bench: setup  ## measure and print the figures (as root)
 	for bench in tests/bench/bench_*.py; do echo "== $$bench"; $$bench; done
 
-test: lint types unit integration molecule  ## everything that must pass
+test: lint types unit integration molecule smoke  ## everything that must pass
 
 $(PIP_STAMP): requirements.txt requirements-dev.txt
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

@@ -4,6 +4,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,13 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from emulated import cluster as two_machines  # noqa: E402
-from emulated import images, tracing  # noqa: E402
+from emulated import images, table, tracing  # noqa: E402
 from emulated.machine import Machine, existing  # noqa: E402
 
 ROOT = HERE.parent.parent
+
+
+ROWS = pytest.StashKey[list[list[str]]]()
 
 
 def _chosen(variable: str, possible: tuple[str, ...]) -> list[str]:
@@ -32,11 +36,11 @@ def _down() -> None:
         machine.stop()
 
 
-@pytest.fixture(scope="module", params=_chosen("KERNELS", images.DISTRIBUTIONS))
-def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
-    """A machine with the tracers and the workload's networks in it; KERNELS="bookworm sid" chooses."""
+@contextmanager
+def _machine(distribution: str, form: str) -> Iterator[Machine]:
+    """A machine with the tracers and the workload's networks in it."""
     _down()
-    made = Machine(request.param, request.param)
+    made = Machine(distribution, distribution, form)
     made.start()
     try:
         made.wait()
@@ -50,6 +54,20 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
         made.stop()
 
 
+@pytest.fixture(scope="session", params=_chosen("KERNELS", images.DISTRIBUTIONS))
+def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A machine as hypervisors are, without kernel headers; KERNELS="bookworm sid" chooses."""
+    with _machine(request.param, "single") as made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=_chosen("KERNELS", images.DISTRIBUTIONS))
+def machine_with_headers(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A machine that has its kernel's headers; KERNELS chooses here, too."""
+    with _machine(request.param, "headers") as made:
+        yield made
+
+
 @pytest.fixture(scope="module", params=_chosen("CLUSTERS", two_machines.KINDS))
 def cluster(request: pytest.FixtureRequest) -> Iterator[list[Machine]]:
     """Two machines with a guest each, joined by the underlay of that kind; CLUSTERS="vxlan" chooses."""
@@ -58,3 +76,16 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[list[Machine]]:
         yield two_machines.up(request.param)
     finally:
         _down()
+
+
+@pytest.fixture(scope="session")
+def rows(request: pytest.FixtureRequest) -> list[list[str]]:
+    """The rows of the table that is printed at the end."""
+    return request.config.stash.setdefault(ROWS, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what the kernels took."""
+    if config.stash.get(ROWS, []):
+        terminalreporter.section("points attached/skipped in each profile")
+        terminalreporter.write_line(table.markdown(config.stash[ROWS]))

@@ -4,6 +4,8 @@
 CLUSTER ?= vxlan
 KERNELS ?= bullseye bookworm trixie sid
 
+KERNEL_TESTS := $(addprefix tests/hypervisors/test_,kernels.py playbooks.py without_btf.py)
+
 .PHONY: emulation hypervisors hypervisors-down test-kernels test-cluster
 
 emulation: setup
@@ -16,7 +18,7 @@ hypervisors-down:  ## stop the emulated hypervisors
 	tests/hypervisors/hypervisors.py down
 
 test-kernels: emulation  ## try both tracers on emulated distribution kernels (KERNELS="bookworm sid"; as root)
-	KERNELS="$(KERNELS)" pytest tests/hypervisors/test_kernels.py
+	KERNELS="$(KERNELS)" pytest $(KERNEL_TESTS)
 
 test-cluster: emulation  ## trace between two emulated hypervisors (CLUSTER=vxlan, geneve or vlan; as root)
 	CLUSTERS="$(CLUSTER)" pytest tests/hypervisors/test_cluster.py

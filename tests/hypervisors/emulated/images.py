@@ -21,7 +21,11 @@ PACKAGES = [
     "systemd", "systemd-sysv", "udev", "dbus", "kmod", "openssh-server", "python3", "python3-bpfcc",
     "iproute2", "iputils-ping", "nftables", "openvswitch-switch", "ethtool", "procps", "linux-image-cloud-amd64",
 ]  # fmt: skip
-FORMS = {"single": [], "cluster": ["qemu-system-x86", "seabios"]}  # what a form adds: the second runs a guest
+FORMS = {
+    "single": [],
+    "cluster": ["qemu-system-x86", "seabios"],  # runs a guest
+    "headers": ["linux-headers-cloud-amd64", "bpfcc-tools"],  # has the kernel's headers, and tools that need them
+}
 BOOT_MODULES = ["virtio_pci", "virtio_blk", "ext4", "crc32c_generic?", "virtio_net"]
 INIT = """
 until [ -b /dev/vda ]; do usleep 20000; done
@@ -47,7 +51,13 @@ ExecStart=/bin/ip link set eth0 up
 [Install]
 WantedBy=sysinit.target
 """
+# For ten seconds after boot Open vSwitch takes the number of CPUs for 0 (count_cpu_cores in its lib/ovs-thread.c looks
+# again after that time, counted from the boot), and from then on its kernel part has nobody to send a new flow to.
+VSWITCHD_UNIT = """[Service]
+ExecStartPre=/bin/sh -c 'until read up rest < /proc/uptime && [ $${up%%.*} -ge 10 ]; do sleep 0.1; done'
+"""
 FILES = {
+    "etc/systemd/system/ovs-vswitchd.service.d/when-up.conf": VSWITCHD_UNIT,
     "etc/systemd/system/management-network.service": NETWORK_UNIT,
     "etc/systemd/journald.conf.d/volatile.conf": "[Journal]\nStorage=volatile\n",
     "etc/ssh/sshd_config": "HostKey /etc/ssh/ssh_host_ed25519_key\nUsePAM no\nUseDNS no\nAcceptEnv LANG\n"

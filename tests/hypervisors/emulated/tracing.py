@@ -69,9 +69,12 @@ def tracing(machine: Machine, tracer: str, *options: object) -> Iterator[Tracing
     assert process.stderr
     running = Tracing(machine, process)
     try:
-        running.log = process.stderr.readline()
-        if not running.log.startswith("tracing "):
-            raise EmulationError(f"{tracer} did not start on {machine.name}: {running.log}{process.stderr.read()}")
+        for line in process.stderr:
+            running.log += line
+            if line.startswith("tracing "):
+                break
+        else:
+            raise EmulationError(f"{tracer} did not start on {machine.name}: {running.log}")
         yield running
         if running.status is None:
             running.stop()
@@ -91,3 +94,17 @@ def trial(machine: Machine, tracer: str, *options: object) -> dict:
 def leftovers(machine: Machine) -> dict:
     """Return the BPF programs, maps, kprobes and files that are there now."""
     return dict(json.loads(machine.run("python3 -", data=LEFTOVERS.encode()).stdout))
+
+
+def nothing_new(machine: Machine, before: dict) -> None:
+    """Check that programs, maps, kprobes and files are as before; the kernel frees them a little after their user."""
+    for _ in range(50):
+        now = leftovers(machine)
+        if now == before:
+            return
+    assert now == before
+
+
+def workload(machine: Machine, *words: object) -> dict:
+    """Run the workload in the machine and return what it says."""
+    return dict(json.loads(machine.run("python3 /opt/workload.py " + " ".join(map(str, words)), timeout=600).stdout))

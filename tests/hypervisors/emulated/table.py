@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kernels took, as the Markdown table of the README."""
+
+from skbtrace import points
+
+PROFILES = ("nic", "drop", "bridge", "ovs", "ip", "netfilter", "queues", "full")
+
+
+def row(default: dict, full: dict) -> list[str]:
+    """Return a kernel's row from two trials of the datapath tracer: of its default profile, and of all points."""
+    cells = [full["kernel"], full["bcc"], full["buffer"]]
+    for name in PROFILES:
+        attached = sum(point in full["attached"] for point in points.PROFILES[name])
+        cells.append(f"{attached}/{len(full['profiles'][name])}")
+    hooks = list(full["attached"].values())
+    cells.append("/".join(str(hooks.count(kind)) for kind in ("raw_tracepoint", "fentry", "kprobe")))
+    return [*cells, *(_seconds(trial["seconds"]) for trial in (default, full))]
+
+
+def _seconds(spent: dict) -> str:
+    return f"{spent['armed']:.1f} ({spent['compile']:.1f})"
+
+
+def markdown(rows: list[list[str]]) -> str:
+    """Return the table: for each profile the points attached and skipped, then hooks, then how long arming took."""
+    heads = ["kernel", "bcc", "buffer", *PROFILES, "full: tp/fentry/kprobe", "nic armed (compile) s", "full armed s"]
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
