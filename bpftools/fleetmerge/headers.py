@@ -14,7 +14,7 @@ ICMP, TCP, UDP, GRE, ICMPV6, SCTP = 1, 6, 17, 47, 58, 132
 IPIP, IP6IP = 4, 41
 _EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options: next header, length in 8 bytes
 _FRAGMENT = 44
-VXLAN_PORT, GENEVE_PORT = 4789, 6081
+VXLAN_PORTS, GENEVE_PORT = (4789, 8472), 6081  # VXLAN: by RFC 7348, and the kernel's own from before it
 TUNNELS = ("", "vxlan", "geneve", "gre", "ipip")
 NO_TUNNEL, VXLAN, GENEVE, IN_GRE, IN_IP = range(5)
 
@@ -263,11 +263,11 @@ def is_echo(protocol: np.ndarray, kind: np.ndarray) -> np.ndarray:
 
 def _udp_tunnel(out: Headers, packet: np.ndarray, rows: np.ndarray, transport: np.ndarray, room: np.ndarray) -> None:
     """VXLAN: flags with the I bit, VNI; Geneve: version 0, options of 4 bytes, protocol, VNI."""
-    rows = rows[np.isin(out.target_port[rows], (VXLAN_PORT, GENEVE_PORT)) & ~out.more[rows]]
+    rows = rows[np.isin(out.target_port[rows], (*VXLAN_PORTS, GENEVE_PORT)) & ~out.more[rows]]
     if not len(rows):
         return
     head = window(packet, rows, transport[rows] + 8, 8)
-    vxlan = (out.target_port[rows] == VXLAN_PORT) & ((head[:, 0] & 0x08) != 0)
+    vxlan = np.isin(out.target_port[rows], VXLAN_PORTS) & ((head[:, 0] & 0x08) != 0)
     geneve = (out.target_port[rows] == GENEVE_PORT) & ((head[:, 0] >> 6) == 0)
     options = np.where(geneve, (head[:, 0] & 0x3F).astype("i4") * 4, 0)
     ethertype = np.where(vxlan, ETH_TEB, be16(head, 2)).astype("u2")

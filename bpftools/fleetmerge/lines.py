@@ -12,7 +12,7 @@ from . import flowtext
 from .batch import Batch
 from .columns import comm_text, flow_codes, flow_text
 from .encode import hexadecimal, join, number, per_value, scatter, text_of, time_text
-from .headers import ICMP, ICMPV6, TCP, is_echo
+from .headers import ICMP, ICMPV6, TCP, TUNNELS, Headers, is_echo
 from .labels import Labels
 
 DATAPATH = "datapath_tracing"
@@ -25,7 +25,7 @@ def lines(batch: Batch, labels: Sequence[Labels], known: tuple[np.ndarray, np.nd
     flow_code, flows = known or flow_codes(batch.headers)
     text = join(time_text(batch.wall), _place(batch, labels),
                 text_of(flow_code, [flow_text(row) for row in flows]),
-                _transport(batch), " len=", number(batch.column("len")), _vlan(batch),
+                _transport(batch.headers), " len=", number(batch.column("len")), _vlan(batch.vlan), _inner(batch),
                 _drop(batch, labels), _queue(batch), _metadata(batch, labels), "\n", _stack(batch, labels))
     return _data(text)
 
@@ -47,9 +47,9 @@ def _place(batch: Batch, labels: Sequence[Labels]) -> pa.Array:
     return text_of(*per_value(columns, make))
 
 
-def _transport(batch: Batch) -> pa.Array:
+def _transport(parsed: Headers) -> pa.Array:
     """TCP flags and numbers, ICMP type, code and echo numbers, IP id, fragment offset."""
-    parsed = batch.headers
+    count = len(parsed.version)
     tcp = np.flatnonzero((parsed.protocol == TCP) & parsed.whole & (parsed.fragment == 0))
     icmp = np.flatnonzero(np.isin(parsed.protocol, (ICMP, ICMPV6)) & (parsed.version > 0) & parsed.whole
                           & (parsed.fragment == 0))
@@ -57,27 +57,39 @@ def _transport(batch: Batch) -> pa.Array:
     if len(tcp):
         flags = text_of(parsed.flags[tcp].astype("i4"), [" flags=%s seq=" % flowtext.tcp_flags(bits)
                                                          for bits in range(256)])
-        parts.append(scatter(len(batch), tcp, join(flags, number(parsed.seq[tcp]), " ack=", number(parsed.ack[tcp]))))
+        parts.append(scatter(count, tcp, join(flags, number(parsed.seq[tcp]), " ack=", number(parsed.ack[tcp]))))
     if len(icmp):
         codes, texts = per_value({"kind": parsed.kind[icmp], "code": parsed.code[icmp]},
                                  lambda row: " type=%d code=%d" % row)
-        parts.append(scatter(len(batch), icmp, text_of(codes, texts)))
+        parts.append(scatter(count, icmp, text_of(codes, texts)))
         echo = icmp[is_echo(parsed.protocol[icmp], parsed.kind[icmp])]
-        parts.append(scatter(len(batch), echo, join(" icmp_id=", number(parsed.echo_id[echo]), " icmp_seq=",
+        parts.append(scatter(count, echo, join(" icmp_id=", number(parsed.echo_id[echo]), " icmp_seq=",
                                                     number(parsed.echo_seq[echo]))))
     identified = np.flatnonzero((parsed.version == 4) | (parsed.fragment > 0) | parsed.more)
-    parts.append(scatter(len(batch), identified, join(" id=", number(parsed.ident[identified]))))
+    parts.append(scatter(count, identified, join(" id=", number(parsed.ident[identified]))))
     pieces = np.flatnonzero((parsed.fragment > 0) | parsed.more)
     if len(pieces):
         end = text_of(parsed.more[pieces].astype("i4"), ["", "+"])
-        parts.append(scatter(len(batch), pieces, join(" fragment=", number(parsed.fragment[pieces]), end)))
+        parts.append(scatter(count, pieces, join(" fragment=", number(parsed.fragment[pieces]), end)))
     return join("", *parts)
 
 
-def _vlan(batch: Batch) -> pa.Array | str:
-    if not (batch.vlan >= 0).any():
+def _vlan(vlan: np.ndarray) -> pa.Array | str:
+    if not (vlan >= 0).any():
         return ""
-    return text_of(batch.vlan + 1, ["", *(" vlan=%d" % vlan for vlan in range(4096))])
+    return text_of(vlan + 1, ["", *(" vlan=%d" % number for number in range(4096))])
+
+
+def _inner(batch: Batch) -> pa.Array | str:
+    """What a tunnel carries, in brackets."""
+    rows, inside = batch.inner_rows, batch.inner
+    if not len(rows):
+        return ""
+    codes, flows = flow_codes(inside)
+    tunnel = text_of(batch.headers.tunnel[rows].astype("i4"), [" %s=" % name for name in TUNNELS])
+    return scatter(len(batch), rows, join(tunnel, number(batch.headers.tunnel_id[rows]), " [",
+                                          text_of(codes, [flow_text(row) for row in flows]), _transport(inside),
+                                          _vlan(inside.vlan), "]"))
 
 
 def _drop(batch: Batch, labels: Sequence[Labels]) -> pa.Array:

@@ -64,8 +64,7 @@ def _endpoint(packet: Dict[str, Any], end: str) -> str:
     return "%s:%d" % ("[%s]" % address if ":" in address else address, port)
 
 
-def format_packet(packet: Dict[str, Any], length: int) -> str:
-    """Return the packet's part of a line."""
+def _packet_words(packet: Dict[str, Any]) -> List[str]:
     if "src" not in packet:
         words = ["ethertype", "0x%04x" % packet["ethertype"]]
     elif packet["protocol"] == "arp":
@@ -77,9 +76,18 @@ def format_packet(packet: Dict[str, Any], length: int) -> str:
             words.append("%s=%s" % (key, packet[key]))
     if "fragment_offset" in packet:
         words.append("fragment=%d%s" % (packet["fragment_offset"], "+" if packet["more_fragments"] else ""))
-    words.append("len=%d" % length)
+    return words
+
+
+def format_packet(packet: Dict[str, Any], length: Optional[int]) -> str:
+    """Return the packet's part of a line, with what a tunnel carries in brackets; length: None for an inner packet."""
+    words = _packet_words(packet)
+    if length is not None:
+        words.append("len=%d" % length)
     if "vlan" in packet:
         words.append("vlan=%d" % packet["vlan"])
+    if "inner" in packet:
+        words.append("%s=%d [%s]" % (packet["tunnel"], packet["tunnel_id"], format_packet(packet["inner"], None)))
     return " ".join(words)
 
 

@@ -40,6 +40,9 @@ PACKETS = {
 INNER = ipv4("10.0.0.1", "10.0.0.2", tcp(1000, 2000, seq=5), protocol=6, ident=3)
 TUNNELS = {
     "vxlan": (ethernet(ipv4(A, B, udp(12345, 4789, vxlan(42, ethernet(INNER))))), 42),
+    "vxlan, the kernel's own port": (ethernet(ipv4(A, B, udp(12345, 8472, vxlan(44, ethernet(INNER))))), 44),
+    "gre in vxlan": (ethernet(ipv4(A, B, udp(1, 4789, vxlan(45, ethernet(
+        ipv4("10.0.0.1", "10.0.0.2", gre(ipv4(B, A, udp(1, 2))), protocol=47, ident=3)))))), 45),
     "geneve": (ethernet(ipv4(A, B, udp(12345, 6081, geneve(43, ethernet(INNER))))), 43),
     "geneve options": (ethernet(ipv4(A, B, udp(12345, 6081, geneve(43, ethernet(INNER), bytes(8))))), 43),
     "geneve ip": (ethernet(ipv4(A, B, udp(12345, 6081, geneve(7, INNER, ethertype=0x0800)))), 7),

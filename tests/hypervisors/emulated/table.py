@@ -8,7 +8,7 @@ PROFILES = ("nic", "drop", "bridge", "ovs", "ip", "netfilter", "queues", "full")
 
 def row(default: dict, full: dict) -> list[str]:
     """Return a kernel's row from two trials of the datapath tracer: of its default profile, and of all points."""
-    cells = [full["kernel"], full["bcc"], full["buffer"]]
+    cells = [full["kernel"] + ("" if full["btf"] else ", headers"), full["bcc"], full["buffer"]]
     for name in PROFILES:
         attached = sum(point in full["attached"] for point in points.PROFILES[name])
         cells.append(f"{attached}/{len(full['profiles'][name])}")
@@ -22,7 +22,9 @@ def _seconds(spent: dict) -> str:
 
 
 def markdown(rows: list[list[str]]) -> str:
-    """Return the table: for each profile the points attached and skipped, then hooks, then how long arming took."""
-    heads = ["kernel", "bcc", "buffer", *PROFILES, "full: tp/fentry/kprobe", "nic armed (compile) s", "full armed s"]
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    """Return the table: for each profile the points attached/skipped, then tracepoint/fentry/kprobe, then the seconds
+    from start to armed, and of them compiling.
+    """
+    heads = ["kernel", "bcc", "buffer", *PROFILES, "hooks of full", "nic, s", "full, s"]
+    lines = ["| " + " | ".join(cells) + " |" for cells in (heads, *rows)]
+    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])

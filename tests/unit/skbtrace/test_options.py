@@ -76,7 +76,7 @@ def test_points_follow_profiles_and_single_points() -> None:
     assert set(names()) == set(points.PROFILES["nic"])
     assert names("--point", "sock.deliver") == ["sock.deliver"]
     assert names("--profile", "drop", "--point", "dev.rx") == ["dev.rx", "skb.drop", "ovs.drop"]
-    assert names("--exclude-point", "skb.drop") == ["dev.rx", "dev.tx", "skb.free", "ovs.drop"]
+    assert names("--exclude-point", "skb.drop") == ["dev.rx", "dev.tx", "skb.free", "ovs.upcall", "ovs.drop"]
     assert set(names("--profile", "full")) == set(points.BY_NAME)
     assert set(names("--require-point", "sock.deliver")) == {*points.PROFILES["nic"], "sock.deliver"}
 

@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from support.bundles import arp, ethernet, icmp, ipv4, ipv6, tcp, udp
+from support.bundles import arp, ethernet, icmp, ipv4, ipv6, tcp, udp, vxlan
 
 from skbtrace import headers, record, text
 
@@ -26,6 +26,10 @@ PACKETS = [
      "192.168.32.10:1 > 192.168.32.20:2 udp id=9 fragment=0+ len=74"),
     (ethernet(ipv4(A4, B4, bytes(8), protocol=50, ident=1)),
      "192.168.32.10 > 192.168.32.20 ip-protocol-50 id=1 len=74"),
+    (ethernet(ipv4("10.78.0.1", "10.78.0.2", udp(5, 4789, vxlan(100, ethernet(
+        ipv4(A4, B4, icmp(8, 0, 7, 1), protocol=1, ident=5), vlan=[7]))))),
+     "10.78.0.1:5 > 10.78.0.2:4789 udp id=0 len=74 "
+     "vxlan=100 [192.168.32.10 > 192.168.32.20 icmp type=8 code=0 icmp_id=7 icmp_seq=1 id=5 vlan=7]"),
     (ethernet(ipv4(A4, B4, b""))[:30], "ethertype 0x0800 len=74"),
     (ethernet(ipv4(A4, B4, b"\1\2", protocol=6)), "192.168.32.10 > 192.168.32.20 tcp id=0 len=74"),
     (ethernet(ipv6(A6, B6, b"\0", protocol=0), 0x86DD), "fd00:32::10 > fd00:32::20 ip-protocol-0 len=74"),
