@@ -5,7 +5,7 @@ from typing import Any, Dict, List
 
 _NO_FRAME = 0
 _OWN_DEPTH = 5  # frames within which the tracer's own are
-_OWN_FRAMES = ("bpf_prog_", "bpf_trace_run", "__bpf_trace_", "__traceiter_")
+_OWN_FRAMES = ("bpf_prog_", "bpf_trampoline_", "bpf_trace_run", "__bpf_trace_", "__traceiter_")
 
 
 def _lookup(bpf: Any, address: int) -> str:
@@ -20,6 +20,10 @@ class Symbols:
         self._bpf = bpf
         self.names: Dict[int, str] = {}
         self.stacks: Dict[int, List[int]] = {}
+
+    def learn(self) -> None:
+        """Read the kernel's names now, while the tracer's own programs have theirs: what bcc read once it keeps."""
+        _lookup(self._bpf, 1)
 
     def name(self, address: int) -> str:
         """Return function+offset, with the module where it is one: tun_net_xmit+0x1a2 [tun]."""
@@ -38,10 +42,7 @@ class Symbols:
         return self.stacks[stack_id]
 
     def _without_own(self, frames: List[int]) -> List[int]:
-        """Leave out what the tracer itself put on the stack: its program and the kernel's call of it.
-
-        The program's own frame comes first and has no name any more once the program is gone.
-        """
+        """Leave out what the tracer itself put on the stack: its program and the kernel's call of it."""
         own = [depth for depth, frame in enumerate(frames[:_OWN_DEPTH])
                if _lookup(self._bpf, frame).startswith(_OWN_FRAMES)]
         return frames[own[-1] + 1:] if own else frames

@@ -118,6 +118,8 @@ class Tracer:
     def finish(self) -> None:
         """Close the window, let go of every program, take what is left in the buffer."""
         self.window.close()
+        if any(point.stack for point in self.wanted):
+            self.symbols.learn()
         self.program.detach()
         while self._buffer.drain():
             pass

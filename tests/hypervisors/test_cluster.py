@@ -39,7 +39,7 @@ def captured(cluster: list[Machine], tmp_path_factory: pytest.TempPathFactory) -
                     capture_bidirectional=True, capture_profile=["nic"], capture_points=POINTS, capture_duration=300,
                     reproduce_command=f"{tool} run hv-a {shlex.quote(TRAFFIC)}")  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]
-    flows = receiver.run("sleep 2; ovs-ofctl dump-flows br0 priority=100,tcp", check=False).stdout
+    flows = receiver.run(f"sleep 2; ovs-ofctl dump-flows br0 tcp,tp_dst={BLOCKED_PORT}", check=False).stdout
     print(play.output_dir / RUN_ID, flows, (play.output_dir / RUN_ID / "verdict.txt").read_text(), sep="\n")
     return SimpleNamespace(summary=play.summary(RUN_ID), directory=play.output_dir / RUN_ID, flows=flows)
 
@@ -77,6 +77,7 @@ def test_the_drop_of_a_flow_rule_is_named(captured: SimpleNamespace) -> None:
     assert set(losses) == {"drop", "vanished"}
     assert losses["drop"]["host"] == "hv-b"
     assert losses["drop"]["function"] == "ovs_execute_actions"
+    assert losses["drop"]["stack"][0].startswith("ovs_execute_actions+"), "the stack begins where the packet was"
     # the first packet of the flow goes to the daemon, which makes a flow of the rule and keeps the packet
     assert (losses["vanished"]["host"], losses["vanished"]["point"]) == ("hv-b", "ovs.upcall")
     counted = int(re.findall(r"n_packets=(\d+)", captured.flows)[0])
