@@ -13,6 +13,7 @@ import pytest
 from ansible.module_utils import skbfleet_bundle, skbfleet_rundir
 from ansible.module_utils.skbfleet_rundir import RunError, Tracer
 from ansible.module_utils.skbfleet_states import STATES
+from support.lab import wait_until
 
 BOTH = {"drop_monitor": [], "datapath_tracing": []}
 
@@ -255,6 +256,7 @@ def test_a_process_id_that_went_to_someone_else_is_left_alone(host):
     tracer = Tracer(str(host.run_dir), "drop_monitor")
     process = json.loads((host.run_dir / "drop_monitor" / "process.json").read_text())
     other = subprocess.Popen(["sleep", "60"])
+    wait_until(lambda: b"sleep" in pathlib.Path(f"/proc/{other.pid}/cmdline").read_bytes(), "sleep has started")
     for change in ({"start_ticks": process["start_ticks"] - 1},  # the same command line, started at another time
                    {"pid": other.pid, "start_ticks": skbfleet_rundir.process_state(other.pid)[1]}):
         skbfleet_rundir.write_json(tracer.path("process.json"), {**process, **change})
