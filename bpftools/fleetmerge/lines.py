@@ -64,7 +64,7 @@ def _transport(parsed: Headers) -> pa.Array:
         parts.append(scatter(count, icmp, text_of(codes, texts)))
         echo = icmp[is_echo(parsed.protocol[icmp], parsed.kind[icmp])]
         parts.append(scatter(count, echo, join(" icmp_id=", number(parsed.echo_id[echo]), " icmp_seq=",
-                                                    number(parsed.echo_seq[echo]))))
+                                               number(parsed.echo_seq[echo]))))
     identified = np.flatnonzero((parsed.version == 4) | (parsed.fragment > 0) | parsed.more)
     parts.append(scatter(count, identified, join(" id=", number(parsed.ident[identified]))))
     pieces = np.flatnonzero((parsed.fragment > 0) | parsed.more)

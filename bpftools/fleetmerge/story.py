@@ -14,6 +14,9 @@ from .outcomes import ALIKE, DROPPED, EARLY, LATE, NAMES, UNKNOWN, VANISHED
 from .places import Place
 from .summary import iso
 
+# net/core/skbuff.c: frees a list of packets, as those that a qdisc threw away
+_HELPERS = ("kfree_skb_list", "kfree_skb_list_reason", "kfree_skb_reason", "sk_skb_reason_drop", "kfree_skb")
+
 
 @dataclass
 class Names:
@@ -40,9 +43,15 @@ class Names:
         """Return function, reason and stack of a drop."""
         bundle, reason, location, stack = self.setting.atlas.drops[number]
         names = self.labels[bundle]
-        at = names.symbol(location)
-        return {"function": at.split("+")[0] if at else None, "at": at,
-                "reason": names.reason(reason) if reason else None, "stack": names.stack(stack)}
+        at, frames = names.symbol(location), names.stack(stack)
+        return {"function": _who(at, frames) if at else None, "at": at,
+                "reason": names.reason(reason) if reason else None, "stack": frames}
+
+
+def _who(at: str, frames: Sequence[str]) -> str:
+    """Return the function that dropped a packet: not the kernel's helper that frees for others, but who called it."""
+    functions = [frame.split("+")[0] for frame in (at, *frames)]
+    return next((function for function in functions if function not in _HELPERS), functions[0])
 
 
 def lossy_hosts(hosts: Sequence[Host], findings: Findings) -> dict[str, str]:

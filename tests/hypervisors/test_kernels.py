@@ -15,6 +15,7 @@ from emulated.tracing import TOOLS, leftovers, nothing_new, tracing, trial, work
 
 PASSED, DROPPED, STREAM = 40, 25, 1_000_000
 OPEN, CLOSED = 5000, 4321  # ports; the second is what the drop rules are for
+FAULTS = {"netem": 4001, "vlan": 4002}  # what loses all datagrams, and the port that they go to meanwhile
 # kernels before 5.17 give no reason; Open vSwitch calls a flow's drop a drop from 6.6
 NO_REASON, NO_OVS_REASON = {"bullseye"}, {"bullseye", "bookworm"}
 COUNTS_LOCKED = {"bullseye"}
@@ -42,9 +43,17 @@ def drops(machine: Machine) -> Iterator[SimpleNamespace]:
         workload(machine, "udp", "bridge", CLOSED, DROPPED)
         workload(machine, "udp", "ovs", CLOSED, DROPPED)
         workload(machine, "udp", "bridge", OPEN, PASSED)
+        for fault, port in FAULTS.items():
+            assert workload(machine, "fault", fault, port, DROPPED)["arrived"] == 0
         run.stop("TERM")
     now = workload(machine, "counted")
     yield SimpleNamespace(run=run, counted={how: now[how] - counted[how] for how in now}, before=before)
+
+
+def to_port(drops: SimpleNamespace, port: int) -> list[dict]:
+    """Return the records of datagrams over the bridge to this port."""
+    return [record for record in drops.run.records if record["packet"]["dst"] == "192.168.32.20"
+            and record["packet"].get("dst_port") == port]  # fmt: skip
 
 
 def test_what_attaches(machine: Machine, rows: list[list[str]]) -> None:
@@ -100,16 +109,33 @@ def test_the_datapath_tracer_loses_and_leaves_nothing(machine: Machine, datapath
 
 def test_drops_of_a_rule_are_named(machine: Machine, drops: SimpleNamespace) -> None:
     assert drops.counted["bridge"] == DROPPED
-    records = [record for record in drops.run.records if record["packet"]["dst"] == "192.168.32.20"]
+    records = to_port(drops, CLOSED)
     assert len(records) == DROPPED
     for record in records:
-        assert record["packet"]["dst_port"] == CLOSED
         assert record["device"] == "p-dst", "the bridge has chosen the port already"
         assert record.get("reason") == (None if machine.name in NO_REASON else "NETFILTER_DROP")
         # where the packet is freed: newer kernels do it in nf_tables itself
         assert record["at"].split("+")[0] in ("nf_hook_slow", "nft_do_chain")
         assert any(frame.startswith("br_handle_frame") for frame in record["stack"]), record["stack"]
         assert not any(frame.startswith("0x") for frame in record["stack"]), record["stack"]
+
+
+@pytest.mark.parametrize(("fault", "device", "function", "reasons"), [
+    ("netem", "p-dst", "__dev_queue_xmit", {"QDISC_DROP"}),
+    ("vlan", "p-src", "br_handle_frame", {"NOT_SPECIFIED", "VLAN_FILTER"}),
+])  # fmt: skip
+def test_other_drops_are_named(machine: Machine, drops: SimpleNamespace, fault: str, device: str, function: str,
+                               reasons: set[str]) -> None:  # fmt: skip
+    records = to_port(drops, FAULTS[fault])
+    assert len(records) == DROPPED
+    assert {record["device"] for record in records} == {device}
+    assert {record.get("reason") for record in records} <= ({None} if machine.name in NO_REASON else reasons)
+    for record in records:
+        assert any(frame.startswith(function) for frame in (record["at"], *record["stack"])), record
+
+
+def test_no_other_datagram_is_called_dropped(drops: SimpleNamespace) -> None:
+    assert to_port(drops, OPEN) == []
 
 
 def test_drops_of_an_open_vswitch_flow_are_named(machine: Machine, drops: SimpleNamespace) -> None:

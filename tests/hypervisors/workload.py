@@ -7,6 +7,7 @@
 
   workload.py up             make all that
   workload.py udp HOW PORT N send N datagrams over the bridge or ovs, one at a time; prints what arrived, as JSON
+  workload.py fault WHAT PORT N  the same over the bridge while a fault (netem, vlan) loses them all
   workload.py tcp HOW BYTES  send so many bytes over TCP to port 5001; prints what arrived
   workload.py counted        print the packets that the drop rules counted, as JSON
 """
@@ -19,7 +20,12 @@ import sys
 import threading
 import time
 
-DROPPED = 4321
+OPEN, DROPPED = 5000, 4321  # what goes to another port than the first is lost
+FAULTS = {  # what makes it, and what ends it
+    "netem": (["tc qdisc add dev p-dst root netem loss 100%"], ["tc qdisc del dev p-dst root"]),
+    "vlan": (["ip link set br0 type bridge vlan_filtering 1", "bridge vlan del dev p-src vid 1"],
+             ["bridge vlan add dev p-src vid 1 pvid untagged", "ip link set br0 type bridge vlan_filtering 0"]),
+}  # fmt: skip
 PLACES = {"bridge": ("src", "dst", "192.168.32"), "ovs": ("osrc", "odst", "192.168.33")}
 RULES = """
 table bridge guard {
@@ -82,7 +88,7 @@ def udp(how: str, port: int, count: int) -> None:
     source, target, network = PLACES[how]
     receiver = in_namespace(target, socket.SOCK_DGRAM)
     receiver.bind(("", port))
-    receiver.settimeout(0.05 if port == DROPPED else 20)
+    receiver.settimeout(20 if port == OPEN else 0.05)
     sender = in_namespace(source, socket.SOCK_DGRAM)
     arrived = 0
     for number in range(count):
@@ -92,6 +98,18 @@ def udp(how: str, port: int, count: int) -> None:
         except socket.timeout:  # noqa: UP041  another name only from Python 3.10
             pass
     print(json.dumps({"sent": count, "arrived": arrived}))
+
+
+def fault(what: str, port: int, count: int) -> None:
+    """Send datagrams over the bridge while it, or its port, loses them."""
+    make, end = FAULTS[what]
+    for command in make:
+        run(command)
+    udp("bridge", port, count)
+    with open("/proc/1/ns/net") as handle:  # sending has left this process in another namespace
+        setns(handle.fileno())
+    for command in end:
+        run(command)
 
 
 def tcp(how: str, amount: int) -> None:
@@ -139,6 +157,8 @@ if __name__ == "__main__":
     action, *rest = sys.argv[1:]
     if action == "udp":
         udp(rest[0], int(rest[1]), int(rest[2]))
+    elif action == "fault":
+        fault(rest[0], int(rest[1]), int(rest[2]))
     elif action == "tcp":
         tcp(rest[0], int(rest[1]))
     else:

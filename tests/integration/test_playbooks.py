@@ -225,3 +225,19 @@ def test_check_mode_touches_nothing(lab, play):
     assert done.returncode == 0, done.stdout
     assert not (play.output_dir / "c").exists()
     assert nothing_is_left(lab)
+
+
+def test_a_host_without_a_required_point_does_not_take_part(lab, play, tmp_path):
+    more = tmp_path / "more.yml"
+    more.write_text(json.dumps({"hypervisors": {"hosts": {"hv-a": {"capture_required_points": ["ovs.ct"]},
+                                                          "hv-b": {"capture_required_points": ["sock.deliver"]}}}}))
+    done = play.run("capture.yml", "-i", str(ROOT / "inventories" / "lab"), "-i", str(more),
+                    capture_run_id="q", capture_duration=1)
+    outcome = play.outcome("q")["hosts"]
+    assert done.returncode != 0
+    assert outcome["hv-a"]["status"] == "missing"
+    assert outcome["hv-a"]["why"] == ("capture_required_points is 'ovs.ct', which cannot be had on this host: "
+                                      "module openvswitch is not loaded")
+    assert outcome["hv-b"]["status"] == "complete"
+    assert "sock.deliver" in play.manifest("q", "hv-b", "datapath_tracing")["per_point"]
+    assert nothing_is_left(lab)

@@ -256,6 +256,22 @@ def test_packets_that_a_daemon_keeps_all_of(tmp_path: Any) -> None:
     assert not [entry for entry in summary["segments"] if entry["from"] == entry["to"]]
 
 
+def test_who_dropped_is_not_the_helper_that_frees_for_others(tmp_path: Any) -> None:
+    fleet = talking()
+    helper, sender = 0xFFFFFFFF81B00010, 0xFFFFFFFF81B00020
+    fleet.b.symbol(helper, "kfree_skb_list_reason+0x2e")
+    fleet.b.symbol(sender, "__dev_queue_xmit+0xc8e")
+    fleet.b.stack(9, [helper, sender])
+    for number in range(100):
+        second, packet = 1 + 0.01 * number, udp_packet(number)
+        fleet.send(second, packet, skip=("dev.tx",) if number < 10 else ())
+        if number < 10:
+            fleet.b.event(second + 70e-6, "skb.drop", VNET0, packet, reason=77, location=helper, stack_id=9)
+    summary = fleet.merge(tmp_path)
+    assert losses(summary) == [("drop", 10, "__dev_queue_xmit")]
+    assert summary["losses"][0]["at"] == "kfree_skb_list_reason+0x2e"
+
+
 def test_multicast_is_not_missed_anywhere(tmp_path: Any) -> None:
     fleet = talking()
     for number in range(50):
