@@ -14,9 +14,11 @@ from .ways import Graph, Way
 
 ARRIVED, ENDED, LEFT, DROPPED, VANISHED, UNKNOWN, IN_FLIGHT, CONTINUED = range(8)
 NAMES = ("arrived", "ended", "left", "dropped", "vanished", "unknown", "in_flight", "continued")
-NO_WHY, ALIKE, EARLY, LATE = range(4)   # why an outcome is unknown
+NO_WHY, ALIKE, EARLY, LATE, CLOCKS = range(5)   # why an outcome is unknown
 _PATIENCE = 20e6   # ns that a packet may take where nobody knows how long it takes, before it is missing
 _HASTE = 5e6       # ns that it may take at least where others were quick
+_FARTHEST = 2e9    # ns that clocks of which nothing is known may be apart: a capture corrects what is further off
+_EDGE = 0.05       # of the window: if the clocks can be further apart, its ends are no mere edges
 _SHORTCUT = 0.2    # a step that this part of the packets make, past a place where the others were seen, is a hole
 
 
@@ -125,16 +127,17 @@ class Judge:
         """Packets that should have been seen again: vanished, still on their way, or nobody can tell."""
         here, there = self._places[way.codes[way.last]], self._places[after]
         trust, own = self._trust[there.host], self._trust[here.host]
-        bound = 0.0 if here.host == there.host else min(trust.bound + own.bound, 1e9)
+        bound = 0.0 if here.host == there.host else min(trust.bound + own.bound, _FARTHEST)
         seen = self._units.time[rows].astype("f8")
         slowest = self._slowest.get((way.codes[way.last], after))
         patience = bound + (_PATIENCE if slowest is None else max(4 * slowest, _HASTE))
         outcome = np.full(way.packets, VANISHED, "u1")
         unsure = self._units.unsure[rows]
         outcome[unsure], why[unsure] = UNKNOWN, ALIKE
+        apart = bound > _EDGE * (trust.end - trust.start)
         for which, odd, word in ((seen + patience > trust.end, trust.early, EARLY),
                                  (seen - bound < trust.start, trust.late, LATE)):
-            outcome[which], why[which] = (UNKNOWN, word) if odd else (IN_FLIGHT, 0)
+            outcome[which], why[which] = (UNKNOWN, word) if odd else (UNKNOWN, CLOCKS) if apart else (IN_FLIGHT, NO_WHY)
         return outcome, after, why
 
 
@@ -151,7 +154,7 @@ def appeared(ways: Sequence[Way], graph: Graph, units: Units, places: Sequence[P
         first = way.codes[way.steps[0][0]] if way.steps else way.codes[way.last]
         if way.last < 0 or first == begin or first not in behind or graph.begins[begin] * _SHORTCUT < way.packets:
             continue
-        seen, margin = units.time[way.starts].astype("f8"), _PATIENCE + min(trust[host].bound, 1e9)
+        seen, margin = units.time[way.starts].astype("f8"), _PATIENCE + min(trust[host].bound, _FARTHEST)
         count = int(((seen > trust[host].start + margin) & (seen < trust[host].end)).sum())
         if count:
             out[host] = out.get(host, 0) + count

@@ -10,7 +10,7 @@ from .columns import flow_text
 from .fleet import Host
 from .journeys import Findings, Setting
 from .labels import Labels
-from .outcomes import ALIKE, DROPPED, EARLY, LATE, NAMES, UNKNOWN, VANISHED
+from .outcomes import ALIKE, CLOCKS, DROPPED, EARLY, LATE, NAMES, UNKNOWN, VANISHED
 from .places import Place
 from .summary import iso
 
@@ -94,7 +94,9 @@ def _vanished(last: Place, after: Place, outcome: int, why: int, lossy: Mapping[
     reasons = [lossy[host] for host in dict.fromkeys((last.host, after.host)) if host in lossy]
     if outcome == UNKNOWN:
         reasons.append({ALIKE: "other packets look the same", EARLY: "%s stopped recording before" % after.host,
-                        LATE: "%s had not begun to record" % after.host}[why])
+                        LATE: "%s had not begun to record" % after.host,
+                        CLOCKS: "the clocks of %s and %s cannot be compared so well that %s was recording for sure"
+                                % (last.host, after.host, after.host)}[why])
     if last.asks:
         certain = ("Open vSwitch had no flow for it in the kernel and gave it to its daemon, which sent nothing on, "
                    "though %s lost no record" % after.host)

@@ -33,7 +33,8 @@ def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequenc
 
 
 def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    """Sum losses over flows: one entry for each place, function, reason and certainty, most packets first."""
+    """Sum losses over flows: one entry for each place, function, reason and certainty; what is certain comes first,
+    then most packets."""
     places: dict[tuple[Any, ...], dict[str, Any]] = {}
     for loss in losses:
         if loss["kind"] != kind:
@@ -46,7 +47,7 @@ def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]
         place["flows"] += 1
         place["first_ns"] = min(place["first_ns"], loss["first_ns"])
         place["last_ns"] = max(place["last_ns"], loss["last_ns"])
-    return sorted(places.values(), key=lambda place: -place["packets"])
+    return sorted(places.values(), key=lambda place: (place["certainty"] != "certain", -place["packets"]))
 
 
 def _balance(summary: Mapping[str, Any]) -> str:

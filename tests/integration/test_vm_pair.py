@@ -93,13 +93,17 @@ def test_what_never_comes_to_the_other_host_has_vanished(lab, play):
     """Nothing of the flow shows where it should have come in: that is known from where the pair was found."""
     cut = "table bridge cut { chain forward { type filter hook forward priority 0; ip protocol icmp drop; }; }"
     with lab.netns("wire").nft(cut), pinging(lab):
-        done = play.run("vm_pair.yml", **PAIR, capture_run_id="cut", capture_duration=2)
+        done = play.run("vm_pair.yml", **PAIR, capture_run_id="cut", capture_duration=6)
     assert done.returncode == 0, done.stdout
-    (loss,) = [loss for loss in play.summary("cut")["losses"] if "icmp" in loss["flow"]]
-    assert (loss["kind"], loss["certainty"]) == ("vanished", "certain")
-    assert loss["between"] == [{"host": "hv-a", "device": "eth0", "point": "dev.tx"},
-                               {"host": "hv-b", "device": "eth0", "point": "dev.rx"}]
-    assert 30 <= loss["packets"] <= 40
+    losses = {loss["certainty"]: loss for loss in play.summary("cut")["losses"] if "icmp" in loss["flow"]}
+    for loss in losses.values():
+        assert loss["kind"] == "vanished"
+        assert loss["between"] == [{"host": "hv-a", "device": "eth0", "point": "dev.tx"},
+                                   {"host": "hv-b", "device": "eth0", "point": "dev.rx"}]
+    # nothing came back, so the clocks may be two seconds apart: of each end of the window nobody can tell
+    assert 30 <= losses["certain"]["packets"] <= 45
+    assert losses["certain"]["packets"] + losses["unknown"]["packets"] >= 105
+    assert "the clocks of hv-a and hv-b cannot be compared" in losses["unknown"]["why"]
 
 
 @pytest.mark.parametrize("pair", [PAIR, {"pair_src": "fd00:32::10", "pair_dst": "fd00:32::20"}])

@@ -217,6 +217,20 @@ def test_traffic_that_no_other_host_saw(tmp_path: Any, host: str, known: list) -
     assert (flow(summary)["vanished"], flow(summary)["left"]) == ((100, 0) if known else (0, 100))
 
 
+def test_clocks_that_cannot_be_compared_leave_the_ends_of_the_window_unknown(tmp_path: Any) -> None:
+    """Nothing comes back, and no clock is kept right: the windows of both hosts may be seconds apart."""
+    fleet = Fleet()
+    for second in (0.5, 5.0, 8.5):
+        for number in range(100):
+            fleet.send(second + 0.01 * number, udp_packet(int(100 * second) + number), lose=True)
+    run = fleet.write(tmp_path)
+    pair(run, "hv-b")
+    summary = merged(run)
+    assert losses(summary) == [("vanished", 100, WIRE)]
+    assert losses(summary, "unknown") == [("vanished", 200, WIRE)]
+    assert "the clocks of hv-a and hv-b cannot be compared" in summary["losses"][0]["why"]
+
+
 def test_a_topology_that_is_none(tmp_path: Any) -> None:
     run = talking().write(tmp_path)
     for text in ("{", "[]", '{"pair": {"src": {"address": "nowhere", "host": "hv-a", "uplinks": []}}}'):
