@@ -13,7 +13,7 @@ from .truth import Loss, counted, vanished
 
 RELAY = ROOT / "roles" / "lab" / "files" / "relay.py"
 A_TO_B = ("hv-a eth0", "hv-b eth0")
-UNSURE_S = 1.1  # how far two clocks may be apart of which nothing is known, and a little
+UNSURE_S = 2.1  # how far two clocks may be apart of which nothing is known, and a little
 
 
 def lossy(what: str) -> str:
@@ -44,7 +44,7 @@ def total_loss(scene: Scene) -> list[Loss]:
 
 
 def one_way_loss(scene: Scene) -> list[Loss]:
-    """Every seventh datagram, and nothing comes back: the clocks cannot be compared. They may differ by a second, so
+    """Every seventh datagram, and nothing comes back: the clocks cannot be compared. They may differ by two seconds, so
     the window is open for longer than that before and after."""
     with scene.wire.nft(lossy(f"udp dport {PORT} numgen inc mod 7 0")), scene.receiver() as server, scene.window():
         time.sleep(UNSURE_S)
