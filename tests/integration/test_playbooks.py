@@ -236,8 +236,8 @@ def test_a_host_without_a_required_point_does_not_take_part(lab, play, tmp_path)
     outcome = play.outcome("q")["hosts"]
     assert done.returncode != 0
     assert outcome["hv-a"]["status"] == "missing"
-    assert outcome["hv-a"]["why"] == ("capture_required_points is 'ovs.ct', which cannot be had on this host: "
-                                      "module openvswitch is not loaded")
+    assert outcome["hv-a"]["why"].startswith("capture_required_points is 'ovs.ct', which cannot be had on this host: "
+                                             "module openvswitch is not loaded")
     assert outcome["hv-b"]["status"] == "complete"
     assert "sock.deliver" in play.manifest("q", "hv-b", "datapath_tracing")["per_point"]
     assert nothing_is_left(lab)
