@@ -26,7 +26,7 @@ def why_absent(point: points.Point, types: Optional[kernel.Types]) -> str:
     """Return why there is nothing to look at, empty if there is something: the point's module is neither loaded nor
     built in, or, for the drops of flow rules, this kernel tells them as skb.drop.
     """
-    if "actions" in point.arguments and types is not None and kernel.tells_flow_drops(types):
+    if "actions" in point.arguments and kernel.tells_flow_drops(types):
         return "this kernel shows these drops at skb.drop"
     built_in = types is not None and any(types.vmlinux.function_id(name) for name in point.functions)
     if point.module and not kernel.is_loaded(point.module) and not built_in:

@@ -6,7 +6,7 @@ Nothing is concluded from the kernel's version: distributions bring changes back
 import os
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from . import btf
+from . import btf, kernel_types
 
 _KALLSYMS = "/proc/kallsyms"
 _TRACEFS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
@@ -57,8 +57,10 @@ class Types:
         return self._modules[module]
 
 
-def tells_flow_drops(types: Types) -> bool:
+def tells_flow_drops(types: Optional[Types]) -> bool:
     """Whether Open vSwitch frees the packets of flows without actions as drops, with a reason of its own."""
+    if types is None:
+        return kernel_types.headers_mention(os.uname().release, "net/dropreason.h", "SUBSYS_OPENVSWITCH")
     module = types.of("openvswitch")
     return bool(module and module.enum("ovs_drop_reason"))
 

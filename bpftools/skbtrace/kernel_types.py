@@ -77,6 +77,11 @@ def from_headers(release: str) -> Declarations:
     return Declarations("".join("#include <%s>\n" % header for header in _INCLUDES), constants, True)
 
 
+def headers_mention(release: str, header: str, pattern: str) -> bool:
+    """Whether a kernel's header on this host has this in it; not, where it has no headers."""
+    return _mentions(headers_directories(release), header, pattern)
+
+
 def _mentions(directories: List[str], header: str, pattern: str) -> bool:
     for directory in directories:
         try:
