@@ -231,8 +231,8 @@ def test_a_host_without_a_required_point_does_not_take_part(lab, play, tmp_path)
     more = tmp_path / "more.yml"
     more.write_text(json.dumps({"hypervisors": {"hosts": {"hv-a": {"capture_required_points": ["ovs.ct"]},
                                                           "hv-b": {"capture_required_points": ["sock.deliver"]}}}}))
-    done = play.run("capture.yml", "-i", str(ROOT / "inventories" / "lab"), "-i", str(more),
-                    capture_run_id="q", capture_duration=1)
+    done = play.run("capture.yml", "-i", str(ROOT / "inventories" / "lab"), "-i", str(more), capture_run_id="q",
+                    capture_duration=1, capture_tracers=["datapath_tracing", "drop_monitor"])
     outcome = play.outcome("q")["hosts"]
     assert done.returncode != 0
     assert outcome["hv-a"]["status"] == "missing"
