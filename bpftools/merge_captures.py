@@ -42,8 +42,10 @@ def arguments() -> argparse.ArgumentParser:
 def main() -> int:
     """Run the command; return its exit status: 0 merged, 2 the input cannot be merged, 1 the merge failed."""
     options = arguments().parse_args()
-    from fleetmerge import inputs, merge, topology
-    from fleetmerge.summarise import Request
+    from fleetmerge import merge
+    from fleetmerge.bundle import find as inputs
+    from fleetmerge.findings import topology
+    from fleetmerge.products.summary import Request
     try:
         found = inputs.find(options.paths, options.output)
         homes = topology.read(found.output)

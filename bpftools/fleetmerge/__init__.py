@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The merger: bundles of one run in, one timeline, one table, one summary and one verdict out.
+"""The merger: bundles of one run in, one timeline, tables, one summary and one verdict out.
 
-Runs on the controller, on bundles alone: it never needs a host. Data goes one way:
+Runs on the controller, on bundles alone: it never needs a host. Data goes one way, and each folder imports only those
+before it:
 
-    inputs, bundle      find bundles, check their manifests
-    survey              read each once: checksum, index of times, and one small row per record (identity)
-    clock, fit, align   one clock for all hosts, from the packets themselves
-    index, batch, lines, columns    merge ranges of time into timeline.log and events.parquet
-    atlas, units, ways, outcomes, segments, journeys    follow each packet over places and hosts
-    story, summary, verdict, meaning, report    summary.json and verdict.txt
-    work                who does it: worker processes, each a part that fits into memory
+    bundle/     find bundles, check their manifests, read their records
+    packet/     headers, identity: one small row per record, by which a packet is recognised; places
+    clock/      one host's clock, and one clock for all hosts, from the packets themselves
+    journey/    follow each packet over places and hosts
+    findings/   what the journeys show: losses with their grounds, flows, steps, hosts, devices, what drops mean
+    products/   the files that a run ends in, one module for each
+
+merge.py is the way from end to end on one page; work.py shares it out among processes.
 """
 TOOL_VERSION = "0.1.0"

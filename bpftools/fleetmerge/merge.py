@@ -7,22 +7,23 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
-from . import report, topology
-from .align import align
-from .atlas import make_atlas, partition_of
-from .bundle import Bundle
-from .clock import HostClock, host_clock
+from .bundle.find import Inputs
+from .bundle.labels import labels_of
+from .bundle.manifest import Bundle
+from .clock.align import align
+from .clock.host import HostClock, host_clock
 from .errors import BundleError, MergeError
-from .fleet import counting, gather, trust_of
-from .index import plan
-from .inputs import Inputs
-from .journeys import Setting
-from .labels import labels_of
-from .places import places_of
-from .store import Store
-from .story import Names
-from .summarise import Request, summarise
-from .survey import Survey
+from .findings import topology
+from .findings.hosts import counting, gather, trust_of
+from .findings.story import Names
+from .journey.atlas import make_atlas, partition_of
+from .journey.follow import Setting
+from .packet.places import places_of
+from .packet.survey import Survey
+from .products import report
+from .products.ranges import plan
+from .products.store import Store
+from .products.summary import Request, summarise
 from .work import Workers, explore_all, merge_ranges, processes, survey_all
 
 TIMELINE, EVENTS, SUMMARY, VERDICT = "timeline.log", "events.parquet", "summary.json", "verdict.txt"

@@ -16,16 +16,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .batch import make_batch
-from .bundle import Bundle
-from .clock import HostClock
-from .columns import FEW_VALUES, flow_codes, table
+from .bundle.labels import Labels, labels_of
+from .bundle.manifest import Bundle
+from .clock.host import HostClock
 from .errors import MergeError
-from .index import Range, read_range
-from .journeys import Findings, Setting, explore
-from .labels import Labels, labels_of
-from .lines import lines
-from .survey import Survey, survey_bundle
+from .journey.follow import Findings, Setting, explore
+from .packet.survey import Survey, survey_bundle
+from .products.batch import make_batch
+from .products.columns import FEW_VALUES, flow_codes, table
+from .products.lines import lines
+from .products.ranges import Range, read_range
 
 # The workers make and drop the same large arrays over and over: keep their memory instead of returning it to the
 # kernel and faulting it in again, which costs a quarter of the time.

@@ -10,9 +10,11 @@ import json
 import os
 from typing import Any
 
-from fleetmerge import inputs, merge, topology
-from fleetmerge.fleet import Expected
-from fleetmerge.summarise import Request
+from fleetmerge import merge
+from fleetmerge.bundle import find as inputs
+from fleetmerge.findings import topology
+from fleetmerge.bundle.find import Expected
+from fleetmerge.products.summary import Request
 
 from .bundles import Bundle, ethernet, ipv4, udp
 

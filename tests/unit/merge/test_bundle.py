@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from support.bundles import Bundle, ethernet, ipv4, udp
 
-from fleetmerge.bundle import open_bundle
+from fleetmerge.bundle.manifest import open_bundle
+from fleetmerge.bundle.records import canonical, dtype_of
 from fleetmerge.errors import BundleError
-from fleetmerge.records import canonical, dtype_of
 
 
 @pytest.fixture

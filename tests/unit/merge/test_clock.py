@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from support.bundles import WALL, Bundle
 
-from fleetmerge.bundle import open_bundle
-from fleetmerge.clock import HostClock, host_clock
+from fleetmerge.bundle.manifest import open_bundle
+from fleetmerge.clock.host import HostClock, host_clock
 from fleetmerge.errors import BundleError
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fleetmerge.fit import Offset, chain, fit
+from fleetmerge.clock.fit import Offset, chain, fit
 
 SECOND = 1e9
 

@@ -5,7 +5,7 @@ import pytest
 from support.bundles import ethernet, ipv4, ipv6, tcp, udp
 from support.packets import A6, B6, PACKETS, TUNNELS, A, B
 
-from fleetmerge import headers
+from fleetmerge.packet import headers
 from skbtrace import headers as plain
 
 

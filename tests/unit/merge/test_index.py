@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from support.bundles import Bundle, stride_dtype
 
-from fleetmerge.bundle import Bundle as Opened
-from fleetmerge.bundle import open_bundle
-from fleetmerge.clock import host_clock
-from fleetmerge.index import Index, plan, read_range
-from fleetmerge.survey import survey_bundle
+from fleetmerge.bundle.manifest import Bundle as Opened
+from fleetmerge.bundle.manifest import open_bundle
+from fleetmerge.clock.host import host_clock
+from fleetmerge.packet.survey import survey_bundle
+from fleetmerge.products.ranges import Index, plan, read_range
 
 SHAPES = {
     "in order": lambda n, random: np.sort(random.integers(0, 10**10, n)),

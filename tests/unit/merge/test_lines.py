@@ -5,11 +5,11 @@ import pytest
 from support.bundles import NETNS, Bundle, ethernet, ipv4, udp
 from support.packets import PACKETS, TUNNELS
 
-from fleetmerge.batch import make_batch
-from fleetmerge.bundle import open_bundle
-from fleetmerge.clock import host_clock
-from fleetmerge.labels import labels_of
-from fleetmerge.lines import lines
+from fleetmerge.bundle.labels import labels_of
+from fleetmerge.bundle.manifest import open_bundle
+from fleetmerge.clock.host import host_clock
+from fleetmerge.products.batch import make_batch
+from fleetmerge.products.lines import lines
 from skbtrace import record, text
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.fleet import Fleet, merged, udp_packet
 
-from fleetmerge import meaning
+from fleetmerge.findings import meaning
 
 
 @pytest.mark.parametrize(("function", "reason", "words"), [

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the numbers in records mean: names of points, devices, namespaces, functions, reasons, from each manifest."""
+from collections.abc import Sequence
+from typing import Any
+
+from .manifest import Bundle
+
+DROP_POINT = "skb.drop"
+# the second is for kernels that do not call it a drop when Open vSwitch throws a packet away
+DROP_POINTS = (DROP_POINT, "ovs.drop")
+NO_DEVICE = "-"
+
+
+def clean(text: Any) -> str:
+    """Make a name fit to stand in a line: no white space, nothing that is not printable."""
+    return printable(text).replace(" ", "_") or "-"
+
+
+def printable(text: Any) -> str:
+    """Make a text from a host fit to be shown: a name may hold anything, line ends and escape sequences too."""
+    return "".join(char if char.isprintable() else "_" for char in str(text))
+
+
+class Labels:
+    """The names of one bundle; unknown numbers are shown as numbers, never left out."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        manifest = bundle.manifest
+        self.host, self.tracer = clean(bundle.host), clean(bundle.tracer)
+        self._targets = {clean(point["name"]): clean(point.get("target") or point["name"])
+                         for point in manifest["points"]["attached"]}
+        self._points = {number: clean(name) for number, name in bundle.points().items()}
+        self._devices = {(int(device.get("netns") or 0), int(device["ifindex"])): device
+                         for device in manifest["devices"]}
+        self._netns = {str(inode): clean(name) for inode, name in manifest["netns"].items()}
+        self._symbols = {_address(key): printable(value) for key, value in manifest["symbols"].items()}
+        self._stacks = manifest["stacks"]
+        self._reasons = {str(number): clean(name) for number, name in manifest["drop_reasons"].items()}
+
+    def point(self, number: int) -> str:
+        """Return a point's name."""
+        return self._points.get(number) or "point-%d" % number
+
+    def target(self, point: str) -> str:
+        """Return the function or tracepoint that a point is at."""
+        return self._targets.get(point, point)
+
+    def device(self, netns: int, ifindex: int) -> str:
+        """Return a device's name."""
+        device = self._devices.get((netns, ifindex))
+        if device:
+            return clean(device.get("name") or "if%d" % ifindex)
+        return "if%d" % ifindex if ifindex else NO_DEVICE
+
+    def netns(self, inode: int) -> str:
+        """Return a network namespace's name."""
+        return self._netns.get(str(inode)) or str(inode)
+
+    def symbol(self, address: int) -> str | None:
+        """Return function+offset of a code address; None for 0."""
+        return (self._symbols.get(address) or "0x%x" % address) if address else None
+
+    def reason(self, number: int) -> str:
+        """Return the name of a drop reason."""
+        return self._reasons.get(str(number)) or str(number)
+
+    def stack(self, number: int) -> list[str]:
+        """Return the frames of a stack, innermost first; empty if none was taken or it is not there."""
+        frames = self._stacks.get(str(number)) if number >= 0 else None
+        if not isinstance(frames, list):
+            return []
+        return [self.symbol(_address(frame)) or "0x0" for frame in frames]
+
+
+def _address(text: Any) -> int:
+    try:
+        return int(str(text), 16)
+    except ValueError:
+        return 0
+
+
+def labels_of(bundles: Sequence[Bundle]) -> list[Labels]:
+    """Return the labels of each bundle, in order."""
+    return [Labels(bundle) for bundle in bundles]

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hosts of a run: what was asked for, what came, and everything that limits how far it can be trusted."""
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..bundle.find import Expected
+from ..bundle.labels import DROP_POINT, DROP_POINTS
+from ..bundle.manifest import Bundle
+from ..clock.host import HostClock
+from ..journey.outcomes import Trust
+from ..packet.survey import Index, window_of
+
+DROP_MONITOR = "drop_monitor"
+NEVER = 1 << 62
+_LATE = 1_000_000       # ns that a start may be late without being worth a word
+_EARLY = 5_000_000      # ns that an end may be early
+_APART = 50_000_000     # ns that windows may differ between hosts
+
+
+@dataclass
+class Host:
+    """One host of the run."""
+
+    name: str
+    expected: Expected | None = None
+    bundles: list[tuple[Bundle, Index, HostClock]] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)   # bundles that cannot be used: a sentence each
+
+    @property
+    def records(self) -> int:
+        """Records that were merged."""
+        return sum(bundle.records for bundle, _, _ in self.bundles)
+
+    @property
+    def lost(self) -> int:
+        """Records that were lost on the host."""
+        return sum(bundle.lost() for bundle, _, _ in self.bundles)
+
+    def trust(self) -> Trust:
+        """Return from when to when its records are complete, on the one clock."""
+        starts, ends = [], []
+        for bundle, _, clock in self.bundles:
+            low, high = window_of(bundle)
+            ended = int(bundle.manifest["window"].get("ended_ns") or 0)
+            high = min(high, ended) if ended else high
+            starts.append(int(clock.to_wall(np.array([low + self.late_ns()]))[0]) if low else 0)
+            ends.append(int(clock.to_wall(np.array([high]))[0]) if high < NEVER else NEVER)
+        own = self.bundles[0][2]
+        bound = 0.0 if own.reference else own.bound_us   # against the other hosts
+        return Trust(max(starts), min(ends), np.inf if bound is None else bound * 1e3, self.late_ns() > _LATE,
+                     self.early_ns() > _EARLY)
+
+    def missing_tracers(self) -> list[str]:
+        """Return the tracers that were asked for and sent nothing that can be used."""
+        have = {bundle.tracer for bundle, _, _ in self.bundles}
+        return [tracer for tracer in (self.expected.tracers if self.expected else []) if tracer not in have]
+
+    def status(self) -> str:
+        """Return complete, partial or missing."""
+        if not self.bundles:
+            return "missing"
+        whole = not (self.broken or self.missing_tracers() or any(bundle.problems for bundle, _, _ in self.bundles))
+        return "complete" if whole else "partial"
+
+    def why(self) -> str:
+        """Return why the host is not complete; empty if it is."""
+        known = self.expected.why if self.expected else ""
+        if not self.bundles:
+            return "; ".join(self.broken) or known or "no bundle came from it"
+        parts = list(self.broken)
+        parts += ["%s: %s" % (bundle.tracer, problem) for bundle, _, _ in self.bundles for problem in bundle.problems]
+        parts += ["nothing came from its %s%s" % (tracer, " (%s)" % known if known else "")
+                  for tracer in self.missing_tracers() if not any(tracer in text for text in self.broken)]
+        return "; ".join(parts)
+
+    def attached(self) -> list[str]:
+        """Return the names of the points that any tracer looked at, in order."""
+        names = [name for bundle, _, _ in self.bundles for name in bundle.points().values()]
+        return list(dict.fromkeys(names))
+
+    def skipped(self) -> dict[str, str]:
+        """Return the points that no tracer could look at, with the reason."""
+        attached = set(self.attached())
+        return {str(name): str(why) for bundle, _, _ in self.bundles
+                for name, why in bundle.manifest["points"].get("skipped", {}).items() if name not in attached}
+
+    def late_ns(self) -> int:
+        """Return by how much it began after the window's start."""
+        return max((int(bundle.manifest["window"].get("late_by_ns") or 0) for bundle, _, _ in self.bundles), default=0)
+
+    def early_ns(self) -> int:
+        """Return by how much it ended before the window's end."""
+        gaps = [int(window["end_ns"]) - int(window["ended_ns"]) for bundle, _, _ in self.bundles
+                for window in [bundle.manifest["window"]] if 0 < int(window.get("end_ns") or 0) < 1 << 63
+                and window.get("ended_ns")]
+        return max([0, *gaps])
+
+    def sees_drops(self) -> bool:
+        """Return whether a tracer looked at drops."""
+        return DROP_POINT in self.attached()
+
+    def doubts(self) -> list[str]:
+        """Return what limits the trust in this host's data, a sentence each."""
+        out = []
+        if self.status() != "complete":
+            what = "Nothing came from %s: %s." if self.status() == "missing" else "The data of %s is partial: %s."
+            out.append(what % (self.name, self.why()))
+        for bundle, index, _ in self.bundles:
+            out += _bundle_doubts(self.name, bundle, index)
+        if self.late_ns() > _LATE:
+            out.append("%s began %.3f s late: packets before that were not seen there." % (self.name,
+                                                                                          self.late_ns() / 1e9))
+        if self.early_ns() > _EARLY:
+            out.append("%s stopped %.3f s before the end of the window (%s): packets after that were not seen there."
+                       % (self.name, self.early_ns() / 1e9, ", ".join(sorted({
+                           str(bundle.manifest.get("ended_by") or "unknown") for bundle, _, _ in self.bundles}))))
+        for point, why in self.skipped().items():
+            out.append("%s could not look at %s: %s." % (self.name, point, why.rstrip(".")))
+        if self.bundles and not self.sees_drops():
+            out.append("No tracer looked at drops (%s) on %s." % (DROP_POINT, self.name))
+        if self.bundles and not self.records:
+            out.append("No packet that matches the filter was seen on %s." % self.name)
+        return out
+
+
+def _bundle_doubts(name: str, bundle: Bundle, index: Index) -> list[str]:
+    out = []
+    counters = bundle.manifest["counters"]
+    if bundle.lost():
+        out.append("%s lost %d records of its %s (%d were kept): its counts are minima." % (
+            name, bundle.lost(), bundle.tracer, bundle.records))
+    for limit in bundle.manifest["limits"]:
+        out.append("The %s on %s hit its limit %s = %s%s." % (
+            bundle.tracer, name, limit.get("limit"), limit.get("value"),
+            ": %s" % limit["what"] if limit.get("what") else "") if isinstance(limit, dict) else str(limit))
+    for counter, text in (("undecided", "%d later fragments on %s were not recorded by its %s: their ports are in the "
+                                        "first fragment only."),
+                          ("unparsed", "%d packets on %s could not be parsed by the filter of its %s."),
+                          ("stacks_lost", "%d stacks could not be kept on %s by its %s."),
+                          ("cut", "%d records on %s were cut off by the limits of its %s.")):
+        if counters.get(counter):
+            out.append(text % (counters[counter], name, bundle.tracer))
+    if index.outside:
+        out.append("%d records of the %s on %s lie outside the window." % (index.outside, bundle.tracer, name))
+    return out
+
+
+def gather(usable: Sequence[tuple[Bundle, Index, HostClock]], broken: Mapping[str, list[str]],
+           expected: Mapping[str, Expected]) -> list[Host]:
+    """Return all hosts that were asked for or sent anything, by name."""
+    names = {bundle.host for bundle, _, _ in usable} | set(broken) | set(expected)
+    hosts = {name: Host(name, expected.get(name), broken=list(broken.get(name, []))) for name in sorted(names)}
+    for item in usable:
+        hosts[item[0].host].bundles.append(item)
+    return list(hosts.values())
+
+
+def trust_of(hosts: Sequence[Host]) -> dict[str, Trust]:
+    """Return from when to when each host's records are complete. Windows that were set by clocks that disagree are not
+    the same window: a host whose window begins after another's is late."""
+    out = {host.name: host.trust() for host in hosts if host.bundles}
+    first, last = _reach(out)
+    for trust in out.values():
+        trust.late = trust.late or trust.start - first > _APART
+        trust.early = trust.early or last - trust.end > _APART
+    return out
+
+
+def _reach(trusts: Mapping[str, Trust]) -> tuple[float, float]:
+    """Return when the first host began to record and the last one ended; windows without bounds do not count."""
+    return (min((trust.start for trust in trusts.values() if trust.start > 0), default=np.inf),
+            max((trust.end for trust in trusts.values() if trust.end < NEVER), default=0))
+
+
+def apart(trusts: Mapping[str, Trust]) -> list[str]:
+    """Return a sentence for each host whose window was, on the one clock, another than that of the others."""
+    first, last = _reach(trusts)
+    out = []
+    for name, trust in sorted(trusts.items()):
+        if trust.start - first > _APART:
+            out.append("%s recorded from %.3f s after the first host on, by the one clock." % (
+                name, (trust.start - first) / 1e9))
+        if last - trust.end > _APART:
+            out.append("%s stopped recording %.3f s before the last host, by the one clock." % (
+                name, (last - trust.end) / 1e9))
+    return out
+
+
+def counting(hosts: Sequence[Host]) -> list[tuple[str, str, str]]:
+    """Return (host, tracer, point): where two tracers looked at the same point, which of them counts."""
+    out = []
+    for host in hosts:
+        by_point: dict[str, list[str]] = {}
+        for bundle, _, _ in host.bundles:
+            for point in bundle.points().values():
+                by_point.setdefault(point, []).append(bundle.tracer)
+        for point, tracers in by_point.items():
+            drops_first = sorted(tracers, key=lambda tracer: tracer != DROP_MONITOR)
+            out.append((host.name, drops_first[0] if point in DROP_POINTS else drops_first[-1], point))
+    return out
+
+
+def one_value(hosts: Sequence[Host], section: str) -> Any:
+    """Return the manifests' section that all bundles share (filter); the first one's if they differ."""
+    for host in hosts:
+        for bundle, _, _ in host.bundles:
+            return bundle.manifest.get(section)
+    return None

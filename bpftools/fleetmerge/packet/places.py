@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Places: where on which host a record was made, and what that place is in a packet's way."""
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..bundle.labels import DROP_POINTS, Labels
+from ..bundle.manifest import Bundle
+from .identity import Tables
+
+RECEIVE = ("dev.rx", "dev.backlog", "gro.rx", "gro.frags")
+SEND = ("dev.tx", "dev.queue", "qdisc.enqueue", "qdisc.dequeue")
+DELIVER = ("sock.deliver",)
+ASKING = ("ovs.upcall", "ovs.userspace")   # the packet is with a daemon, which may send it on
+TAKEN = ("dev.tx", "tun.xmit")   # a device has the packet; it may still throw it away
+NO_STEP = (*DROP_POINTS, "skb.free", "sock.full", "udp.full", "tcp.retransmit")  # marks beside the way, not steps of it
+NEAR, FAR = 1, 2
+_LOCAL = ("vnet",)                                          # leads to a VM
+_UPLINK = ("phy", "tunnel", "bond", "vlan")                 # leads to other hosts, if a host has any of them
+
+
+@dataclass(frozen=True)
+class Place:
+    """One point at one device of one host."""
+
+    host: str
+    netns: str
+    device: str
+    point: str
+    role: str       # of the device
+    uplink: bool    # the device leads to other hosts
+
+    def __str__(self) -> str:
+        return "%s %s (%s)" % (self.host, self.device, self.point)
+
+    @property
+    def step(self) -> bool:
+        """Whether the place is a step of a packet's way."""
+        return self.point not in NO_STEP
+
+    @property
+    def local(self) -> bool:
+        """Whether the device leads to a VM."""
+        return self.role in _LOCAL
+
+    @property
+    def leaving(self) -> bool:
+        """Whether a packet seen here is on its way to another host."""
+        return self.point in SEND and self.uplink
+
+    @property
+    def asks(self) -> bool:
+        """Whether a daemon of this host decides about a packet seen here."""
+        return self.point in ASKING
+
+    @property
+    def end(self) -> bool:
+        """Whether a packet seen here has arrived, as far as a host can see: at a VM's device or at a reader."""
+        return self.point in DELIVER or (self.point in TAKEN and self.local)
+
+    @property
+    def drop(self) -> bool:
+        """Whether a packet seen here was dropped."""
+        return self.point in DROP_POINTS
+
+    def short(self) -> dict[str, str]:
+        """Return the place as summary.json has it."""
+        return {"host": self.host, "device": self.device, "point": self.point}
+
+
+@dataclass
+class Places:
+    """The places of one bundle, by their numbers in its rows."""
+
+    entries: list[Place]
+    entering: np.ndarray   # u1: a packet comes in: FAR from another host, NEAR from a VM (or into one); 0: neither
+    leaving: np.ndarray    # u1: a packet goes out, likewise
+
+
+def places_of(bundle: Bundle, labels: Labels, tables: Tables) -> Places:
+    """Return the places that a bundle's rows are at."""
+    roles = {(int(device.get("netns") or 0), int(device["ifindex"])): str(device.get("role") or "other")
+             for device in bundle.manifest["devices"]}
+    lead = _leading(list(roles.values()))
+    entries = []
+    for netns, ifindex, point in tables.places:
+        role = roles.get((netns, ifindex), "other")
+        entries.append(Place(bundle.host, labels.netns(netns), labels.device(netns, ifindex), labels.point(point), role,
+                             bool(ifindex) and lead(role)))
+    where = [FAR if place.uplink else NEAR if place.local else 0 for place in entries]
+    entering = [way if place.point == "dev.rx" else 0 for way, place in zip(where, entries, strict=True)]
+    leaving = [way if place.point == "dev.tx" else 0 for way, place in zip(where, entries, strict=True)]
+    return Places(entries, np.array(entering or [0], "u1"), np.array(leaving or [0], "u1"))
+
+
+def _leading(roles: Sequence[str]) -> Callable[[str], bool]:
+    """Return which roles of devices lead to other hosts: all but a VM's where there are VMs; where there are none,
+    physical ones, and where there are none of these either, all."""
+    if any(role in _LOCAL for role in roles):
+        return lambda role: role not in _LOCAL and role not in ("loopback", "bridge", "internal")
+    if any(role in _UPLINK for role in roles):
+        return lambda role: role in _UPLINK
+    return lambda role: role not in ("loopback", "bridge", "internal")

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read every bundle once: is it what its manifest says, which stretch of time does each block of it cover, and by what
+are its packets recognised?"""
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..bundle.labels import DROP_POINTS
+from ..bundle.manifest import Bundle
+from ..bundle.records import chunks
+from .identity import ROW, Identifier, Tables
+
+FREE_POINT = "skb.free"
+BLOCK = 1024              # records per entry of the index
+_CHUNK_BLOCKS = 32
+_PIECE = 1 << 16   # rows
+
+
+@dataclass
+class Index:
+    """Earliest and latest monotonic time in each block of a bundle."""
+
+    first: np.ndarray   # s8
+    last: np.ndarray    # s8
+    outside: int        # records outside the window
+    checksum_ok: bool
+
+
+@dataclass
+class Survey:
+    """What one reading of a bundle found."""
+
+    index: Index
+    rows: str        # file with one identity.ROW for each record, in the order of the records
+    count: int
+    tables: Tables
+
+
+def survey_bundle(bundle: Bundle, path: str) -> Survey:
+    """Read all of a bundle's records.bin; write its rows to `path`."""
+    digest = hashlib.sha256()
+    names = bundle.points()
+    identifier = Identifier({number for number, name in names.items() if name in DROP_POINTS},
+                            {number for number, name in names.items() if name == FREE_POINT})
+    firsts, lasts, outside, total = [], [], 0, 0
+    low, high = window_of(bundle)
+    with open(bundle.path, "rb") as handle, open(path, "wb", opener=_private) as rows:
+        for data in chunks(handle, bundle.dtype.itemsize, BLOCK * _CHUNK_BLOCKS):
+            digest.update(data)
+            count = len(data) // bundle.dtype.itemsize
+            if not count:
+                continue
+            raw = np.frombuffer(data, bundle.dtype, count)
+            time = raw["time_ns"].astype("i8")
+            starts = np.arange(0, count, BLOCK)
+            firsts.append(np.minimum.reduceat(time, starts))
+            lasts.append(np.maximum.reduceat(time, starts))
+            if firsts[-1].min() < low or lasts[-1].max() >= high:
+                outside += int(((time < low) | (time >= high)).sum())
+            rows.write(identifier.rows(raw).view("u1").data)
+            total += count
+    none = np.zeros(0, "i8")
+    index = Index(np.concatenate(firsts or [none]), np.concatenate(lasts or [none]), outside,
+                  digest.hexdigest() == bundle.sha256)
+    return Survey(index, path, total, identifier.tables)
+
+
+def window_of(bundle: Bundle) -> tuple[int, int]:
+    """Return the window in monotonic ns; a window without bounds is all of time."""
+    window, always = bundle.manifest["window"], (1 << 63) - 1
+    return min(int(window.get("start_ns") or 0), always), min(int(window.get("end_ns") or always), always)
+
+
+def read_rows(survey: Survey) -> Iterator[np.ndarray]:
+    """Yield a bundle's rows, in pieces."""
+    with open(survey.rows, "rb") as handle:
+        while True:
+            piece = np.fromfile(handle, ROW, _PIECE)
+            if not len(piece):
+                return
+            yield piece
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A batch: the records of all bundles in one stretch of time, in order, with their headers parsed."""
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..bundle.records import CANONICAL, canonical
+from ..packet.headers import Headers, inner, parse
+
+
+@dataclass
+class Batch:
+    """Records in the order of the one clock."""
+
+    raw: np.ndarray       # structured, one layout
+    bundle: np.ndarray    # u2: number of the bundle that each record is from
+    wall: np.ndarray      # s8: ns
+    headers: Headers
+    inner_rows: np.ndarray
+    inner: Headers
+    length: np.ndarray    # s8: bytes from the network header on
+    vlan: np.ndarray      # s4: VLAN id, from the accelerated tag or the packet; -1 without one
+    _columns: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def column(self, name: str) -> np.ndarray:
+        """Return one field of all records; zeros if the bundles do not have it."""
+        if name not in self._columns:
+            here = name in (self.raw.dtype.names or ())
+            self._columns[name] = (np.ascontiguousarray(self.raw[name]) if here else
+                                   canonical(self.raw[:1])[name].repeat(len(self), axis=0))
+        return self._columns[name]
+
+
+def make_batch(parts: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> Batch:
+    """Build a batch from (bundle number, records, wall times) of each bundle; records of one bundle keep their order
+    where their times are equal."""
+    layouts = {part[1].dtype for part in parts}
+    raws = [part[1] for part in parts] if len(layouts) == 1 else [canonical(part[1]) for part in parts]
+    wall = np.concatenate([part[2] for part in parts])
+    order = np.argsort(wall, kind="stable")
+    layout = raws[0].dtype
+    # as opaque bytes: numpy would copy field by field
+    raw = np.concatenate([part.view("V%d" % layout.itemsize) for part in raws])[order].view(layout)
+    bundle = np.repeat(np.array([part[0] for part in parts], "u2"), [len(part[1]) for part in parts])[order]
+    return _parsed(raw, bundle, wall[order])
+
+
+def _parsed(raw: np.ndarray, bundle: np.ndarray, wall: np.ndarray) -> Batch:
+    if set(CANONICAL.names or ()) - set(raw.dtype.names or ()):
+        raw = canonical(raw)
+    length = raw["len"].astype("i8") - (raw["network_offset"].astype("i8") - raw["data_offset"])
+    packet, valid = raw["packet"], np.minimum(raw["packet_len"], raw["packet"].shape[1])
+    parsed = parse(packet, valid, raw["packet_layer"], raw["protocol"], length)
+    rows, inside = inner(parsed, packet, valid)
+    vlan = np.where(raw["vlan_present"] > 0, (raw["vlan_tci"] & 0xFFF).astype("i4"), parsed.vlan)
+    return Batch(raw, bundle, wall, parsed, rows, inside, length, vlan)

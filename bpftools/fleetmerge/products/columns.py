@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A batch as a table with names: the rows of events.parquet."""
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..arrays import dictionary, distinct, per_value
+from ..bundle.labels import Labels, clean
+from ..packet import flowtext
+from ..packet.headers import TUNNELS, Headers
+from ..packet.identity import NOT_FOLLOWED, packet_keys, recognise
+from .batch import Batch
+
+_PLAIN = ("skb", "head", "cpu", "pid", "len", "data_len", "ifindex", "rx_ifindex", "mark", "hash", "priority",
+          "pkt_type", "ip_summed", "cloned", "users", "nr_frags", "frag_list", "gso_size", "gso_segs", "gso_type",
+          "queue_mapping", "queue_kind", "queue_len", "queue_limit", "queue_backlog", "payload_hash")
+# columns with few different values, which events.parquet keeps as numbers of these
+FEW_VALUES = ["host", "tracer", "point", "device", "netns", "comm", "reason", "at", "stack", "flow", "src", "dst",
+              "protocol", "src_port", "dst_port", "tcp_flags", "ttl", "tos", "fragment", "more_fragments",
+              "payload_len", "icmp_type", "icmp_code", "icmp_id", "vlan", "tunnel", "tunnel_id", "inner_flow",
+              *(name for name in _PLAIN if name not in ("skb", "head", "payload_hash"))]
+
+
+def flow_codes(parsed: Headers) -> tuple[np.ndarray, np.ndarray]:
+    """Return (code per record, the different flows): what makes a flow is what its text shows."""
+    return distinct({
+        "version": parsed.version, "protocol": parsed.protocol, "ethertype": np.where(
+            parsed.version > 0, 0, parsed.ethertype).astype("u2"),
+        "kind": np.where(parsed.version > 0, 0, parsed.kind).astype("u1"), "ports": parsed.ports,
+        "source_port": parsed.source_port, "target_port": parsed.target_port,
+        "source": parsed.source, "target": parsed.target})
+
+
+def label(batch: Batch, labels: Sequence[Labels], fields: Sequence[str], make: Callable[..., str | None],
+          ) -> pa.DictionaryArray:
+    """Return a dictionary column: make(labels of the bundle, *values) for each different combination of fields."""
+    columns = {"bundle": batch.bundle, **{name: batch.column(name) for name in fields}}
+    codes, texts = per_value(columns, lambda row: make(labels[row[0]], *row[1:]))
+    return dictionary(codes, texts)
+
+
+def comm_text(raw: bytes) -> str:
+    """Return a task's name as it stands in a line."""
+    return clean(raw.split(b"\0")[0].decode("utf-8", "replace"))
+
+
+def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.ndarray] | None = None,
+          renamed: dict[int, int] | None = None) -> pa.Table:
+    """Return the batch as the rows of events.parquet.
+
+    flows: what flow_codes() said, if it was asked already; renamed: flows and their names before address translation.
+    """
+    out: dict[str, Any] = {"time": pa.array(batch.wall).view(pa.timestamp("ns", "UTC")),
+                           "monotonic_ns": batch.column("time_ns").astype("i8")}
+    out["host"] = label(batch, labels, (), lambda names: names.host)
+    out["tracer"] = label(batch, labels, (), lambda names: names.tracer)
+    out["point"] = label(batch, labels, ("point",), Labels.point)
+    out["device"] = label(batch, labels, ("netns", "ifindex"), Labels.device)
+    out["netns"] = label(batch, labels, ("netns",), Labels.netns)
+    codes, texts = per_value({"comm": batch.column("comm")}, lambda row: comm_text(row[0]))
+    out["comm"] = dictionary(codes, texts)
+    _drop_columns(out, batch, labels)
+    _packet_columns(out, batch.headers, flows or flow_codes(batch.headers))
+    out["vlan"] = pa.array(batch.vlan, mask=batch.vlan < 0)
+    _inner_columns(out, batch)
+    known = recognise(batch.raw, batch.headers, batch.inner_rows, batch.inner, batch.length)
+    out["packet"] = pa.array(packet_keys(known, renamed or {}), mask=known["kind"] == NOT_FOLLOWED)
+    for name in _PLAIN:
+        out[name] = batch.column(name)
+    return pa.table(out)
+
+
+def _drop_columns(out: dict[str, Any], batch: Batch, labels: Sequence[Labels]) -> None:
+    out["reason"] = label(batch, labels, ("reason",), lambda names, number: names.reason(number) if number else None)
+    out["at"] = label(batch, labels, ("location",), Labels.symbol)
+    out["stack"] = label(batch, labels, ("stack_id",), lambda names, number: ";".join(names.stack(number)) or None)
+
+
+def _packet_columns(out: dict[str, Any], parsed: Headers, flows: tuple[np.ndarray, np.ndarray]) -> None:
+    codes, rows = flows
+    out["flow"] = dictionary(codes, [flowtext.flow_of(row) for row in rows])
+    has = [bool(row["version"] or row["kind"]) for row in rows]
+    for name, field in (("src", "source"), ("dst", "target")):
+        out[name] = dictionary(codes, [flowtext.address(int(row["version"]), row[field].tobytes()) if known else None
+                                       for row, known in zip(rows, has, strict=True)])
+    out["protocol"] = dictionary(codes, [_protocol_name(row) for row in rows])
+    ip, ports = parsed.version == 0, ~parsed.ports
+    out["src_port"] = pa.array(parsed.source_port, mask=ports)
+    out["dst_port"] = pa.array(parsed.target_port, mask=ports)
+    tcp = (parsed.protocol != 6) | ports
+    for name, column in (("tcp_flags", parsed.flags), ("seq", parsed.seq), ("ack", parsed.ack)):
+        out[name] = pa.array(column, mask=tcp)
+    for name, column in (("ip_id", parsed.ident), ("ttl", parsed.ttl), ("tos", parsed.tos),
+                         ("fragment", parsed.fragment), ("more_fragments", parsed.more)):
+        out[name] = pa.array(column, mask=ip)
+    out["payload_len"] = pa.array(parsed.payload, mask=parsed.payload < 0)
+    icmp = ~np.isin(parsed.protocol, (1, 58)) | (parsed.fragment > 0)
+    for name, column in (("icmp_type", parsed.kind), ("icmp_code", parsed.code), ("icmp_id", parsed.echo_id),
+                         ("icmp_seq", parsed.echo_seq)):
+        out[name] = pa.array(column, mask=icmp)
+
+
+def _protocol_name(row: Any) -> str:
+    if row["version"]:
+        return flowtext.protocol(int(row["protocol"]))
+    return "arp" if row["kind"] else "0x%04x" % row["ethertype"]
+
+
+def _inner_columns(out: dict[str, Any], batch: Batch) -> None:
+    tunnel = batch.headers.tunnel
+    out["tunnel"] = dictionary(tunnel.astype("i4"), [name or None for name in TUNNELS])
+    out["tunnel_id"] = pa.array(batch.headers.tunnel_id, mask=tunnel == 0)
+    codes = np.zeros(len(batch), "i4")
+    texts: list[str | None] = [None]
+    if len(batch.inner_rows):
+        inner, rows = flow_codes(batch.inner)
+        codes[batch.inner_rows] = inner + 1
+        texts += [flowtext.flow_of(row) for row in rows]
+    out["inner_flow"] = dictionary(codes, texts)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lines of timeline.log: one per record, in the words of the live text, all lines of a batch at once."""
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from skbtrace.text import METADATA, QUEUES
+
+from ..arrays import hexadecimal, join, number, per_value, scatter, text_of, time_text
+from ..bundle.labels import Labels
+from ..packet import flowtext
+from ..packet.headers import ICMP, ICMPV6, TCP, TUNNELS, Headers, is_echo
+from .batch import Batch
+from .columns import comm_text, flow_codes
+
+DATAPATH = "datapath_tracing"
+
+
+def lines(batch: Batch, labels: Sequence[Labels], known: tuple[np.ndarray, np.ndarray] | None = None) -> pa.Buffer:
+    """Return the batch as text, ready to be written; known: what flow_codes() said, if it was asked already."""
+    if not len(batch):
+        return pa.py_buffer(b"")
+    flow_code, flows = known or flow_codes(batch.headers)
+    text = join(time_text(batch.wall), _place(batch, labels),
+                text_of(flow_code, [flowtext.flow_of(row) for row in flows]),
+                _transport(batch.headers), " len=", number(batch.column("len")), _vlan(batch.vlan), _inner(batch),
+                _drop(batch, labels), _queue(batch), _metadata(batch, labels), "\n", _stack(batch, labels))
+    return _data(text)
+
+
+def _data(text: pa.Array) -> pa.Buffer:
+    offsets = np.frombuffer(text.buffers()[1], "i4", len(text) + 1 + text.offset)
+    start, end = int(offsets[text.offset]), int(offsets[-1])
+    return text.buffers()[2].slice(start, end - start)
+
+
+def _place(batch: Batch, labels: Sequence[Labels]) -> pa.Array:
+    columns = {"bundle": batch.bundle}
+    columns.update((name, batch.column(name)) for name in ("point", "netns", "ifindex", "pid", "cpu", "comm"))
+
+    def make(row: Any) -> str:
+        names, (point, netns, ifindex, pid, cpu, comm) = labels[row[0]], row[1:]
+        return "%s %s %s netns=%s %s[%d] cpu=%d " % (names.host, names.point(point), names.device(netns, ifindex),
+                                                     names.netns(netns), comm_text(comm), pid, cpu)
+    return text_of(*per_value(columns, make))
+
+
+def _transport(parsed: Headers) -> pa.Array:
+    """TCP flags and numbers, ICMP type, code and echo numbers, IP id, fragment offset."""
+    count = len(parsed.version)
+    tcp = np.flatnonzero((parsed.protocol == TCP) & parsed.whole & (parsed.fragment == 0))
+    icmp = np.flatnonzero(np.isin(parsed.protocol, (ICMP, ICMPV6)) & (parsed.version > 0) & parsed.whole
+                          & (parsed.fragment == 0))
+    parts: list[Any] = []
+    if len(tcp):
+        flags = text_of(parsed.flags[tcp].astype("i4"), [" flags=%s seq=" % flowtext.tcp_flags(bits)
+                                                         for bits in range(256)])
+        parts.append(scatter(count, tcp, join(flags, number(parsed.seq[tcp]), " ack=", number(parsed.ack[tcp]))))
+    if len(icmp):
+        codes, texts = per_value({"kind": parsed.kind[icmp], "code": parsed.code[icmp]},
+                                 lambda row: " type=%d code=%d" % row)
+        parts.append(scatter(count, icmp, text_of(codes, texts)))
+        echo = icmp[is_echo(parsed.protocol[icmp], parsed.kind[icmp])]
+        parts.append(scatter(count, echo, join(" icmp_id=", number(parsed.echo_id[echo]), " icmp_seq=",
+                                               number(parsed.echo_seq[echo]))))
+    identified = np.flatnonzero((parsed.version == 4) | (parsed.fragment > 0) | parsed.more)
+    parts.append(scatter(count, identified, join(" id=", number(parsed.ident[identified]))))
+    pieces = np.flatnonzero((parsed.fragment > 0) | parsed.more)
+    if len(pieces):
+        end = text_of(parsed.more[pieces].astype("i4"), ["", "+"])
+        parts.append(scatter(count, pieces, join(" fragment=", number(parsed.fragment[pieces]), end)))
+    return join("", *parts)
+
+
+def _vlan(vlan: np.ndarray) -> pa.Array | str:
+    if not (vlan >= 0).any():
+        return ""
+    return text_of(vlan + 1, ["", *(" vlan=%d" % number for number in range(4096))])
+
+
+def _inner(batch: Batch) -> pa.Array | str:
+    """What a tunnel carries, in brackets."""
+    rows, inside = batch.inner_rows, batch.inner
+    if not len(rows):
+        return ""
+    codes, flows = flow_codes(inside)
+    tunnel = text_of(batch.headers.tunnel[rows].astype("i4"), [" %s=" % name for name in TUNNELS])
+    return scatter(len(batch), rows, join(tunnel, number(batch.headers.tunnel_id[rows]), " [",
+                                          text_of(codes, [flowtext.flow_of(row) for row in flows]), _transport(inside),
+                                          _vlan(inside.vlan), "]"))
+
+
+def _drop(batch: Batch, labels: Sequence[Labels]) -> pa.Array:
+    columns = {"bundle": batch.bundle, "reason": batch.column("reason"), "location": batch.column("location")}
+
+    def make(row: Any) -> str:
+        names, reason, location = labels[row[0]], row[1], row[2]
+        return ((" reason=%s" % names.reason(reason) if reason else "")
+                + (" at=%s" % names.symbol(location) if location else ""))
+    return text_of(*per_value(columns, make))
+
+
+def _queue(batch: Batch) -> pa.Array | str:
+    rows = np.flatnonzero(batch.column("queue_kind"))
+    if not len(rows):
+        return ""
+    columns = {name: batch.column(name)[rows] for name in ("queue_kind", "queue_len", "queue_limit", "queue_backlog")}
+    codes, texts = per_value(columns, lambda row: " queue=%s:%d/%d,backlog=%d" % (
+        QUEUES.get(row[0], row[0]), *row[1:]))
+    return scatter(len(batch), rows, text_of(codes, texts))
+
+
+def _stack(batch: Batch, labels: Sequence[Labels]) -> pa.Array | str:
+    stack = batch.column("stack_id")
+    if not (stack >= 0).any():
+        return ""
+    return text_of(*per_value({"bundle": batch.bundle, "stack": stack}, lambda row: "".join(
+        "    %s\n" % frame for frame in labels[row[0]].stack(row[1]))))
+
+
+def _metadata(batch: Batch, labels: Sequence[Labels]) -> pa.Array | str:
+    """What the datapath tracer shows besides: fields that are not at their default, and the skb's addresses."""
+    datapath = np.array([names.tracer == DATAPATH for names in labels])[batch.bundle]
+    rows = np.flatnonzero(datapath)
+    if not len(rows):
+        return ""
+
+    def make(row: Any) -> str:
+        return "".join(" %s=%d" % (name, value) for (name, usual), value in zip(METADATA, row, strict=True)
+                       if value != usual)
+    shown = text_of(*per_value({name: batch.column(name)[rows] for name, _ in METADATA}, make))
+    text = join(shown, " skb=0x", hexadecimal(batch.column("skb")[rows]), " head=0x",
+                hexadecimal(batch.column("head")[rows]))
+    return scatter(len(batch), rows, text)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""summary.json: the run in numbers, for programs."""
+from collections.abc import Sequence
+from typing import Any
+
+from ..clock.host import HostClock
+from ..findings.hosts import Host
+from ..words import iso
+from .store import Store
+
+FLOWS = 1000
+NEVER = 1 << 63  # a window without an end has its end at the end of time
+
+
+def window(hosts: Sequence[Host]) -> dict[str, Any]:
+    """Return the window in wall time: from the earliest start to the latest end that any host had."""
+    starts: list[int] = []
+    ends: list[int] = []
+    for host in hosts:
+        for bundle, _, clock in host.bundles:
+            given = bundle.manifest["window"]
+            for name, into in (("start_ns", starts), ("end_ns", ends)):
+                if 0 < int(given.get(name) or 0) < NEVER:
+                    into.append(int(clock.to_wall(_array(given[name]))[0]))
+    start, end = min(starts, default=None), max(ends, default=None)
+    return {"start": iso(start), "end": iso(end),
+            "seconds": (end - start) / 1e9 if start is not None and end is not None else None}
+
+
+def _array(value: int) -> Any:
+    import numpy as np
+    return np.array([int(value)], "i8")
+
+
+def flows(store: Store) -> list[dict[str, Any]]:
+    """Return the flows whose packets were not followed (they are not IP), by what was seen of them. A flow has as many
+    packets as the place that saw most of them; one packet is seen at many places."""
+    rows = store.rows("""SELECT flow AS key, max(packets) AS packets, max_by(bytes, packets) AS bytes,
+        epoch_ns(min(first)) AS first, epoch_ns(max(last)) AS last
+        FROM places WHERE flow LIKE 'ethertype %' GROUP BY flow ORDER BY packets DESC, key LIMIT ?""", FLOWS)
+    return [dict(row, first=iso(row["first"]), last=iso(row["last"])) for row in rows]
+
+
+def hosts_of(store: Store) -> dict[str, list[str]]:
+    """Return flow -> hosts that saw it, for the flows with most packets (some more than are listed)."""
+    rows = store.rows("""SELECT flow, list(DISTINCT host ORDER BY host) AS hosts FROM places GROUP BY flow
+        ORDER BY max(packets) DESC LIMIT ?""", 4 * FLOWS)
+    return {row["flow"]: row["hosts"] for row in rows}
+
+
+def seen(store: Store) -> list[dict[str, Any]]:
+    """Return what was seen at each point of each device: packets (records) and bytes."""
+    store.run("""CREATE TEMP TABLE places AS SELECT flow, host, netns, device, point, count(*) AS packets,
+              sum(len)::BIGINT AS bytes, min(time) AS first, max(time) AS last FROM counted GROUP BY ALL""")
+    rows = store.rows("""SELECT host, netns, device, point, sum(packets)::BIGINT AS packets,
+        sum(bytes)::BIGINT AS bytes, epoch_ns(min(first)) AS first, epoch_ns(max(last)) AS last
+        FROM places GROUP BY ALL ORDER BY host, netns, device, point""")
+    return [dict(row, first=iso(row["first"]), last=iso(row["last"])) for row in rows]
+
+
+def host_entry(host: Host) -> dict[str, Any]:
+    """Return a host as it stands in summary.json."""
+    clock: HostClock | None = host.bundles[0][2] if host.bundles else None
+    return {
+        "status": host.status(), "why": host.why(), "records": host.records, "lost": host.lost,
+        "late_us": host.late_ns() / 1000, "stopped_early_us": host.early_ns() / 1000,
+        "points": {"attached": host.attached(), "skipped": host.skipped()},
+        "clock": {"offset_us": clock.offset_us, "bound_us": clock.bound_us, "method": clock.method,
+                  "drift_ppm": clock.drift_ppm, "stepped_us": clock.stepped_us} if clock else None,
+        "tracers": {bundle.tracer: {
+            "records": bundle.records, "lost": bundle.lost(), "counters": bundle.manifest["counters"],
+            "ended_by": bundle.manifest.get("ended_by"), "limits": bundle.manifest["limits"],
+            "tool_version": bundle.manifest.get("tool_version"), "problems": bundle.problems,
+        } for bundle, _, _ in host.bundles},
+        "kernel": next((bundle.manifest["kernel"].get("release") for bundle, _, _ in host.bundles), None),
+    }

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verdict: what the run shows, in sentences for a ticket, and what limits how far they can be trusted."""
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..findings.devices import Key, counter_words, drop_counters
+from ..findings.hosts import Host
+from ..findings.meaning import Meaning, meaning, meaning_behind
+from ..words import iso
+
+_USUAL = ("queue",)   # changes that every packet sees
+_STEPS = 3   # slowest steps that are named
+
+
+def plural(count: int, word: str) -> str:
+    """Return `1 packet`, `2 packets`."""
+    return "%d %s%s" % (count, word, "" if count == 1 else "s")
+
+
+def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequence[dict[str, Any]],
+              devices: dict[Key, dict[str, Any]]) -> list[str]:
+    """Return the verdict. losses: with first_ns and last_ns."""
+    out = [_drop(place, devices) for place in by_place(losses, "drop")]
+    out += [_vanished(place, devices) for place in by_place(losses, "vanished")]
+    if not out:
+        out.append(_no_loss(hosts, summary["records"]))
+    elif summary["packets"]:
+        out.insert(0, _balance(summary))
+    out += _copies(summary)
+    out += _on_the_way(summary)
+    out += _unexplained(losses, devices)
+    return out
+
+
+def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """Sum losses over flows: one entry for each place, function, reason and certainty; what is certain comes first,
+    then most packets."""
+    places: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for loss in losses:
+        if loss["kind"] != kind:
+            continue
+        key = tuple(str(loss.get(name)) for name in ("host", "netns", "device", "function", "reason", "between",
+                                                     "certainty", "why"))
+        place = places.setdefault(key, dict(loss, packets=0, wire_packets=0, bytes=0, flows=0))
+        for name in ("packets", "wire_packets", "bytes"):
+            place[name] += loss[name]
+        place["flows"] += 1
+        place["first_ns"] = min(place["first_ns"], loss["first_ns"])
+        place["last_ns"] = max(place["last_ns"], loss["last_ns"])
+    return sorted(places.values(), key=lambda place: (place["certainty"] != "certain", -place["packets"]))
+
+
+def _balance(summary: Mapping[str, Any]) -> str:
+    text = "Of %s in %s, %d %s lost" % (plural(summary["packets"], "packet"), plural(summary["flows_total"], "flow"),
+                                        summary["lost"], "was" if summary["lost"] == 1 else "were")
+    return text + (" and of %d nobody can tell." % summary["unknown"] if summary["unknown"] else ".")
+
+
+def _when(place: Mapping[str, Any]) -> str:
+    """Return flow and time of a loss, as a sentence."""
+    count = place["packets"]
+    if place["flows"] > 1:
+        flow = "They were of %s, most of %s" % (plural(place["flows"], "flow"), place["flow"])
+    else:
+        flow = "%s of the flow %s" % ("It was" if count == 1 else "They were", place["flow"])
+    when = "at %s" % iso(place["first_ns"]) if count == 1 else "from %s to %s" % (iso(place["first_ns"]),
+                                                                                  iso(place["last_ns"]))
+    return " %s, %s." % (flow, when)
+
+
+def _drop(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
+    count = place["packets"]
+    where = " at %s" % place["device"] if place["device"] != "-" else ", at no device"
+    text = "%s %s dropped on %s%s" % (plural(count, "packet"), "was" if count == 1 else "were", place["host"], where)
+    text += " in %s" % place["function"] if place["function"] else ""
+    text += " (%s)" % place["reason"] if place["reason"] else ""
+    if place["wire_packets"] > count:
+        text += ", %d segments on the wire" % place["wire_packets"]
+    device = devices.get((place["host"], place["netns"], place["device"]))
+    if device is not None:
+        text += "; " + counter_words(device["rose"])
+    return text + "." + _when(place) + _advice(meaning(place["function"], place["reason"]))
+
+
+def _vanished(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
+    count, (one, two) = place["packets"], place["between"]
+    route = "between %s and %s" % (_place(one), _place(two)) if one != two else "behind %s" % _place(one)
+    if place["certainty"] != "certain":
+        return "What became of %s %s cannot be said: %s.%s" % (plural(count, "packet"), route, place["why"],
+                                                               _when(place))
+    text = "%s vanished %s: %s." % (plural(count, "packet"), route, place["why"])
+    if one["host"] != two["host"]:
+        text += " That leaves what is between the two devices, or a device itself: %s." % "; ".join(
+            "%s on %s: %s" % (end["device"], end["host"], _counters(devices, end)) for end in (one, two))
+    return text + _when(place) + _advice(meaning_behind(one["point"]))
+
+
+def _place(end: Mapping[str, str]) -> str:
+    return "%s %s (%s)" % (end["host"], end["device"], end["point"])
+
+
+def _advice(known: Meaning | None) -> str:
+    return " Usually: %s. Look at: %s." % (known.means, known.look_at) if known else ""
+
+
+def _counters(devices: dict[Key, dict[str, Any]], end: Mapping[str, str]) -> str:
+    for (host, _, name), device in devices.items():
+        if (host, name) == (end["host"], end["device"]):
+            return counter_words(device["rose"])
+    return "its counters are not known"
+
+
+def _copies(summary: Mapping[str, Any]) -> list[str]:
+    count = summary["copies_dropped"]
+    return ["%s of packets that arrived all the same %s dropped, which is no loss." % (
+        "1 copy" if count == 1 else "%d copies" % count, "was" if count == 1 else "were")] if count else []
+
+
+def _on_the_way(summary: Mapping[str, Any]) -> list[str]:
+    """Say what else happened: retransmissions, overtaking, copies made on the way, changes, and where the time went."""
+    out = []
+    again = sum(flow["retransmitted"] for flow in summary["flows"])
+    if again:
+        out.append("%s sent again by TCP." % ("1 segment was" if again == 1 else "%d segments were" % again))
+    for segment in summary["segments"]:
+        one, two = segment["from"], segment["to"]
+        route = "between %s %s and %s %s" % (one["host"], one["device"], two["host"], two["device"])
+        if segment["reordered"] and one["host"] != two["host"]:
+            out.append("%s overtaken %s." % ("1 packet was" if segment["reordered"] == 1 else
+                                             "%d packets were" % segment["reordered"], route))
+        if segment["duplicated"]:
+            out.append("%s twice %s." % ("1 packet came" if segment["duplicated"] == 1 else
+                                         "%d packets came" % segment["duplicated"], route))
+        changes = ", ".join("%s of %s" % (name, plural(count, "packet"))
+                            for name, count in sorted(segment["changed"].items()) if name not in _USUAL)
+        if changes:
+            out.append("Changed %s: %s." % (route, changes))
+    slow = sorted((segment for segment in summary["segments"] if segment["latency_us"]),
+                  key=lambda segment: -segment["latency_us"]["p50"])[:_STEPS]
+    if slow:
+        out.append("Most of the time goes to: %s." % "; ".join(_latency(segment) for segment in slow))
+    return out
+
+
+def _latency(segment: Mapping[str, Any]) -> str:
+    one, two, took = segment["from"], segment["to"], segment["latency_us"]
+    known = ", ± %.0f µs" % took["bound"] if took["bound"] else ", clocks not compared" if took["bound"] is None else ""
+    return "%s %s (%s) to %s %s (%s): median %.0f µs, 99 %% below %.0f µs%s" % (
+        one["host"], one["device"], one["point"], two["host"], two["device"], two["point"], took["p50"], took["p99"],
+        known)
+
+
+def _unexplained(losses: Sequence[dict[str, Any]], devices: dict[Key, dict[str, Any]]) -> list[str]:
+    """Name devices whose own counters saw losses where no loss of a matching packet was found."""
+    explained = {(loss["host"], loss["device"]) for loss in losses}
+    explained |= {(end["host"], end["device"]) for loss in losses for end in loss.get("between", [])}
+    out = []
+    for (host, _, name), device in sorted(devices.items()):
+        risen = drop_counters(device["rose"])
+        if risen and (host, name) not in explained:
+            out.append("The own counters of %s on %s rose (%s), but no drop of a matching packet was recorded there: "
+                       "other traffic, or losses inside the device." % (
+                           name, host, ", ".join("%s by %d" % item for item in sorted(risen.items()))))
+    return out
+
+
+def _no_loss(hosts: Sequence[Host], records: int) -> str:
+    if not records:
+        return "No packet that matches the filter was seen on any host."
+    present = [host for host in hosts if host.bundles]
+    buts = [("nobody looked for drops on %s", [host for host in present if not host.sees_drops()]),
+            ("records are missing from %s", [host for host in present if host.status() != "complete" or host.lost]),
+            ("nothing came from %s", [host for host in hosts if not host.bundles])]
+    words = [text % ", ".join(host.name for host in names) for text, names in buts if names]
+    return "No packet was lost%s." % (" as far as can be seen, but " + " and ".join(words) if words else "")
+
+
+def doubts(hosts: Sequence[Host], foreign: Sequence[str], summary: Mapping[str, Any],
+           lossy: Mapping[str, str]) -> list[str]:
+    """Return everything that limits trust in the verdict."""
+    out = [text for host in hosts for text in host.doubts()] + list(foreign)
+    present = [host for host in hosts if host.bundles]
+    for host in present:
+        clock = host.bundles[0][2]
+        if clock.stepped_us:
+            out.append("The wall clock of %s was stepped by %+.3f s during the run; its records keep the time from "
+                       "before the step." % (host.name, clock.stepped_us / 1e6))
+        if lossy.get(host.name) and not host.lost:
+            out.append(lossy[host.name][0].upper() + lossy[host.name][1:] + ".")
+    loose = [host.name for host in present if host.bundles[0][2].bound_us is None and not host.bundles[0][2].reference]
+    if len(present) > 1 and loose:
+        out.append("Neither packets in both directions nor a clock daemon bound the clock of %s: the order of events "
+                   "between hosts may be wrong." % ", ".join(loose))
+    left = sum(flow["left"] for flow in summary["flows"])
+    missing = [host.name for host in hosts if not host.bundles]
+    if left:
+        out.append("%s left the hosts that were traced; what became of them was not seen%s." % (
+            plural(left, "packet"), " (nothing came from %s)" % ", ".join(missing) if missing else ""))
+    ambiguous = sum(flow["ambiguous"] for flow in summary["flows"])
+    if ambiguous:
+        out.append("%s cannot be told from others that look the same; how many are missing is certain, which is not."
+                   % plural(ambiguous, "packet"))
+    reproduce = summary.get("reproduce")
+    if reproduce and reproduce.get("status") not in (0, None):
+        out.append("The command that should reproduce the fault ended with status %s." % reproduce["status"])
+    return out
