@@ -15,9 +15,9 @@ from .clock.host import HostClock, host_clock
 from .errors import BundleError, MergeError
 from .findings import topology
 from .findings.hosts import counting, gather, trust_of
-from .findings.story import Names
-from .journey.atlas import make_atlas, partition_of
-from .journey.follow import Setting
+from .findings.names import Names
+from .journey.atlas import make_atlas
+from .journey.prepare import link, prepare
 from .packet.places import places_of
 from .packet.survey import Survey
 from .products import report
@@ -29,7 +29,6 @@ from .work import Workers, explore_all, merge_ranges, processes, survey_all
 TIMELINE, EVENTS, SUMMARY, VERDICT = "timeline.log", "events.parquet", "summary.json", "verdict.txt"
 PRODUCTS = (TIMELINE, EVENTS, SUMMARY, VERDICT)
 LATEST = "latest"
-SHARE = 1_000_000   # packets at places that are followed at once
 
 
 Usable = tuple[Bundle, Survey, HostClock]
@@ -90,21 +89,22 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     labels = labels_of(bundles)
     places = [places_of(bundle, names, survey.tables)
               for bundle, names, survey in zip(bundles, labels, surveys, strict=True)]
-    clocks = align(bundles, [clock for _, _, clock in usable], surveys, places)
+    counted = counting(bundles)
+    entrances = topology.entrances(request.homes, bundles, labels)
+    atlas = make_atlas(bundles, surveys, places, counted, entrances.values())
+    linked = link(workers, atlas, bundles, surveys, scratch)
+    clocks = align(bundles, [clock for _, _, clock in usable], surveys, places, linked.names.table())
     hosts = gather(list(zip(bundles, [survey.index for survey in surveys], clocks, strict=True)),
                    request.inputs.broken, request.expected)
-    counted = counting(hosts)
-    entrances = topology.entrances(request.homes, bundles, labels)
-    atlas, flows = make_atlas(bundles, clocks, surveys, places, counted, entrances.values())
+    trusts = trust_of(hosts)
+    setting = prepare(workers, atlas, linked, bundles, clocks, trusts, scratch, topology.told(entrances, atlas))
+    findings = explore_all(workers, setting)
     events = os.path.join(scratch, EVENTS)
     ranges = plan(bundles, [survey.index for survey in surveys], clocks)
-    merge_ranges(workers, bundles, clocks, ranges, atlas.renamed, os.path.join(scratch, TIMELINE), events)
-    told = topology.of_groups(flows, {address: atlas.places.index(place) for address, place in entrances.items()})
-    setting = Setting(atlas, trust_of(hosts), flows, *partition_of(flows, surveys, SHARE), told)
-    findings = explore_all(workers, setting)
+    merge_ranges(workers, bundles, clocks, ranges, linked.names.table(), os.path.join(scratch, TIMELINE), events)
     store = Store(events, scratch, counted, processes())
     try:
-        summary = summarise(request, hosts, store, findings, Names(setting, labels))
+        summary = summarise(request, hosts, store, findings, Names(atlas, labels), trusts)
     finally:
         store.close()
     with open(os.path.join(scratch, SUMMARY), "w", encoding="utf-8") as handle:

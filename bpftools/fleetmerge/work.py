@@ -20,7 +20,8 @@ from .bundle.labels import Labels, labels_of
 from .bundle.manifest import Bundle
 from .clock.host import HostClock
 from .errors import MergeError
-from .journey.follow import Findings, Setting, explore
+from .journey.follow import Setting, explore
+from .journey.found import Findings
 from .packet.survey import Survey, survey_bundle
 from .products.batch import make_batch
 from .products.columns import FEW_VALUES, flow_codes, table
@@ -112,21 +113,20 @@ def explore_all(workers: Workers, setting: Setting) -> Findings:
     """Follow all packets, in shares that fit into memory."""
     told = workers.tell("setting", setting)
     out = Findings()
-    for found in workers.run(_explore, [told] * setting.shares, range(setting.shares)):
+    for found in workers.run(_explore, [told] * setting.parts, range(setting.parts)):
         out.add(found)
     return out
 
 
-@lru_cache(1)
-def _known(path: str) -> Any:
+@lru_cache(2)
+def known_to(path: str) -> Any:
     """Return what a worker was told; it is read once."""
     with open(path, "rb") as handle:
         return pickle.load(handle)
 
 
-def _explore(told: str, share: int) -> Findings:
-    setting = _known(told)
-    return explore(setting, share, setting.shares)
+def _explore(told: str, part: int) -> Findings:
+    return explore(known_to(told), part)
 
 
 @dataclass
@@ -158,7 +158,7 @@ def merge_ranges(workers: Workers, bundles: Sequence[Bundle], clocks: Sequence[H
 
 def _merge(told: str, stretch: Range) -> pa.Table:
     """Merge one range: write its lines in its place, return its rows."""
-    job = _known(told)
+    job = known_to(told)
     try:
         batch = make_batch(read_range(job.bundles, job.clocks, stretch))
         flows = flow_codes(batch.headers)

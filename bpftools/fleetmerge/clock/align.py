@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..bundle.manifest import Bundle
-from ..packet.identity import NOT_FOLLOWED, packet_keys, roots
+from ..packet.identity import NOT_FOLLOWED, packet_keys
 from ..packet.places import FAR, NEAR, Places
 from ..packet.survey import Survey, read_rows, window_of
 from .fit import Offset, chain, fit
@@ -50,15 +50,17 @@ class Machine:
 
 
 def align(bundles: Sequence[Bundle], clocks: Sequence[HostClock], surveys: Sequence[Survey],
-          places: Sequence[Places]) -> list[HostClock]:
-    """Return each bundle's clock, aligned with the others where packets allow it."""
+          places: Sequence[Places], renamed: dict[int, int]) -> list[HostClock]:
+    """Return each bundle's clock, aligned with the others where packets allow it.
+
+    renamed: flow -> its name before address translation.
+    """
     by_machine: dict[tuple[str, str], list[int]] = {}
     for number, bundle in enumerate(bundles):
         boot = str(bundle.manifest["kernel"].get("boot_id") or number)
         by_machine.setdefault((bundle.host, boot), []).append(number)
     if len(by_machine) < 2:
         return list(clocks)
-    renamed = roots({pair: count for survey in surveys for pair, count in survey.tables.aliases.items()})
     share = _share(surveys, places)
     machines = [_machine(members, bundles, clocks, surveys, places, renamed, share) for members in by_machine.values()]
     edges = {(one, two): edge for one in range(len(machines)) for two in range(one + 1, len(machines))

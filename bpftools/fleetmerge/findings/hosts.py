@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 
 from ..bundle.find import Expected
-from ..bundle.labels import DROP_POINT, DROP_POINTS
+from ..bundle.labels import DROP_POINT, DROP_POINTS, clean
 from ..bundle.manifest import Bundle
 from ..clock.host import HostClock
-from ..journey.outcomes import Trust
+from ..journey.grounds import Trust
 from ..packet.survey import Index, window_of
 
 DROP_MONITOR = "drop_monitor"
 NEVER = 1 << 62
+NEEDED = ("dev.rx", "dev.tx", DROP_POINT)   # the points that a statement about what is not there needs
 _LATE = 1_000_000       # ns that a start may be late without being worth a word
 _EARLY = 5_000_000      # ns that an end may be early
 _APART = 50_000_000     # ns that windows may differ between hosts
@@ -51,7 +52,37 @@ class Host:
         own = self.bundles[0][2]
         bound = 0.0 if own.reference else own.bound_us   # against the other hosts
         return Trust(max(starts), min(ends), np.inf if bound is None else bound * 1e3, self.late_ns() > _LATE,
-                     self.early_ns() > _EARLY)
+                     self.early_ns() > _EARLY, self.lossy(), self.filtered(), self.blind())
+
+    def lossy(self) -> str:
+        """Return why records of packets that it saw may be missing; empty if none is."""
+        if self.lost:
+            return "%s lost %d records" % (self.name, self.lost)
+        if any(bundle.truncated for bundle, _, _ in self.bundles):
+            return "records of %s were cut off" % self.name
+        counters = [bundle.manifest["counters"] for bundle, _, _ in self.bundles]
+        for name, words in (("cut", "the limits of %s cut off %d records"),
+                            ("unparsed", "%s could not parse %d packets, and did not record them")):
+            count = max(int(counter.get(name) or 0) for counter in counters)
+            if count:
+                return words % (self.name, count)
+        return "" if self.status() == "complete" else "the data of %s is partial" % self.name
+
+    def filtered(self) -> str:
+        """Return to which devices it looked only; empty if to all."""
+        names = sorted({clean(name) for bundle, _, _ in self.bundles
+                        for name in _names(bundle.manifest["filter"].get("interfaces"))})
+        return "%s looked at %s only" % (self.name, ", ".join(names)) if names else ""
+
+    def wanted(self) -> dict[str, Any]:
+        """Return which packets it looked for, wherever."""
+        return {name: value for bundle, _, _ in self.bundles for name, value in bundle.manifest["filter"].items()
+                if name not in ("interfaces", "netns") and value not in (None, "", [], {})}
+
+    def blind(self) -> str:
+        """Return the points that nobody looked at, of those that tell where a packet went."""
+        attached = set(self.attached())
+        return ", ".join("%s on %s" % (point, self.name) for point in NEEDED if point not in attached)
 
     def missing_tracers(self) -> list[str]:
         """Return the tracers that were asked for and sent nothing that can be used."""
@@ -158,14 +189,24 @@ def gather(usable: Sequence[tuple[Bundle, Index, HostClock]], broken: Mapping[st
     return list(hosts.values())
 
 
+def _names(value: Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)] if value else []
+
+
 def trust_of(hosts: Sequence[Host]) -> dict[str, Trust]:
-    """Return from when to when each host's records are complete. Windows that were set by clocks that disagree are not
-    the same window: a host whose window begins after another's is late."""
+    """Return from when to when each host's records are complete, and of what. Windows that were set by clocks that
+    disagree are not the same window: a host whose window begins after another's is late."""
     out = {host.name: host.trust() for host in hosts if host.bundles}
     first, last = _reach(out)
     for trust in out.values():
         trust.late = trust.late or trust.start - first > _APART
         trust.early = trust.early or last - trust.end > _APART
+    wanted = {host.name: host.wanted() for host in hosts if host.bundles}
+    if any(one != two for one in wanted.values() for two in wanted.values()):
+        for name, words in wanted.items():
+            if words and not out[name].filtered:
+                out[name].filtered = "%s looked for %s only" % (name, ", ".join(
+                    "%s=%s" % (clean(key), clean(value)) for key, value in sorted(words.items())))
     return out
 
 
@@ -189,17 +230,16 @@ def apart(trusts: Mapping[str, Trust]) -> list[str]:
     return out
 
 
-def counting(hosts: Sequence[Host]) -> list[tuple[str, str, str]]:
+def counting(bundles: Sequence[Bundle]) -> list[tuple[str, str, str]]:
     """Return (host, tracer, point): where two tracers looked at the same point, which of them counts."""
+    by_point: dict[tuple[str, str], list[str]] = {}
+    for bundle in bundles:
+        for point in bundle.points().values():
+            by_point.setdefault((bundle.host, point), []).append(bundle.tracer)
     out = []
-    for host in hosts:
-        by_point: dict[str, list[str]] = {}
-        for bundle, _, _ in host.bundles:
-            for point in bundle.points().values():
-                by_point.setdefault(point, []).append(bundle.tracer)
-        for point, tracers in by_point.items():
-            drops_first = sorted(tracers, key=lambda tracer: tracer != DROP_MONITOR)
-            out.append((host.name, drops_first[0] if point in DROP_POINTS else drops_first[-1], point))
+    for (host, point), tracers in by_point.items():
+        drops_first = sorted(tracers, key=lambda tracer: tracer != DROP_MONITOR)
+        out.append((host, drops_first[0] if point in DROP_POINTS else drops_first[-1], point))
     return out
 
 

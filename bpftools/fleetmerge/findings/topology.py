@@ -11,6 +11,7 @@ import numpy as np
 from ..bundle.labels import Labels
 from ..bundle.manifest import Bundle
 from ..errors import MergeError
+from ..journey.atlas import Atlas
 from ..packet.places import Place
 
 FILE = "topology.json"
@@ -59,9 +60,13 @@ def _entrance(host: str, names: Labels, device: Mapping[str, Any]) -> Place:
                  True)
 
 
-def of_groups(flows: np.ndarray, numbers: Mapping[bytes, int]) -> dict[int, int]:
-    """Return group of flows -> the number of the place where it comes in; numbers: by address."""
+def told(entrances: Mapping[bytes, Place], atlas: Atlas) -> dict[int, int]:
+    """Return key of an address -> the number of the place where packets for it come in."""
+    flows = atlas.flows
     known = flows[np.isin(flows["version"], (4, 6))]
-    targets = [bytes(target) for target in known["target"]]
-    return {group: numbers[target] for group, target in zip(known["group"].tolist(), targets, strict=True)
-            if target in numbers}
+    numbers = {place: number for number, place in enumerate(atlas.places)}
+    out = {}
+    for address, place in entrances.items():
+        same = (known["target"] == np.frombuffer(address, "u1")).all(axis=1)
+        out.update(dict.fromkeys(np.unique(known["to"][same]).tolist(), numbers[place]))
+    return out

@@ -1,15 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All places of all bundles under one numbering, and everything else that makes rows of several bundles comparable."""
+"""All places, drops and flows of all bundles under one numbering each, so that rows of several bundles compare."""
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..bundle.manifest import Bundle
-from ..clock.host import HostClock
-from ..packet.identity import FLOW, roots
-from ..packet.places import Place, Places
+from ..packet.identity import FLOW, united
+from ..packet.places import FAR, NEAR, RECEIVE, STACKED, TAKEN, Place, Places
 from ..packet.survey import Survey
+
+
+@dataclass
+class Layout:
+    """What a place is, by its number, as columns."""
+
+    host: np.ndarray        # i4
+    device: np.ndarray      # i4: number of (host, netns, device); places of one device share it
+    arrives: np.ndarray     # u1: a packet comes in to its host there: NEAR from a VM, FAR from another host; else 0
+    receives: np.ndarray    # bool: one of the points at which a device hands a packet to the stack
+    step: np.ndarray        # bool: a step of the way
+    drop: np.ndarray        # bool: a drop
+    free: np.ndarray        # bool: the end of an skb that is no drop
+    leaves: np.ndarray      # bool: on its way to another host
+    taken: np.ndarray       # bool: a device has taken the packet
+    local: np.ndarray       # bool: of a device that leads to a VM
+    final: np.ndarray       # bool: a device without another one below it has taken the packet
+    ends: np.ndarray        # bool: a packet that was seen here has arrived, as far as a host can see
+    asks: np.ndarray        # bool: a daemon of the host decides about the packet
 
 
 @dataclass
@@ -17,44 +35,63 @@ class Atlas:
     """What the numbers in the bundles' rows become."""
 
     places: list[Place]
-    of_bundle: list[np.ndarray]        # a bundle's place -> place
-    counts: list[np.ndarray]           # bool by a bundle's place: the bundle's records of this point count
+    layout: Layout
+    devices: list[tuple[str, str, str]]      # host, netns, device
+    hosts: list[str]
+    of_bundle: list[np.ndarray]              # a bundle's place -> place
+    counts: list[np.ndarray]                 # bool by a bundle's place: the bundle's records of this point count
     drops: list[tuple[int, int, int, int]]   # bundle, reason, location, stack; the first is none
-    drop_of_bundle: list[np.ndarray]   # a bundle's drop -> drop
-    clocks: Sequence[HostClock]
-    surveys: Sequence[Survey]
-    renamed: dict[int, int]            # flow -> its name before address translation
-    group_of: dict[int, int]           # renamed flow -> group
+    drop_of_bundle: list[np.ndarray]         # a bundle's drop -> drop
+    flows: np.ndarray                        # identity.FLOW, sorted by flow
+
+    def without_flows(self) -> "Atlas":
+        """Return what chains need of it."""
+        return replace(self, flows=self.flows[:0])
 
 
-def make_atlas(bundles: Sequence[Bundle], clocks: Sequence[HostClock], surveys: Sequence[Survey],
-               places: Sequence[Places], counting: Sequence[tuple[str, str, str]],
-               entrances: Iterable[Place] = ()) -> tuple[Atlas, np.ndarray]:
-    """Return (the atlas, all flows sorted by their hash).
-
-    counting: (host, tracer, point) whose records count; entrances: places that are there whether or not a packet came.
-    """
+def make_atlas(bundles: Sequence[Bundle], surveys: Sequence[Survey], places: Sequence[Places],
+               counting: Iterable[tuple[str, str, str]], entrances: Iterable[Place] = ()) -> Atlas:
+    """Number everything. counting: (host, tracer, point) whose records count; entrances: places that are there whether
+    or not a packet came."""
     numbers: dict[Place, int] = {}
     chosen = set(counting)
     of_bundle, counts, drop_of_bundle = [], [], []
     drops: list[tuple[int, int, int, int]] = [(0, 0, 0, 0)]
     for bundle, here, survey in zip(bundles, places, surveys, strict=True):
-        of_bundle.append(np.array([numbers.setdefault(place, len(numbers)) for place in here.entries] or [0], "u2"))
+        of_bundle.append(np.array([numbers.setdefault(place, len(numbers)) for place in here.entries] or [0], "u4"))
         counts.append(np.array([(bundle.host, bundle.tracer, place.point) in chosen for place in here.entries]
                                or [False]))
-        drop_of_bundle.append(np.array([0, *range(len(drops), len(drops) + len(survey.tables.drops))], "u2"))
+        drop_of_bundle.append(np.array([0, *range(len(drops), len(drops) + len(survey.tables.drops))], "u4"))
         drops += [(len(of_bundle) - 1, *drop) for drop in survey.tables.drops]
     for bundle in bundles:
         _expect_receivers(numbers, bundle)
     for place in entrances:
         numbers.setdefault(place, len(numbers))
-    flows = [flow for survey in surveys for flow in survey.tables.flows.values()]
-    table = np.array(flows, FLOW) if flows else np.zeros(0, FLOW)
-    table = table[np.unique(table["flow"], return_index=True)[1]]
-    renamed = roots({pair: count for survey in surveys for pair, count in survey.tables.aliases.items()})
-    group = dict(zip(table["flow"].tolist(), table["group"].tolist(), strict=True))
-    return Atlas(list(numbers), of_bundle, counts, drops, drop_of_bundle, clocks, surveys, renamed,
-                 {flow: group[root] for flow, root in renamed.items()}), table
+    listed = list(numbers)
+    hosts = list(dict.fromkeys([bundle.host for bundle in bundles] + [place.host for place in listed]))
+    devices = list(dict.fromkeys((place.host, place.netns, place.device) for place in listed))
+    flows = united([survey.tables.flows for survey in surveys]) if surveys else np.zeros(0, FLOW)
+    return Atlas(listed, _layout(listed, hosts, devices), devices, hosts, of_bundle, counts, drops, drop_of_bundle,
+                 flows)
+
+
+def _layout(places: Sequence[Place], hosts: Sequence[str], devices: Sequence[tuple[str, str, str]]) -> Layout:
+    host_number = {name: number for number, name in enumerate(hosts)}
+    device_number = {device: number for number, device in enumerate(devices)}
+
+    def truth(values: Iterable[bool]) -> np.ndarray:
+        return np.array(list(values) or [False], bool)
+    return Layout(
+        np.array([host_number[place.host] for place in places] or [0], "i4"),
+        np.array([device_number[place.host, place.netns, place.device] for place in places] or [0], "i4"),
+        np.array([0 if place.point not in RECEIVE else NEAR if place.local else FAR if place.uplink else 0
+                  for place in places] or [0], "u1"),
+        truth(place.point in RECEIVE for place in places), truth(place.step for place in places),
+        truth(place.drop for place in places), truth(place.point == "skb.free" for place in places),
+        truth(place.leaving for place in places), truth(place.point in TAKEN for place in places),
+        truth(place.local for place in places),
+        truth(place.point in TAKEN and place.role not in STACKED for place in places),
+        truth(place.end for place in places), truth(place.asks for place in places))
 
 
 def _expect_receivers(numbers: dict[Place, int], bundle: Bundle) -> None:
@@ -64,36 +101,3 @@ def _expect_receivers(numbers: dict[Place, int], bundle: Bundle) -> None:
             if place.host == bundle.host and place.point == "dev.tx" and place.uplink:
                 receiver = Place(place.host, place.netns, place.device, "dev.rx", place.role, True)
                 numbers.setdefault(receiver, len(numbers))
-
-
-PART = np.dtype([("group", "<u8"), ("share", "<u4"), ("parts", "<u4")])
-
-
-def partition_of(flows: np.ndarray, surveys: Sequence[Survey], most: int) -> tuple[np.ndarray, int]:
-    """Return (how groups are dealt out to shares of about `most` packets, sorted by group; how many shares there are).
-
-    Both directions of a group go to the same share. A group that is too large for one is cut into parts.
-    """
-    counts: dict[int, int] = {}
-    for survey in surveys:
-        for group, count in survey.tables.groups.items():
-            counts[group] = counts.get(group, 0) + count
-    groups, first = np.unique(flows["group"], return_index=True)
-    both = np.minimum(groups, flows["back"][first])
-    size: dict[int, int] = {}
-    for group, pair in zip(groups.tolist(), both.tolist(), strict=True):
-        size[pair] = size.get(pair, 0) + counts.get(group, 0)
-    shares = max(1, -(-sum(size.values()) // most))
-    filled = [0] * shares
-    place = {}
-    for pair in sorted(size, key=lambda pair: (-size[pair], pair)):
-        parts = min(shares, -(-size[pair] // most) or 1)
-        share = min(range(shares), key=lambda number: filled[number])
-        place[pair] = (share, parts)
-        for part in range(parts):
-            filled[(share + part) % shares] += size[pair] // parts
-    out = np.zeros(len(groups), PART)
-    out["group"] = groups
-    for row, pair in enumerate(both.tolist()):
-        out["share"][row], out["parts"][row] = place[pair]
-    return out, shares

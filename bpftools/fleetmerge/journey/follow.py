@@ -1,95 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Journeys: all records of one packet, over points and hosts, and what they say about where it went.
-
-Groups of flows are independent of each other, so the work is cut into shares that fit into memory.
-"""
-from collections.abc import Sequence
+"""Follow the packets of one part: chains to trees, trees to outcomes, outcomes to findings."""
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from ..packet.identity import IS_FRAGMENT, mix
+from ..clock.host import HostClock
+from ..packet.identity import among, mix
+from . import branches, grounds
 from .atlas import Atlas
-from .outcomes import CONTINUED, DROPPED, ENDED, UNKNOWN, VANISHED, Judge, Trust, appeared, holes, longest
-from .steps import Pair, Segment, find_segments
-from .tcp import count_retransmissions
-from .units import Units, in_order, load, tell_apart
-from .ways import Way, find_ways, graph_of
+from .branches import choose
+from .evidence import NOWHERE, Homes, onward_of
+from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, OF_COPY, OF_PACKET, OF_RECEIVER, UNKNOWN, Findings
+from .outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM, Entrances, Facts, Judge, Pending, Verdicts
+from .packets import Packets, find_packets
+from .partition import Names, Partition, read_part
+from .shapes import Shape, find_shapes
+from .steps import Pair, Rows, measure
+from .tally import Extra, Results, tally
+from .trees import DROPPED as IS_DROPPED
+from .trees import FREED, IN_VM, OUT, Leaf
+from .units import make_units
 
-LOSS = np.dtype([("outcome", "u1"), ("why", "u1"), ("last", "<i4"), ("at", "<i4"), ("drop", "<u4"), ("after", "<i4"),
-                 ("flow", "<u8")])
-_OUTCOMES = 8
-_PATHS = 20   # of one group that are reported
-Result = tuple[Way, np.ndarray, np.ndarray, int, np.ndarray]
-
-
-@dataclass
-class FlowFound:
-    """What became of one flow's packets."""
-
-    packets: int
-    bytes: int
-    skbs: int
-    first: int
-    last: int
-    outcomes: np.ndarray        # packets by outcome
-    unsure: int                 # packets that other packets look like
-    retransmitted: int = 0
-
-
-@dataclass
-class Lost:
-    """Packets that were lost in the same way."""
-
-    packets: int
-    skbs: int
-    bytes: int
-    first: int
-    last: int
-
-
-@dataclass
-class Findings:
-    """What one share of the packets shows; shares add up."""
-
-    flows: dict[int, FlowFound] = field(default_factory=dict)
-    losses: dict[tuple[int, ...], Lost] = field(default_factory=dict)   # by the values of LOSS
-    copies: dict[tuple[int, int], int] = field(default_factory=dict)    # dropped beside an arrival: place, drop
-    segments: dict[Pair, Segment] = field(default_factory=dict)
-    duplicated: dict[int, int] = field(default_factory=dict)            # place -> packets seen once too often
-    holes: dict[str, int] = field(default_factory=dict)
-    paths: dict[tuple[int, ...], int] = field(default_factory=dict)     # group, places in their order -> packets
-    units: int = 0
-
-    def add(self, other: "Findings") -> None:
-        """Add another share's."""
-        for flow, found in other.flows.items():
-            _add_one(self.flows, flow, found)
-        for kind, lost in other.losses.items():
-            _add_one(self.losses, kind, lost)
-        for pair, segment in other.segments.items():
-            self.segments.setdefault(pair, Segment()).add(segment)
-        for mine, more in ((self.copies, other.copies), (self.duplicated, other.duplicated), (self.holes, other.holes),
-                           (self.paths, other.paths)):
-            _add(mine, more)
-        self.units += other.units
-
-
-def _add_one(into: dict, key: Any, more: Any) -> None:
-    """Add up two entries: times are widened, everything else is a sum."""
-    mine = into.setdefault(key, more)
-    if mine is more:
-        return
-    for name, value in vars(more).items():
-        have = getattr(mine, name)
-        joined = min(have, value) if name == "first" else max(have, value) if name == "last" else have + value
-        setattr(mine, name, joined)
-
-
-def _add(into: dict, more: dict) -> None:
-    for key, count in more.items():
-        into[key] = into.get(key, 0) + count
+_HOSTS = 30     # of one packet that are looked at
+_HOW = {OUT: BY_OUT, FREED: BY_FREED, IN_VM: BY_VM}
 
 
 @dataclass
@@ -97,158 +31,319 @@ class Setting:
     """What is known beside the rows."""
 
     atlas: Atlas
-    trust: dict[str, Trust]
-    flows: np.ndarray            # identity.FLOW, sorted by flow
-    partition: np.ndarray        # atlas.PART
-    shares: int
-    told: dict[int, int] = field(default_factory=dict)   # group -> place where the topology says that it comes in
+    facts: Facts
+    clocks: Sequence[HostClock]         # of each machine
+    host_of: Sequence[int]              # of each machine
+    bounds: np.ndarray                  # f8[host, host]: by how much two hosts' clocks may be apart, ns
+    names: Names
+    final: tuple[np.ndarray, np.ndarray]     # flow -> its last name, as sorted columns
+    partition: Partition
+    files: Sequence[Sequence[str]]      # of each machine, by part
+    homes: Homes
+    many: np.ndarray                    # u8, sorted: addresses of many receivers
+    told: dict[int, int] = field(default_factory=dict)   # address -> place where the topology says that it comes in
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are."""
+        return self.partition.parts
 
 
-def explore(setting: Setting, share: int, shares: int) -> Findings:
-    """Follow the packets of one share of the groups."""
-    units = load(setting.atlas, share, shares, setting.partition)
-    out = Findings(units=len(units))
-    if not len(units):
+@dataclass
+class Way:
+    """Packets of one shape whose branch is the same."""
+
+    shape: Shape
+    which: np.ndarray     # positions among the shape's packets
+    leaf: Leaf
+    ground: int
+
+    @property
+    def packets(self) -> np.ndarray:
+        """Return their numbers."""
+        return self.shape.packets[self.which]
+
+    def units(self, row: int) -> np.ndarray:
+        """Return their units at a row."""
+        return self.shape.starts[self.which] + row
+
+
+def explore(setting: Setting, part: int) -> Findings:
+    """Follow the packets of one part."""
+    rows, host = _load(setting, part)
+    if not len(rows):
+        return Findings()
+    units = make_units(rows, host, setting.names, setting.partition, part)
+    packets = find_packets(units, setting.atlas.layout, setting.bounds)
+    return _Part(setting, packets).findings()
+
+
+def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (the part's rows of all machines, with wall times, in the order of host and time; their hosts)."""
+    parts, hosts = [], []
+    for machine in sorted(range(len(setting.files)), key=lambda number: setting.host_of[number]):
+        rows = read_part(setting.files[machine][part])
+        rows["time"] = setting.clocks[machine].to_wall(rows["time"])
+        parts.append(rows)
+        hosts.append(np.full(len(rows), setting.host_of[machine], "i4"))
+    rows, host = np.concatenate(parts), np.concatenate(hosts)
+    keep = setting.atlas.layout.step[rows["place"]] | setting.atlas.layout.drop[rows["place"]]
+    return rows[keep], host[keep]
+
+
+def _of_hosts(streams: np.ndarray, host: int) -> np.ndarray:
+    """Return keys of streams on a host."""
+    return mix(streams, np.full(len(streams), host + 1, "u8"))
+
+
+class _Part:
+    """The packets of one part, and what becomes of them."""
+
+    def __init__(self, setting: Setting, packets: Packets) -> None:
+        self._setting, self._packets, self._layout = setting, packets, setting.atlas.layout
+        units = packets.units
+        self._starts = packets.starts
+        self._time = units.rows["time"][units.row]
+        self._place = units.rows["place"][units.row]
+        self._shapes = find_shapes(packets, self._layout)
+        self._origin = self._origins()
+        first = units.row[self._origin]
+        self._stream = mix(units.rows["flow"][first], units.rows["network"][first])
+        self._target = self._targets()
+        self._many = among(self._target[-1], setting.many)
+        self._home, self._stays = self._homes()
+        self._results = Results.empty(len(self._starts))
+        self._extras: list[Extra] = []
+        self._ways: list[Way] = []
+
+    def findings(self) -> Findings:
+        """Return what the part shows."""
+        waiting = self._arrivals()
+        on_way = self._hosts_on_the_way()
+        self._choose(waiting, on_way)
+        rows = self._steps()
+        steps = measure(rows, self._packets, self._layout)
+        slowest = {pair: step.most for pair, step in steps.items()}
+        self._judge(on_way, slowest, rows)
+        return tally(self._packets, self._origin, self._results, self._extras, self._shapes, self._ways, steps,
+                     self._layout)
+
+    # -- where a packet should go
+
+    def _targets(self) -> list[np.ndarray]:
+        """Return the addresses that each packet is for: as it was seen last, as its flow is called last, as it was
+        seen first."""
+        flows = self._setting.atlas.flows
+        units = self._packets.units
+        last = np.append(self._starts[1:], len(units)) - 1
+        final, name = self._setting.final
+        root = units.rows["flow"][units.row[self._origin]]
+        known = among(root, final)
+        called = np.where(known, name[np.searchsorted(final, root).clip(max=max(len(final) - 1, 0))] if len(final)
+                          else root, root)
+        views = [units.said[units.row[last]], called, units.said[units.row[self._origin]]]
+        return [flows["to"][np.searchsorted(flows["flow"], view).clip(max=len(flows) - 1)] for view in views]
+
+    def _homes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (the device of each packet's destination, -1 if not known; whether it was there before and after)."""
+        when = self._time[self._origin]
+        home, stays = np.full(len(when), NOWHERE, "i4"), np.zeros(len(when), bool)
+        for target in self._target:
+            open_ = np.flatnonzero(home == NOWHERE)
+            if not len(open_):
+                break
+            before, after = self._setting.homes.at(target[open_], when[open_])
+            both = (before != NOWHERE) & (after != NOWHERE)
+            home[open_] = np.where(both & (before != after), NOWHERE, np.where(before != NOWHERE, before, after))
+            stays[open_] = both & (before == after)
+        return home, stays
+
+    # -- which branch is the packet
+
+    def _arrivals(self) -> list[tuple[Shape, np.ndarray]]:
+        """Settle what arrived at its destination for sure, and what goes to many; return the rest."""
+        rest = []
+        for shape in self._shapes:
+            open_ = np.ones(len(shape.packets), bool)
+            many = self._many[shape.packets]
+            if many.any():
+                self._to_many(shape, np.flatnonzero(many))
+                open_ &= ~many
+            home = self._home[shape.packets]
+            for leaf in shape.tree.leaves:
+                if leaf.kind == IN_VM:
+                    here = open_ & (home == self._layout.device[shape.place(leaf.row)])
+                    if here.any():
+                        self._settle(Way(shape, np.flatnonzero(here), leaf, branches.HOME), ARRIVED)
+                        open_ &= ~here
+            if open_.any():
+                rest.append((shape, np.flatnonzero(open_)))
+        return rest
+
+    def _settle(self, way: Way, outcome: int, gaps: int | np.ndarray = 0) -> None:
+        """Write down the outcome of packets whose way is known to its end."""
+        row = way.leaf.mark if way.leaf.mark >= 0 else way.leaf.row
+        self._results.put(way.packets, outcome, way.units(row), gaps, way.ground,
+                          way.shape.place(way.leaf.row) if way.leaf.row >= 0 else NOWHERE)
+        self._ways.append(way)
+        self._copies(way.shape, way.which, way.leaf)
+
+    def _copies(self, shape: Shape, which: np.ndarray, main: Leaf) -> None:
+        """Write down what was dropped of copies."""
+        for leaf in shape.tree.leaves:
+            if leaf is not main and leaf.kind == IS_DROPPED and leaf.mark != main.mark:
+                self._extras.append(Extra(OF_COPY, shape.packets[which], shape.starts[which] + leaf.mark,
+                                          shape.place(leaf.row) if leaf.row >= 0 else NOWHERE, 0))
+
+    def _to_many(self, shape: Shape, which: np.ndarray) -> None:
+        """A packet to many has an outcome for each receiver."""
+        leaves = shape.tree.leaves
+        taken = [leaf for leaf in leaves if leaf.kind == IN_VM]
+        dropped = [leaf for leaf in leaves if leaf.kind == IS_DROPPED]
+        for leaf in dropped:
+            self._extras.append(Extra(OF_RECEIVER, shape.packets[which], shape.starts[which] + leaf.mark,
+                                      shape.place(leaf.row) if leaf.row >= 0 else NOWHERE, 0))
+        chosen = (taken or dropped or leaves)[0]
+        outcome = ARRIVED if taken else UNKNOWN if dropped else ENDED
+        row = chosen.mark if chosen.mark >= 0 else chosen.row
+        self._results.put(shape.packets[which], outcome, shape.starts[which] + row, 0, branches.ONLY, NOWHERE)
+
+    def _hosts_on_the_way(self) -> np.ndarray:
+        """Return keys of (stream, host) over which packets of the stream got to their destination."""
+        keys = [np.zeros(0, "u8")]
+        for way in self._ways:
+            streams = np.unique(self._stream[way.packets])
+            for host in {int(self._layout.host[way.shape.place(row)]) for row in way.shape.tree.way(way.leaf.row)}:
+                keys.append(_of_hosts(streams, host))
+        return np.unique(np.concatenate(keys))
+
+    def _choose(self, waiting: Iterable[tuple[Shape, np.ndarray]], on_way: np.ndarray) -> None:
+        """Choose the branch of all other packets."""
+        for shape, which in waiting:
+            hosts = sorted({leg.host for leg in shape.tree.legs})
+            streams = self._stream[shape.packets[which]]
+            code = self._home[shape.packets[which]].astype("i8") + 1
+            for bit, host in enumerate(hosts[:_HOSTS]):
+                code |= among(_of_hosts(streams, host), on_way).astype("i8") << (32 + bit)
+            for value in np.unique(code).tolist():
+                some = which[code == value]
+                there = {host for bit, host in enumerate(hosts[:_HOSTS]) if value >> (32 + bit) & 1}
+                home = (value & 0xFFFFFFFF) - 1
+                chosen = choose(shape.tree, shape.sights, self._layout, home, there)
+                self._took(Way(shape, some, chosen.leaf, chosen.ground), home)
+
+    def _took(self, way: Way, home: int) -> None:
+        """Settle a way as far as it goes without knowing what other packets did."""
+        leaf = way.leaf
+        if way.ground == branches.UNDECIDED:
+            self._undecided(way)
+        elif leaf.kind == IS_DROPPED:
+            self._settle(way, DROPPED, grounds.BRANCHES.bit if way.ground == branches.TRUNK else 0)
+        elif leaf.kind == IN_VM and home >= 0:   # only copies of it were seen to come to anybody
+            self._settle(way, ENDED)
+        else:
+            self._ways.append(way)
+            gaps = grounds.BRANCHES.bit if way.ground == branches.TRUNK else 0
+            self._results.wait(way.packets, way.units(leaf.row), _HOW.get(leaf.kind, BY_OPEN), gaps, way.ground)
+            self._copies(way.shape, way.which, leaf)
+
+    def _undecided(self, way: Way) -> None:
+        """Nobody knows which branch is the packet; what was dropped was dropped all the same."""
+        shape, which = way.shape, way.which
+        dropped = [leaf for leaf in shape.tree.leaves if leaf.kind == IS_DROPPED]
+        for leaf in dropped:
+            others = [other for other in shape.tree.leaves if other is not leaf]
+            known = leaf.trunk and all(other.kind == IN_VM for other in others)
+            self._extras.append(Extra(OF_BRANCH, shape.packets[which], shape.starts[which] + leaf.mark,
+                                      shape.place(leaf.row) if leaf.row >= 0 else NOWHERE,
+                                      0 if known else grounds.UNDECIDED.bit))
+        row = way.leaf.mark if way.leaf.mark >= 0 else way.leaf.row
+        self._results.put(way.packets, UNKNOWN if dropped else ENDED, way.units(row), 0, way.ground, NOWHERE)
+
+    # -- what became of those that were seen last on their way
+
+    def _steps(self) -> dict[Pair, Rows]:
+        """Return the units before and after each step of all trees."""
+        out: dict[Pair, Rows] = {}
+        for shape in self._shapes:
+            joined = {leg.first: leg.sure for leg in shape.tree.legs if leg.joint >= 0}
+            for one, two in shape.tree.steps:
+                if joined.get(two, True):
+                    out.setdefault((shape.place(one), shape.place(two)), []).append((shape.units(one), shape.units(two)))
         return out
-    places = setting.atlas.places
-    followed = np.array([place.step or place.drop for place in places])
-    received = np.array([place.point in ("dev.rx", "dev.tx") for place in places])
-    hosts = {name: number for number, name in enumerate(dict.fromkeys(place.host for place in places))}
-    units = tell_apart(units, followed, received)
-    units = in_order(units, np.array([hosts[place.host] for place in places]))
-    copied, counts = np.unique(units.copies, return_counts=True)
-    out.duplicated = dict(zip(copied.tolist(), counts.tolist(), strict=True))
-    ways = find_ways(units, places)
-    out.segments = find_segments(ways, units, places)
-    _judge_all(out, setting, ways, units)
-    return out
+
+    def _judge(self, on_way: np.ndarray, slowest: dict[Pair, float], rows: dict[Pair, Rows]) -> None:
+        """Decide what became of packets that wait for what others show, and whether what was dropped was the packet."""
+        results, layout = self._results, self._layout
+        waiting = np.flatnonzero(results.how >= 0)
+        entrances = Entrances(layout)
+        for (one, two), parts in rows.items():
+            if layout.host[one] != layout.host[two]:
+                entrances.add(one, two, sum(len(part[0]) for part in parts))
+        units = results.unit[waiting]
+        places = self._place[units].astype("i4")
+        told = self._setting.told
+        onward = onward_of(list(self._went(set(places.tolist()))))
+        pending = Pending(waiting, units, places, results.how[waiting].astype("u1"), results.gaps[waiting],
+                          self._stream[waiting], self._time[units], self._home[waiting], self._stays[waiting],
+                          np.array([told.get(address, NOWHERE) for address in self._target[1][waiting].tolist()], "i4"),
+                          self._packets.unsure[self._starts[waiting]])
+        judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances).judge(pending)
+        self._in_vms(pending, judged)
+        results.outcome[waiting], results.after[waiting], results.gaps[waiting] = (judged.outcome, judged.after,
+                                                                                 judged.gaps)
+        results.last[waiting] = places
+        self._drops(on_way)
+
+    def _went(self, places: set[int]) -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield (key of stream and place, time, next place) of the packets that went on from some places."""
+        for way in self._ways:
+            rows = way.shape.tree.way(way.leaf.row)
+            streams = None
+            for one, two in zip(rows[:-1], rows[1:], strict=True):
+                place = way.shape.place(one)
+                if place in places and self._layout.step[place]:
+                    streams = self._stream[way.packets] if streams is None else streams
+                    yield (mix(streams, np.full(len(streams), place, "u8")), self._time[way.units(one)],
+                           np.full(len(streams), way.shape.place(two), "i4"))
+
+    def _in_vms(self, pending: Pending, judged: Verdicts) -> None:
+        """What went into a VM arrived, unless the VM sends such packets on."""
+        there = pending.how == BY_VM
+        ends = there & (judged.after == NOWHERE)
+        whole = self._setting.facts.here[self._layout.host[pending.place]] == 0
+        judged.outcome[ends & whole] = ARRIVED
+        judged.outcome[ends & ~whole] = ENDED
+
+    def _drops(self, on_way: np.ndarray) -> None:
+        """A drop is the packet's if its host is on the packet's way."""
+        results, layout = self._results, self._layout
+        rows = np.flatnonzero(results.outcome == DROPPED)
+        host = layout.host[self._place[results.unit[rows]]]
+        own = host == layout.host[self._place[self._origin[rows]]]
+        shown = among(mix(self._stream[rows], (host + 1).astype("u8")), on_way)
+        lives = (results.ground[rows] == branches.HOME) & (host == self._home_hosts(rows))
+        lossy = (self._setting.facts.here[host] > 0) & ~self._entered(rows)
+        results.gaps[rows[~(own | shown | lives)]] |= np.uint32(grounds.NOT_ON_WAY.bit)
+        results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)
+
+    def _origins(self) -> np.ndarray:
+        """Return the unit with which each packet's tree begins."""
+        out = self._starts.copy()
+        for shape in self._shapes:
+            out[shape.packets] = shape.starts + shape.tree.legs[0].first
+        return out
+
+    def _home_hosts(self, packets: np.ndarray) -> np.ndarray:
+        table = np.full(int(self._layout.device.max()) + 1, -1, "i4")
+        table[self._layout.device] = self._layout.host
+        home = self._home[packets]
+        return np.where(home >= 0, table[np.maximum(home, 0)], -1)
+
+    def _entered(self, packets: np.ndarray) -> np.ndarray:
+        """Whether a packet was seen to come in to the host on which it was dropped."""
+        first = self._packets.chain[self._results.unit[packets]]
+        return self._layout.arrives[self._place[first]] > 0
 
 
-def _judge_all(out: Findings, setting: Setting, ways: Sequence[Way], units: Units) -> None:
-    places, trust = setting.atlas.places, setting.trust
-    groups: dict[int, list[Way]] = {}
-    for way in ways:
-        groups.setdefault(way.group, []).append(way)
-    graphs = {group: graph_of(members) for group, members in groups.items()}
-    back, multicast = _groups(setting.flows)
-    slowest = longest(ways, units)
-    results: list[Result] = []
-    for group, members in groups.items():
-        judge = Judge(units, places, trust, graphs[group], graphs.get(back.get(group, 0)), slowest, group in multicast,
-                      setting.told.get(group, -1))
-        for found in (holes(members, graphs[group], places), appeared(members, graphs[group], units, places, trust)):
-            _add(out.holes, found)
-        results += [(way, *judge.judge(way)) for way in members]
-        for way in sorted(members, key=lambda way: -way.packets)[:_PATHS]:
-            _add(out.paths, {(group, *(way.codes[row] for leg in way.legs for row in leg)): way.packets})
-    _copies(out, ways)
-    later = _Datagrams(units)
-    for place, (way, at, outcome, after, why) in enumerate(results):
-        results[place] = (way, at, later.correct(at, outcome), after, why)
-    _flows(out, results, units)
-    _losses(out, results, units)
-
-
-def _groups(flows: np.ndarray) -> tuple[dict[int, int], set[int]]:
-    """Return (group -> the opposite direction's group, groups that go to many receivers)."""
-    back = dict(zip(flows["group"].tolist(), flows["back"].tolist(), strict=True))
-    first = flows["target"][:, 0]
-    every = (flows["target"][:, :4] == 255).all(axis=1)
-    many = np.where(flows["version"] == 6, first == 255, (flows["version"] == 4) & (((first >> 4) == 14) | every))
-    return back, set(flows["group"][many].tolist())
-
-
-def _copies(out: Findings, ways: Sequence[Way]) -> None:
-    """Count drops of copies of packets that arrived all the same."""
-    for way in ways:
-        if way.arrived:
-            for code, drop in zip(way.codes, way.drops, strict=True):
-                if drop:
-                    out.copies[code, drop] = out.copies.get((code, drop), 0) + way.packets
-
-
-
-
-def _flows(out: Findings, results: Sequence[Result], units: Units) -> None:
-    starts = np.concatenate([way.starts for way, *_ in results])
-    at = np.concatenate([rows for _, rows, *_ in results])
-    outcome = np.concatenate([outcomes for _, _, outcomes, *_ in results])
-    flows, of = np.unique(units.flow[starts], return_inverse=True)
-    table = np.zeros((len(flows), _OUTCOMES), "i8")
-    np.add.at(table, (of, outcome), 1)
-    packets, skbs = np.bincount(of), np.bincount(of, units.head[starts])
-    size, unsure = np.bincount(of, units.bytes[starts]), np.bincount(of, units.unsure[starts])
-    first, last = np.full(len(flows), np.iinfo("i8").max), np.full(len(flows), np.iinfo("i8").min)
-    np.minimum.at(first, of, units.time[starts])
-    np.maximum.at(last, of, units.time[at])
-    again = count_retransmissions(units, starts)
-    for number, flow in enumerate(flows.tolist()):
-        out.flows[flow] = FlowFound(int(packets[number]), int(size[number]), int(skbs[number]), int(first[number]),
-                                    int(last[number]), table[number], int(unsure[number]), again.get(flow, 0))
-
-
-def _losses(out: Findings, results: Sequence[Result], units: Units) -> None:
-    parts, rows = [], []
-    for way, at, outcome, after, why in results:
-        which = np.flatnonzero(np.isin(outcome, (DROPPED, VANISHED, UNKNOWN)))
-        if not len(which):
-            continue
-        part = np.zeros(len(which), LOSS)
-        part["outcome"], part["why"], part["after"] = outcome[which], why[which], after
-        part["last"] = way.codes[way.last] if way.last >= 0 else -1
-        part["at"] = units.place[at[which]]
-        part["drop"] = way.drops[way.drop] if way.drop >= 0 else 0
-        part["flow"] = units.flow[at[which]]
-        parts.append(part)
-        rows.append(at[which])
-    if not parts:
-        return
-    table, row = np.concatenate(parts), np.concatenate(rows)
-    kinds, of = np.unique(table, return_inverse=True)
-    first, last = np.full(len(kinds), np.iinfo("i8").max), np.full(len(kinds), np.iinfo("i8").min)
-    np.minimum.at(first, of, units.time[row])
-    np.maximum.at(last, of, units.time[row])
-    packets, skbs, size = np.bincount(of), np.bincount(of, units.head[row]), np.bincount(of, units.bytes[row])
-    for number, kind in enumerate(kinds.tolist()):
-        out.losses[kind] = Lost(int(packets[number]), int(skbs[number]), int(size[number]), int(first[number]),
-                                int(last[number]))
-
-
-class _Datagrams:
-    """Packets that were cut into fragments, or joined from them, go on under another shape."""
-
-    def __init__(self, units: Units) -> None:
-        self._units = units
-        kind = units.rows["kind"][units.row]
-        piece = kind == IS_FRAGMENT
-        self._any = bool(piece.any())
-        if not self._any:
-            return
-        self._piece = piece
-        self._identity = mix(units.group, units.rows["ident"][units.row])
-        self._seen = {which: _latest(self._identity[piece == which], units.time[piece == which])
-                      for which in (False, True)}
-
-    def correct(self, at: np.ndarray, outcome: np.ndarray) -> np.ndarray:
-        """Return the outcomes, with CONTINUED for packets that were seen later in the other shape."""
-        if not self._any:
-            return outcome
-        ended = np.isin(outcome, (VANISHED, UNKNOWN, ENDED))
-        for which in (False, True):
-            known = self._units.rows["ident"][self._units.row[at]] > 0
-            rows = np.flatnonzero(ended & known & (self._piece[at] == which))
-            keys, latest = self._seen[not which]
-            if len(rows) and len(keys):
-                place = np.minimum(np.searchsorted(keys, self._identity[at[rows]]), len(keys) - 1)
-                on = (keys[place] == self._identity[at[rows]]) & (latest[place] > self._units.time[at[rows]])
-                outcome[rows[on]] = CONTINUED
-        return outcome
-
-
-def _latest(keys: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if not len(keys):
-        return keys, times
-    order = np.lexsort((times, keys))
-    last = np.append(keys[order][1:] != keys[order][:-1], True)
-    return keys[order][last], times[order][last]
-
+__all__ = ["OF_PACKET", "Setting", "Way", "explore"]

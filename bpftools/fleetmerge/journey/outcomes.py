@@ -1,172 +1,203 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of each packet: arrived, dropped, vanished between two places, or unknown, and why.
-
-"It never arrived" is said only when the next place's host was recording at that moment, and lost no records.
-"""
-from collections.abc import Sequence
+"""What became of packets that were seen last on their way: vanished, still under way, gone where nobody looked, or not
+to be known, with the grounds that are missing."""
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..packet.places import Place
-from .units import Units
-from .ways import Graph, Way
+from . import grounds
+from .atlas import Layout
+from .evidence import NOWHERE, Onward
+from .found import ENDED, IN_FLIGHT, LEFT, UNKNOWN, VANISHED
+from .grounds import Trust
 
-ARRIVED, ENDED, LEFT, DROPPED, VANISHED, UNKNOWN, IN_FLIGHT, CONTINUED = range(8)
-NAMES = ("arrived", "ended", "left", "dropped", "vanished", "unknown", "in_flight", "continued")
-NO_WHY, ALIKE, EARLY, LATE, CLOCKS = range(5)   # why an outcome is unknown
 _PATIENCE = 20e6   # ns that a packet may take where nobody knows how long it takes, before it is missing
 _HASTE = 5e6       # ns that it may take at least where others were quick
 _FARTHEST = 2e9    # ns that clocks of which nothing is known may be apart: a capture corrects what is further off
 _EDGE = 0.05       # of the window: if the clocks can be further apart, its ends are no mere edges
-_SHORTCUT = 0.2    # a step that this part of the packets make, past a place where the others were seen, is a hole
+BY_OUT, BY_OPEN, BY_FREED, BY_VM = range(4)   # how a packet was seen last
 
 
 @dataclass
-class Trust:
-    """What is known of one host's records."""
+class Pending:
+    """Packets that were seen last somewhere."""
 
-    start: float             # wall ns on the one clock: from when on its records are complete
-    end: float
-    bound: float             # ns; its clock against the others
-    late: bool = False       # it began after the others
-    early: bool = False      # it ended before the others
+    packet: np.ndarray    # i8
+    unit: np.ndarray      # i8: where it was seen last
+    place: np.ndarray     # i4
+    how: np.ndarray       # u1
+    gaps: np.ndarray      # u4: what is missing already
+    stream: np.ndarray    # u8
+    time: np.ndarray      # i8: wall ns
+    home: np.ndarray      # i4: device of the destination's VM, -1 if not known
+    stays: np.ndarray     # bool: the VM was there before and after
+    told: np.ndarray      # i4: place where the topology says that it comes in, -1 if it does not
+    unsure: np.ndarray    # bool
 
-
-def holes(ways: Sequence[Way], graph: Graph, places: Sequence[Place]) -> dict[str, int]:
-    """Return host -> packets that it did not record though they were seen before it and behind it."""
-    out: dict[str, int] = {}
-    for way in ways:
-        for one, two in way.steps:
-            here, there = way.codes[one], way.codes[two]
-            direct = graph.onward[here][there]
-            for between, count in graph.onward[here].items():
-                if (count * _SHORTCUT > direct and places[between].point in ("dev.rx", "dev.tx")
-                        and graph.onward.get(between, {}).get(there, 0) * _SHORTCUT > direct):
-                    out[places[between].host] = out.get(places[between].host, 0) + way.packets
-                    break
-    return out
+    def __len__(self) -> int:
+        return len(self.packet)
 
 
-def longest(ways: Sequence[Way], units: Units) -> dict[tuple[int, int], float]:
-    """Return (place, next place) -> the longest time that a packet took between them, ns."""
-    out: dict[tuple[int, int], float] = {}
-    for way in ways:
-        for one, two in way.steps:
-            pair = way.codes[one], way.codes[two]
-            took = float((units.time[way.starts + two] - units.time[way.starts + one]).max())
-            out[pair] = max(out.get(pair, 0.0), took)
-    return out
+@dataclass
+class Verdicts:
+    """The outcome of each pending packet."""
+
+    outcome: np.ndarray   # u1
+    after: np.ndarray     # i4: where it should have been seen next, -1 if nobody knows
+    gaps: np.ndarray      # u4
+
+
+@dataclass
+class Facts:
+    """What is known of the hosts, as columns by host."""
+
+    start: np.ndarray
+    end: np.ndarray
+    late: np.ndarray
+    early: np.ndarray
+    here: np.ndarray      # u4: gaps of a packet that was seen last on the host
+    next: np.ndarray      # u4: gaps of a packet that should have come to the host
+
+
+def facts_of(trusts: dict[str, Trust], hosts: list[str]) -> Facts:
+    """Return the hosts' facts; a host without records never was on a way."""
+    blank = Trust(np.inf, -np.inf, np.inf)
+    each = [trusts.get(host, blank) for host in hosts]
+
+    def bits(trust: Trust, *which: tuple[str, grounds.Gap]) -> int:
+        return sum(gap.bit for words, gap in which if words)
+    here = [bits(one, (one.lossy, grounds.LOSSY_HERE), (one.blind, grounds.BLIND)) for one in each]
+    after = [bits(one, (one.lossy, grounds.LOSSY_NEXT), (one.blind, grounds.BLIND), (one.filtered, grounds.FILTERED),
+                  (one.counted, grounds.COUNTERS)) for one in each]
+    return Facts(np.array([one.start for one in each], "f8"), np.array([one.end for one in each], "f8"),
+                 np.array([one.late for one in each], bool), np.array([one.early for one in each], bool),
+                 np.array(here, "u4"), np.array(after, "u4"))
 
 
 class Judge:
-    """Decides what became of the packets of one group of flows."""
+    """Decides what became of pending packets."""
 
-    def __init__(self, units: Units, places: Sequence[Place], trust: dict[str, Trust], graph: Graph,
-                 back: Graph | None, slowest: dict[tuple[int, int], float], multicast: bool, told: int) -> None:
-        """back: the graph of the opposite direction; told: where the topology says that packets come in, or -1."""
-        self._units, self._places, self._trust = units, places, trust
-        self._graph, self._back, self._slowest, self._multicast = graph, back, slowest, multicast
-        self._told = told
+    def __init__(self, layout: Layout, facts: Facts, bounds: np.ndarray, onward: Onward,
+                 slowest: dict[tuple[int, int], float], entrances: "Entrances") -> None:
+        """bounds: f8[host, host], ns; slowest: the longest time that a packet took between two places, ns."""
+        self._layout, self._facts, self._bounds = layout, facts, bounds
+        self._onward, self._slowest, self._entrances = onward, slowest, entrances
 
-    def judge(self, way: Way) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
-        """Return (row of each packet where it was seen last or dropped, its outcome, the place that should have been
-        next or -1, why the outcome is unknown: an index into WHY)."""
-        after = -1 if way.arrived else self._expected(way)
-        why = np.zeros(way.packets, "u1")
-        if way.drop >= 0:
-            return way.starts + way.drop, np.full(way.packets, DROPPED, "u1"), after, why
-        rows = way.starts + max(way.last, 0)
-        if way.arrived:
-            outcome = ARRIVED
-        elif after < 0 or self._multicast:
-            outcome, after = LEFT if self._places[way.codes[way.last]].leaving else ENDED, -1
-        else:
-            outcomes, after, why = self._missing_ones(way, rows, after, why)
-            return rows, outcomes, after, why
-        return rows, np.full(way.packets, outcome, "u1"), -1, why
+    def judge(self, pending: Pending) -> Verdicts:
+        """Return what became of them."""
+        layout = self._layout
+        after, gaps = self._expected(pending)
+        gaps |= pending.gaps
+        nobody = after == NOWHERE
+        asks = nobody & layout.asks[pending.place]
+        after = np.where(asks, pending.place, after)
+        known = ~nobody | asks
+        safe = np.where(known, after, pending.place)
+        gaps |= np.where(pending.unsure, grounds.ALIKE.bit, 0).astype("u4")
+        here, there = layout.host[pending.place], layout.host[safe]
+        inside = here == there
+        gaps |= self._facts.here[here]
+        gaps |= np.where(inside, 0, self._facts.next[there]).astype("u4")
+        outcome = np.full(len(pending), VANISHED, "u1")
+        flying, edge = self._edges(pending, safe)
+        gaps |= edge
+        outcome[gaps > 0] = UNKNOWN
+        outcome[flying] = IN_FLIGHT
+        left = np.where(pending.how == BY_OUT, LEFT, ENDED)
+        return Verdicts(np.where(known, outcome, left).astype("u1"), np.where(known, after, NOWHERE).astype("i4"),
+                        np.where(known, gaps, 0).astype("u4"))
 
-    def _expected(self, way: Way) -> int:
-        """Return where packets go from the last place: as others of this direction did, or as those of the opposite
-        direction came, or as the topology says; from a daemon of which nobody knows, no further; -1 if nobody knows."""
-        if way.last < 0:
-            return -1
-        here = way.codes[way.last]
-        known = self._graph.next_of(here)
-        if known is not None:
-            return known
-        if self._places[here].asks:
-            return here
-        if not self._places[here].leaving:
-            return -1
-        mirrored = self._mirrored(here) if self._back is not None else -1
-        elsewhere = self._told >= 0 and self._places[self._told].host != self._places[here].host
-        return self._told if mirrored < 0 and elsewhere else mirrored
+    def _expected(self, pending: Pending) -> tuple[np.ndarray, np.ndarray]:
+        """Return (where each packet should have been seen next, what is missing for that to be sure)."""
+        layout = self._layout
+        before, after = self._onward.at(pending.stream, pending.place, pending.time)
+        has_before, has_after = before != NOWHERE, after != NOWHERE
+        gaps = np.zeros(len(pending), "u4")
+        out = np.where(has_before, before, after)
+        host_before = layout.host[np.maximum(before, 0)]
+        host_after = layout.host[np.maximum(after, 0)]
+        differ = has_before & has_after & np.where(
+            pending.how == BY_OUT, host_before != host_after,
+            layout.device[np.maximum(before, 0)] != layout.device[np.maximum(after, 0)])
+        home_host = self._host_of_device(pending.home)
+        for which, host in ((before, host_before), (after, host_after)):
+            chosen = differ & pending.stays & (host == home_host)
+            out = np.where(chosen, which, out)
+            differ = differ & ~chosen
+        gaps[differ] |= np.uint32(grounds.MOVED.bit)
+        resident = pending.stays & (home_host == layout.host[np.maximum(out, 0)])
+        gaps[has_before & ~has_after & ~resident] |= np.uint32(grounds.NOT_AFTER.bit)
+        gaps[has_after & ~has_before & ~resident] |= np.uint32(grounds.NOT_BEFORE.bit)
+        gaps[(pending.how == BY_FREED) & ~(has_before & has_after)] |= np.uint32(grounds.FREED.bit)
+        gaps[pending.how == BY_VM] |= np.uint32(grounds.IN_VM.bit)
+        self._by_home(pending, out, gaps, home_host)
+        return out, gaps
 
-    def _mirrored(self, here: int) -> int:
-        """A device that sends to another host receives from the same one: find who sends to it."""
-        device = self._places[here]
-        senders: dict[int, int] = {}
-        for one, after in (self._back.onward if self._back else {}).items():
-            for two, count in after.items():
-                place = self._places[two]
-                if (place.host, place.netns, place.device) == (device.host, device.netns, device.device) and (
-                        self._places[one].host != device.host):
-                    senders[one] = senders.get(one, 0) + count
-        if not senders:
-            return -1
-        sender = self._places[max(senders, key=lambda one: senders[one])]
-        for number, place in enumerate(self._places):
-            if (place.host, place.netns, place.device, place.point) == (sender.host, sender.netns, sender.device,
-                                                                        "dev.rx"):
-                return number
-        return -1
+    def _host_of_device(self, device: np.ndarray) -> np.ndarray:
+        """Return the host of each device; -1 for none."""
+        table = np.full(int(self._layout.device.max()) + 1, -1, "i4")
+        table[self._layout.device] = self._layout.host
+        return np.where(device >= 0, table[np.maximum(device, 0)], -1)
 
-    def _missing_ones(self, way: Way, rows: np.ndarray, after: int,
-                      why: np.ndarray) -> tuple[np.ndarray, int, np.ndarray]:
-        """Packets that should have been seen again: vanished, still on their way, or nobody can tell."""
-        here, there = self._places[way.codes[way.last]], self._places[after]
-        trust, own = self._trust[there.host], self._trust[here.host]
-        bound = 0.0 if here.host == there.host else min(trust.bound + own.bound, _FARTHEST)
-        seen = self._units.time[rows].astype("f8")
-        slowest = self._slowest.get((way.codes[way.last], after))
-        patience = bound + (_PATIENCE if slowest is None else max(4 * slowest, _HASTE))
-        outcome = np.full(way.packets, VANISHED, "u1")
-        unsure = self._units.unsure[rows]
-        outcome[unsure], why[unsure] = UNKNOWN, ALIKE
-        apart = bound > _EDGE * (trust.end - trust.start)
-        for which, odd, word in ((seen + patience > trust.end, trust.early, EARLY),
-                                 (seen - bound < trust.start, trust.late, LATE)):
-            outcome[which], why[which] = (UNKNOWN, word) if odd else (UNKNOWN, CLOCKS) if apart else (IN_FLIGHT, NO_WHY)
-        return outcome, after, why
+    def _by_home(self, pending: Pending, out: np.ndarray, gaps: np.ndarray, home_host: np.ndarray) -> None:
+        """Where no packet of the flow shows the way: by where the destination lives, or as the topology says."""
+        layout = self._layout
+        here = layout.host[pending.place]
+        lost = (out == NOWHERE) & (pending.how == BY_OUT)
+        for number in np.flatnonzero(lost & (home_host >= 0) & (home_host != here)).tolist():
+            place, shown = self._entrances.to(int(pending.place[number]), int(home_host[number]))
+            out[number] = place
+            if not (shown and pending.stays[number]):
+                gaps[number] |= np.uint32(grounds.RESIDENT.bit)
+        told = (out == NOWHERE) & lost & (pending.told >= 0)
+        told &= layout.host[np.maximum(pending.told, 0)] != here
+        out[told] = pending.told[told]
+        gaps[told] |= np.uint32(grounds.TOLD.bit)
 
-
-def appeared(ways: Sequence[Way], graph: Graph, units: Units, places: Sequence[Place], trust: dict[str, Trust],
-             ) -> dict[str, int]:
-    """Return host -> packets that began behind it, while it should have seen them first."""
-    out: dict[str, int] = {}
-    if not graph.begins:
-        return out
-    begin = max(graph.begins, key=lambda place: graph.begins[place])
-    host = places[begin].host
-    behind = _behind(graph, begin)
-    for way in ways:
-        first = way.codes[way.steps[0][0]] if way.steps else way.codes[way.last]
-        if way.last < 0 or first == begin or first not in behind or graph.begins[begin] * _SHORTCUT < way.packets:
-            continue
-        seen, margin = units.time[way.starts].astype("f8"), _PATIENCE + min(trust[host].bound, _FARTHEST)
-        count = int(((seen > trust[host].start + margin) & (seen < trust[host].end)).sum())
-        if count:
-            out[host] = out.get(host, 0) + count
-    return out
+    def _edges(self, pending: Pending, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (packets that may be under way still, or were when recording began; gaps at the ends of windows)."""
+        here, there = self._layout.host[pending.place], self._layout.host[after]
+        bound = np.where(here == there, 0.0, np.minimum(self._bounds[here, there], _FARTHEST))
+        slowest = np.array([self._slowest.get(pair, -1.0) for pair in zip(
+            pending.place.tolist(), after.tolist(), strict=True)])
+        patience = bound + np.where(slowest < 0, _PATIENCE, np.maximum(4 * slowest, _HASTE))
+        time = pending.time.astype("f8")
+        facts = self._facts
+        apart = bound > _EDGE * (facts.end[there] - facts.start[there])
+        flying = np.zeros(len(pending), bool)
+        gaps = np.zeros(len(pending), "u4")
+        for near, odd, gap in ((time + patience > facts.end[there], facts.early[there], grounds.EARLY),
+                               (time - bound < facts.start[there], facts.late[there], grounds.LATE)):
+            gaps |= np.where(near & odd, gap.bit, np.where(near & apart, grounds.CLOCKS.bit, 0)).astype("u4")
+            flying |= near & ~odd & ~apart
+        return flying & (gaps == 0), gaps
 
 
-def _behind(graph: Graph, begin: int) -> set[int]:
-    """Return the places that packets reach from a place."""
-    reached, waiting = set(), [begin]
-    while waiting:
-        for place in graph.onward.get(waiting.pop(), {}):
-            if place not in reached:
-                reached.add(place)
-                waiting.append(place)
-    return reached
+class Entrances:
+    """By which device packets come in to one host from another's."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._counts: dict[tuple[int, int], dict[int, int]] = {}    # device, host -> places that were reached
+        self._back: dict[tuple[int, int], dict[int, int]] = {}      # device, host -> places that packets came back from
+
+    def add(self, one: int, two: int, packets: int) -> None:
+        """Add a step between hosts."""
+        layout = self._layout
+        there = self._counts.setdefault((int(layout.device[one]), int(layout.host[two])), {})
+        there[two] = there.get(two, 0) + packets
+        back = self._back.setdefault((int(layout.device[two]), int(layout.host[one])), {})
+        back[one] = back.get(one, 0) + packets
+
+    def to(self, place: int, host: int) -> tuple[int, bool]:
+        """Return (where packets from a place come in to a host, whether packets showed that); -1 if nobody knows."""
+        layout = self._layout
+        pair = (int(layout.device[place]), host)
+        if pair in self._counts:
+            return max(self._counts[pair].items(), key=lambda item: (item[1], -item[0]))[0], True
+        if pair in self._back:
+            left = max(self._back[pair].items(), key=lambda item: (item[1], -item[0]))[0]
+            same = np.flatnonzero((layout.device == layout.device[left]) & (layout.arrives == 2))
+            if len(same):
+                return int(same[0]), True
+        return NOWHERE, False

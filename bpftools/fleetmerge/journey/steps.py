@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Segments: what happens to packets between two places that follow each other on their way."""
-from collections.abc import Sequence
+"""Steps: what happens to packets between two places that follow each other on a branch."""
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..packet.places import Place
-from .units import Units
-from .ways import Way
+from .atlas import Layout
+from .packets import Packets
 
-_MOST_TIMES = 50_000   # latencies of a segment that are kept for its percentiles, of each share of the packets
+_MOST_TIMES = 50_000   # latencies of a step that are kept for its percentiles, of each part
 # fields that mean the same on both sides: on one host, and between hosts
 _ON_HOST = ("mark", "priority", "queue", "ttl", "tos", "vlan")
 _BETWEEN = ("ttl", "tos", "vlan")
+Pair = tuple[int, int]
+Rows = list[tuple[np.ndarray, np.ndarray]]    # units before, units after
 
 
 @dataclass
-class Segment:
-    """One segment."""
+class Step:
+    """One step."""
 
     packets: int = 0
     bytes: int = 0
@@ -27,8 +28,8 @@ class Segment:
     times: list[np.ndarray] = field(default_factory=list)   # ns, a part of them
     changed: dict[str, int] = field(default_factory=dict)
 
-    def add(self, other: "Segment") -> None:
-        """Add what another share of the packets did."""
+    def add(self, other: "Step") -> None:
+        """Add what another part's packets did."""
         self.packets += other.packets
         self.bytes += other.bytes
         self.reordered += other.reordered
@@ -43,32 +44,27 @@ class Segment:
         return float(p50), float(p99)
 
 
-Pair = tuple[int, int]
+def measure(rows: Mapping[Pair, Sequence[tuple[np.ndarray, np.ndarray]]], packets: Packets,
+            layout: Layout) -> dict[Pair, Step]:
+    """Return the steps; rows: of each pair of places the units before and after, in pieces."""
+    return {pair: _step(np.concatenate([one for one, _ in parts]), np.concatenate([two for _, two in parts]), packets,
+                        bool(layout.host[pair[0]] == layout.host[pair[1]])) for pair, parts in rows.items()}
 
 
-def find_segments(ways: Sequence[Way], units: Units, places: Sequence[Place]) -> dict[Pair, Segment]:
-    """Return the segments of all ways."""
-    rows: dict[Pair, list[tuple[np.ndarray, np.ndarray]]] = {}
-    for way in ways:
-        for one, two in way.steps:
-            rows.setdefault((way.codes[one], way.codes[two]), []).append((way.starts + one, way.starts + two))
-    return {pair: _segment(np.concatenate([one for one, _ in parts]), np.concatenate([two for _, two in parts]), units,
-                           places[pair[0]].host == places[pair[1]].host)
-            for pair, parts in rows.items()}
-
-
-def _segment(one: np.ndarray, two: np.ndarray, units: Units, same_host: bool) -> Segment:
-    before, after = units.time[one], units.time[two]
-    out = Segment(len(one), int(units.bytes[one].sum()))
-    sure = ~(units.unsure[one] | units.unsure[two])
-    took = (after - before)[sure].astype("f8")
+def _step(one: np.ndarray, two: np.ndarray, packets: Packets, same_host: bool) -> Step:
+    units = packets.units
+    rows, before, after = units.rows, units.row[one], units.row[two]
+    leads = units.lead[one]
+    out = Step(int(leads.sum()), int(units.size[one].sum()) + 40 * int(leads.sum()))
+    sure = ~(packets.unsure[one] | packets.unsure[two])
+    came, went = rows["time"][before][sure], rows["time"][after][sure]
+    took = (went - came).astype("f8")
     if len(took):
         out.least, out.most = float(took.min()), float(took.max())
         out.times = [took[:: -(-len(took) // _MOST_TIMES)]]
-    out.reordered = _overtaken(units.flow[one][sure], before[sure], after[sure])
+    out.reordered = _overtaken(rows["flow"][before][sure], came, went)
     for name in _ON_HOST if same_host else _BETWEEN:
-        column = units.rows[name]
-        count = int((column[units.row[one]] != column[units.row[two]]).sum())
+        count = int((rows[name][before] != rows[name][after]).sum())
         if count:
             out.changed[name] = count
     return out

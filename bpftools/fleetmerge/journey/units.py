@@ -1,250 +1,194 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The packets of some groups of flows, as they are on the wire: one row for each packet at each place that saw it.
+"""Units: what can be lost by itself. One row for each unit at each place that saw it.
 
-A packet that the kernel will cut into segments (GSO), or joined from them (GRO), is taken apart into these segments:
-they are the same on both sides of any cutting and joining, so that packets are matched, never counted.
+A joined packet (GSO, GRO) is taken apart into its segments; TCP is cut at every boundary that any place shows, so that
+the same bytes are the same units however each hop cuts them. A unit's key is what it is recognised by: the bytes of TCP,
+or the packet's numbers and payload; never the IP id of TCP, which is a witness only.
 """
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..packet.identity import IS_FRAGMENT, IS_TCP, NOT_FOLLOWED, ROW, mix, rename
-from ..packet.survey import Survey, read_rows
-from .atlas import Atlas
+from ..packet.identity import IS_FRAGMENT, IS_TCP, among, mix
+from .partition import BLOCK, Names, Partition, turn
 
-_COLUMNS = ("time", "packet", "place", "drop", "flow", "group", "row", "number", "bytes", "unsure", "seq", "ident",
-            "length")
+_SYN, _FIN = 2, 1
+_DATA, _ACK = np.uint64(0xDA7A), np.uint64(0xACC)
 
 
 @dataclass
 class Units:
-    """Packets at places; rows of one packet are together, in the order of host and time."""
+    """Units at places."""
 
-    time: np.ndarray      # s8: wall ns
-    packet: np.ndarray    # u8: what the packet is recognised by, different for each time it was sent
-    place: np.ndarray     # u2
-    drop: np.ndarray      # u2: of a free
-    flow: np.ndarray      # u8
-    group: np.ndarray     # u8
-    row: np.ndarray       # u4: into `rows`
-    number: np.ndarray    # u4: which packet of its skb it is, from 0
-    bytes: np.ndarray     # s8: from the network header on
-    unsure: np.ndarray    # bool: other packets look the same, and not all places saw as many of them
-    seq: np.ndarray       # u4: of TCP, or as in ROW
-    ident: np.ndarray     # u4: IP id
-    length: np.ndarray    # u4: payload bytes
-    rows: np.ndarray      # identity.ROW: the records
-    copies: np.ndarray    # u2: places that saw a packet once more than was sent, one entry for each time
-
-    @property
-    def head(self) -> np.ndarray:
-        """Which rows are the first packet of their skb."""
-        return self.number == 0
+    rows: np.ndarray      # identity.ROW: the records, time in wall ns; `flow` is the first name, `said` as recorded
+    said: np.ndarray      # u8 by row: the flow as it was recorded there
+    host: np.ndarray      # i4 by row
+    row: np.ndarray       # u4 by unit: into rows
+    number: np.ndarray    # u4 by unit: which piece of its record it is, from 0
+    lead: np.ndarray      # bool by unit: it begins a packet that this record shows; cut smaller elsewhere, others do not
+    size: np.ndarray      # u4 by unit: payload bytes, with SYN and FIN as TCP counts them
+    ident: np.ndarray     # u4 by unit: IP id, as a witness; 0: none
+    key: np.ndarray       # u8 by unit
 
     def __len__(self) -> int:
-        return len(self.time)
+        return len(self.row)
 
-    def taken(self, rows: np.ndarray) -> "Units":
-        """Return some of the rows, in the order given."""
-        columns = {name: getattr(self, name)[rows] for name in _COLUMNS if len(getattr(self, name)) == len(self)}
-        columns.setdefault("packet", self.packet)   # not there yet
-        return Units(**columns, rows=self.rows, copies=self.copies)
-
-
-def load(atlas: Atlas, share: int, shares: int, partition: np.ndarray) -> Units:
-    """Return the packets of one share of the groups, taken apart, each with what it is recognised by."""
-    parts = []
-    for bundle, survey in enumerate(atlas.surveys):
-        if shares > 1 and not _touches(survey, atlas, share, shares, partition):
-            continue
-        for rows in read_rows(survey):
-            _rename(rows, atlas)
-            wanted = (rows["kind"] != NOT_FOLLOWED) & atlas.counts[bundle][rows["place"]]
-            part = partition[:0]
-            if shares > 1:
-                part = partition[np.searchsorted(partition["group"], rows["group"])]
-                wanted &= (share - part["share"].astype("i8")) % shares < part["parts"]
-                part = part[wanted]
-            rows = rows[wanted]
-            rows["time"] = atlas.clocks[bundle].to_wall(rows["time"])
-            rows["place"] = atlas.of_bundle[bundle][rows["place"]]
-            rows["drop"] = atlas.drop_of_bundle[bundle][rows["drop"]]
-            units = take_apart(rows)
-            if shares > 1 and (part["parts"] > 1).any():
-                chosen = part[units.row] if len(units) else part[:0]
-                turn = _block(units) % np.maximum(chosen["parts"], 1)
-                units = units.taken(np.flatnonzero((chosen["share"] + turn) % np.uint64(shares) == share))
-                used, units.row = np.unique(units.row, return_inverse=True)
-                units.rows, units.row = rows[used], units.row.astype("u4")
-            parts.append(units)
-    return _recognised(_together(parts))
+    def taken(self, which: np.ndarray) -> "Units":
+        """Return some of the units, in the order given."""
+        return Units(self.rows, self.said, self.host, self.row[which], self.number[which], self.lead[which],
+                     self.size[which], self.ident[which], self.key[which])
 
 
-def _touches(survey: Survey, atlas: Atlas, share: int, shares: int, partition: np.ndarray) -> bool:
-    """Whether a bundle has packets of a share."""
-    if atlas.renamed:
-        return True
-    groups = np.array(list(survey.tables.groups), "u8")
-    part = partition[np.isin(partition["group"], groups)]
-    return bool(((share - part["share"].astype("i8")) % shares < part["parts"]).any())
+def make_units(rows: np.ndarray, host: np.ndarray, names: Names, partition: Partition, part: int) -> Units:
+    """Return the units of one part; rows: of all hosts, with wall times."""
+    said = np.ascontiguousarray(rows["flow"])
+    rows["flow"] = names.rename(said)
+    _fill_networks(rows, host)
+    row, number, begin, length = _take_apart(rows)
+    tcp = (rows["kind"][row] == IS_TCP) & (length > 0)
+    ident = _idents(rows, row, number)
+    lead = np.ones(len(row), bool)
+    key = np.zeros(len(row), "u8")
+    other = np.flatnonzero(~tcp)
+    key[other] = _plain_keys(rows, row[other], number[other], begin[other], length[other], ident[other])
+    data = np.flatnonzero(tcp)
+    block = np.zeros(len(row), "i8")
+    if len(data):
+        position = _positions(rows, row[data], begin[data])
+        of, begin_at, size_at, leads = _atoms(rows["flow"][row[data]], position, length[data])
+        of = data[of]
+        rest = np.concatenate([other, of])
+        row, number, ident, block = row[rest], number[rest], ident[rest], block[rest]
+        key = np.concatenate([key[other], mix(mix(rows["flow"][row[len(other):]], begin_at.astype("u8")), _DATA)])
+        length = np.concatenate([length[other], size_at])
+        lead = np.concatenate([lead[other], leads])
+        block[len(other):] = (begin_at >> BLOCK) & ((1 << (32 - BLOCK)) - 1)
+    key = mix(key, rows["network"][row])
+    units = Units(rows, said, host, row, number, lead, length.astype("u4"), ident, key)
+    in_order = np.argsort(row, kind="stable")   # of host and time, as the rows are
+    return _of_part(units.taken(in_order), block[in_order], partition, part)
 
 
-def _rename(rows: np.ndarray, atlas: Atlas) -> None:
-    """Give flows the names that they had before address translation."""
-    if not atlas.renamed:
+def _of_part(units: Units, block: np.ndarray, partition: Partition, part: int) -> Units:
+    """Leave out the units of cut groups that are another part's."""
+    if partition.parts == 1:
+        return units
+    rows = units.rows
+    entry = partition.cut(rows["group"][units.row])
+    cut = entry["parts"] > 1
+    if not cut.any():
+        return units
+    tcp = (rows["kind"][units.row] == IS_TCP)
+    one = rows[units.row[cut]]
+    own = np.where(tcp[cut] & (one["size"] > 0), block[cut], np.where(
+        tcp[cut], one["seq"] >> BLOCK, np.where(one["ident"] > 0, one["ident"] >> 6, one["hash"] & 0xFFFF)))
+    keep = np.ones(len(units), bool)
+    keep[cut] = entry["first"][cut] + turn(one["flow"], own, entry["parts"][cut]) == part
+    return units.taken(np.flatnonzero(keep))
+
+
+def _fill_networks(rows: np.ndarray, host: np.ndarray) -> None:
+    """Let a chain have one network, and a flow with only one have it everywhere: at a VM's tap there is no tag."""
+    network = rows["network"]
+    if not network.any():
         return
-    flow = rename(np.ascontiguousarray(rows["flow"]), atlas.renamed)
-    moved = flow != rows["flow"]
-    rows["group"][moved] = [atlas.group_of[one] for one in rows["flow"][moved].tolist()]
-    rows["flow"] = flow
+    chain = mix(rows["chain"], host.astype("u8") + np.uint64(1))
+    _, of = np.unique(chain, return_inverse=True)
+    most = np.zeros(int(of.max()) + 1, "u4")
+    np.maximum.at(most, of, network)
+    network = most[of]
+    flows, of = np.unique(rows["flow"], return_inverse=True)
+    least, most = np.full(len(flows), 0xFFFFFFFF, "u4"), np.zeros(len(flows), "u4")
+    some = network > 0
+    np.minimum.at(least, of[some], network[some])
+    np.maximum.at(most, of[some], network[some])
+    alone = (least == most)[of] & ~some
+    network[alone] = most[of[alone]]
+    rows["network"] = network
 
 
-def _block(units: Units) -> np.ndarray:
-    """Return a number that is the same for a packet at all places, and for its neighbours, too: sent again, or out of
-    order, they are to be looked at together."""
-    rows, row = units.rows, units.row
-    numbered = units.ident > 0
-    number = np.where(numbered, units.ident >> 6, rows["hash"][row])
-    number = np.where(rows["kind"][row] == IS_TCP, units.seq >> 20, number)
-    return mix(np.full(len(row), 1, "u8"), number)
-
-
-def _together(parts: list[Units]) -> Units:
-    """Join the packets of several pieces."""
-    if not parts:
-        return take_apart(np.zeros(0, ROW))
-    before = np.cumsum([0] + [len(part.rows) for part in parts[:-1]])
-    for part, offset in zip(parts, before.tolist(), strict=True):
-        part.row = part.row + np.uint32(offset)
-    joined = {}
-    for name in _COLUMNS:
-        joined[name] = np.concatenate([getattr(part, name) for part in parts])
-        for part in parts:
-            setattr(part, name, None)
-    return Units(**joined, rows=np.concatenate([part.rows for part in parts]), copies=np.zeros(0, "u2"))
-
-
-def take_apart(rows: np.ndarray) -> Units:
-    """Take joined packets apart into those on the wire."""
+def _take_apart(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return (row, number, first sequence number, length) of each segment that the records show."""
     size, unit = rows["size"].astype("i8"), rows["unit"].astype("i8")
     row, number = np.arange(len(rows), dtype="u4"), np.zeros(len(rows), "u4")
     if unit.any():
         pieces = np.where(unit > 0, -(-size // np.maximum(unit, 1)), 1)
         row = np.repeat(row, pieces)
         number = (np.arange(len(row)) - np.repeat(np.cumsum(pieces) - pieces, pieces)).astype("u4")
-        size, unit = size[row], unit[row]
-    past = number * unit
-    length = np.where(unit > 0, np.minimum(unit, size - past), size)
-    ident = rows["ident"][row]
-    counted = (ident > 0) & (rows["fixed"][row] == 0) & (unit > 0)
-    ident = np.where(counted, (ident + number) & 0xFFFF, ident).astype("u4")
+    past = number * unit[row]
+    length = np.where(unit[row] > 0, np.minimum(unit[row], size[row] - past), size[row])
     tcp = rows["kind"][row] == IS_TCP
-    seq = (rows["seq"][row] + np.where(tcp, past, 0)).astype("u4")
-    return Units(rows["time"][row], np.zeros(0, "u8"), rows["place"][row], rows["drop"][row], rows["flow"][row],
-                 rows["group"][row], row, number, np.where(number == 0, rows["bytes"][row] - size + length, length),
-                 np.zeros(len(row), bool), seq, ident, length.astype("u4"), rows, np.zeros(0, "u2"))
+    flags = rows["flags"][row]
+    last = past + length >= size[row]
+    length = length + (tcp & ((flags & _SYN) > 0) & (number == 0)) + (tcp & ((flags & _FIN) > 0) & last)
+    begin = (rows["seq"][row] + np.where(tcp, past, 0)) & 0xFFFFFFFF
+    return row, number, begin.astype("i8"), length
 
 
-def _recognised(units: Units) -> Units:
-    """Give every packet what it is recognised by."""
-    kind, hashes = units.rows["kind"][units.row], units.rows["hash"][units.row]
-    key = mix(mix(mix(units.flow, units.seq), units.length), units.ident)
-    hashes[(units.ident > 0) | (kind == IS_FRAGMENT)] = 0
-    untold = _unhashed(units.rows)
+def _idents(rows: np.ndarray, row: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Return each segment's IP id: within a joined packet ids count up, unless all have the same."""
+    ident = rows["ident"][row]
+    counted = (rows["fixed"][row] & 1 == 0) & (rows["unit"][row] > 0) & (ident > 0)
+    return np.where(counted, (ident + number) & 0xFFFF, ident).astype("u4")
+
+
+def _plain_keys(rows: np.ndarray, row: np.ndarray, number: np.ndarray, begin: np.ndarray, length: np.ndarray,
+                ident: np.ndarray) -> np.ndarray:
+    """Return the keys of everything but TCP's bytes: datagrams, fragments, ARP, and TCP segments without a byte."""
+    one = rows[["flow", "group", "kind", "hash", "flags"]][row]
+    fragment = one["kind"] == IS_FRAGMENT
+    hashes = np.where((ident > 0) | fragment | (number > 0), 0, one["hash"])
+    untold = _unhashed(rows)
     if len(untold):
-        hashes[_within(units.flow, untold) & (kind != IS_TCP)] = 0
-    units.packet = mix(key, hashes)
-    return units
+        hashes[among(one["flow"], untold) & (one["kind"] != IS_TCP)] = 0
+    # an acknowledgement has no byte of its own: what it acknowledges, and its id where it has one, tell it
+    hashes = np.where(one["kind"] == IS_TCP, mix(one["hash"], one["flags"] | _ACK), hashes)
+    flow = np.where(fragment, one["group"], one["flow"])
+    return mix(mix(mix(mix(flow, begin.astype("u8")), length.astype("u8")), ident), hashes)
 
 
 def _unhashed(rows: np.ndarray) -> np.ndarray:
-    """Return the flows some of whose packets have a payload without a hash: it cannot tell their packets apart."""
-    return np.unique(rows["flow"][(rows["kind"] != IS_TCP) & (rows["size"] > 0) & (rows["hash"] == 0)])
+    """Return the flows whose payload hashes cannot be compared: some packets have none, or were joined."""
+    odd = (rows["kind"] != IS_TCP) & (rows["size"] > 0) & ((rows["hash"] == 0) | (rows["unit"] > 0))
+    return np.unique(rows["flow"][odd])
 
 
-def tell_apart(units: Units, is_step: np.ndarray, passed: np.ndarray) -> Units:
-    """Tell packets apart that look the same, and leave out what a place saw a second time of one packet.
+def _positions(rows: np.ndarray, row: np.ndarray, begin: np.ndarray) -> np.ndarray:
+    """Return where in its flow each segment begins: its sequence number, unwrapped; the same modulo 2**32."""
+    order = np.lexsort((rows["time"][row], rows["flow"][row]))
+    flow, seq = rows["flow"][row][order], begin[order]
+    new = np.append(True, flow[1:] != flow[:-1])
+    # each step to the next in time is the short way round
+    step = np.append(0, ((np.diff(seq) + (1 << 31)) & 0xFFFFFFFF) - (1 << 31))
+    step[new] = 0
+    total = np.cumsum(step)
+    start = np.maximum.accumulate(np.where(new, np.arange(len(new)), 0))
+    out = np.empty(len(row), "i8")
+    out[order] = total - total[start] + seq[start]
+    return out
 
-    is_step: bool by place: a step of the way, or a drop; others are left out here. passed: bool by place: a packet
-    passes it once, so that a second sight of it means a copy.
+
+def _atoms(flow: np.ndarray, begin: np.ndarray, length: np.ndarray,
+           ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Cut segments at every boundary of any segment of their flow.
+
+    Return (segment, begin, size, whether it begins the segment) of each piece.
     """
-    units = units.taken(np.flatnonzero(is_step[units.place]))
-    sight = mix(units.packet, units.place)
-    ordered = np.sort(sight)
-    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    if not len(twice):
-        return units
-    suspects = np.unique(units.packet[_within(sight, twice)])
-    rows = np.flatnonzero(_within(units.packet, suspects))
-    rows = rows[np.lexsort((units.time[rows], units.packet[rows]))]
-    turn, unsure, extra = _turns(units.packet[rows], units.place[rows], passed)
-    units.unsure[rows] = unsure
-    again = turn > 0
-    units.packet[rows[again]] = mix(units.packet[rows[again]], turn[again])
-    units.copies = units.place[rows[extra]]
-    units.copies = units.copies[passed[units.copies]]
-    keep = np.ones(len(units), bool)
-    keep[rows[extra]] = False
-    return units.taken(np.flatnonzero(keep))
-
-
-def _within(values: np.ndarray, among: np.ndarray) -> np.ndarray:
-    place = np.minimum(np.searchsorted(among, values), len(among) - 1)
-    return among[place] == values
-
-
-def _turns(packet: np.ndarray, place: np.ndarray,
-           passed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (which of the packets that look the same a row belongs to, whether that is unsure, whether it is one too
-    many), for rows in the order of packet and time.
-
-    A packet begins each time that the first place that it passes sees it. Where packets overtake each other this
-    gives a place two sights of one packet; then they are counted through at each place: nobody can tell them apart,
-    but how many are missing is certain.
-    """
-    starts = np.flatnonzero(np.append(True, packet[1:] != packet[:-1]))
-    of = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(packet))))
-    first = place == place[_begins(starts, passed[place])][of]
-    seen = np.cumsum(first)
-    turn = np.maximum(seen - (seen[starts] - first[starts])[of] - 1, 0)
-    sent = np.add.reduceat(first, starts)
-    clash = _rank(of * 65536 + turn, place) > 0
-    mixed = np.zeros(len(starts), bool)
-    mixed[of[clash]] = True
-    rank = _rank(of, place)
-    turn = np.where(mixed[of], rank, turn)
-    extra = turn >= sent[of]
-    extra |= (_rank(of * 65536 + np.minimum(turn, 65535), place) > 0)
-    counts = _counts(of, place)
-    uneven = np.zeros(len(starts), bool)
-    uneven[of[np.minimum(counts, sent[of]) != sent[of]]] = True
-    return turn, (mixed & uneven)[of], extra
-
-
-def _begins(starts: np.ndarray, passes: np.ndarray) -> np.ndarray:
-    """Return, for each packet, its first row at a place that packets pass once; its first row if there is none."""
-    rows = np.where(passes, np.arange(len(passes)), len(passes))
-    first = np.minimum.reduceat(rows, starts)
-    return np.where(first < len(passes), first, starts)
-
-
-def _rank(of: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Return how many earlier rows have the same pair of values."""
-    pair = of.astype("i8") * 65536 + place
-    order = np.argsort(pair, kind="stable")
-    starts = np.append(True, pair[order][1:] != pair[order][:-1])
-    begin = np.maximum.accumulate(np.where(starts, np.arange(len(pair)), 0))
-    rank = np.empty(len(pair), "i8")
-    rank[order] = np.arange(len(pair)) - begin
-    return rank
-
-
-def _counts(of: np.ndarray, place: np.ndarray) -> np.ndarray:
-    _, inverse, counts = np.unique(of.astype("i8") * 65536 + place, return_inverse=True, return_counts=True)
-    return counts[inverse]
-
-
-def in_order(units: Units, host: np.ndarray) -> Units:
-    """Put the rows of each packet together, in the order of host (by place: `host`) and time."""
-    when = units.time - units.time.min() if len(units) else units.time
-    return units.taken(np.lexsort((when + (host[units.place].astype("i8") << 52), units.packet)))
+    flows, of = np.unique(flow, return_inverse=True)
+    base = np.full(len(flows), np.iinfo("i8").max)
+    np.minimum.at(base, of, begin)
+    past = begin - base[of]
+    bits = int((past + length).max()).bit_length()
+    whole = np.arange(len(of)), begin, length, np.ones(len(of), bool)
+    if bits + len(flows).bit_length() > 62:   # sequence numbers without any sense
+        return whole
+    low = (of.astype("i8") << bits) + past
+    edges = np.unique(np.concatenate([low, low + length]))
+    first = np.searchsorted(edges, low)
+    count = np.searchsorted(edges, low + length) - first
+    if (count == 1).all():
+        return whole
+    segment = np.repeat(np.arange(len(of)), count)
+    piece = np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count)
+    at = first[segment] + piece
+    return segment, begin[segment] + (edges[at] - low[segment]), edges[at + 1] - edges[at], piece == 0

@@ -2,8 +2,8 @@
 """What a packet is recognised by: one small row per record, made of what does not change on the way.
 
 That is the innermost packet's addresses, protocol and ports (its flow), the IP id where it is set, the range of TCP's
-sequence numbers, the numbers of an ICMP echo, the payload's length and hash. The skb's address links records of one
-host across address translation: where the same skb shows the same content under another flow, the flows are one.
+sequence numbers, the numbers of an ICMP echo, the payload's length and hash; and, for the chains of one host, the skb's
+own address and its data's.
 """
 from dataclasses import dataclass, field
 
@@ -12,32 +12,38 @@ import numpy as np
 from ..arrays import numbered
 from ..bundle.records import CANONICAL, canonical
 from . import headers as parsing
-from .headers import ETH_ARP, ICMP, ICMPV6, TCP, UDP, Headers, is_echo
+from .headers import ETH_ARP, ICMP, ICMPV6, IN_GRE, NO_TUNNEL, TCP, UDP, Headers, is_echo
 
 ROW = np.dtype([
     ("time", "<i8"),       # CLOCK_MONOTONIC
+    ("skb", "<u8"), ("head", "<u8"),
     ("group", "<u8"),      # the two addresses, in this direction
-    ("flow", "<u8"),       # addresses, protocol, ports
+    ("flow", "<u8"),       # addresses, protocol, ports; of an ICMP echo its id
     ("hash", "<u8"),       # of the payload; of a TCP segment without one, the acknowledged byte; 0: unknown
     ("seq", "<u4"),        # of TCP; id and number of an ICMP echo
     ("ident", "<u4"),      # IP id; 0: not set
     ("size", "<u4"),       # payload bytes
     ("bytes", "<u4"),      # from the network header on
     ("mark", "<u4"), ("priority", "<u4"),
+    ("record", "<u4"),     # its number in the bundle
+    ("place", "<u4"), ("drop", "<u4"),   # entries of the bundle's tables; drop 0: the skb was not freed here
+    ("chain", "<u4"),      # of this machine; filled in by journey/chains.py
+    ("network", "<u4"),    # what keeps equal addresses apart: see network_of()
+    ("bundle", "<u2"),
     ("vlan", "<i2"),       # -1: none
-    ("queue", "<u2"), ("ttl", "u1"), ("tos", "u1"),
+    ("queue", "<u2"),
     ("unit", "<u2"),       # size of the segments that this packet will be cut into, or was joined from; 0: one packet
-    ("place", "<u2"), ("drop", "<u2"),   # entries of the bundle's tables; drop 0: the skb was not freed here
+    ("ttl", "u1"), ("tos", "u1"),
+    ("hops", "u1"),        # TTL or hop limit of the innermost packet
     ("flags", "u1"),       # of TCP
     ("fixed", "u1"),       # all segments of the packet have one IP id
     ("kind", "u1"),
 ])
-FLOW = np.dtype([("flow", "<u8"), ("group", "<u8"), ("back", "<u8"), ("version", "u1"), ("protocol", "u1"),
-                 ("ethertype", "<u2"), ("kind", "u1"), ("ports", "?"), ("source_port", "<u2"), ("target_port", "<u2"),
-                 ("source", "u1", 16), ("target", "u1", 16)])
+FLOW = np.dtype([("flow", "<u8"), ("group", "<u8"), ("back", "<u8"), ("from", "<u8"), ("to", "<u8"), ("version", "u1"),
+                 ("protocol", "u1"), ("ethertype", "<u2"), ("kind", "u1"), ("ports", "?"), ("source_port", "<u2"),
+                 ("target_port", "<u2"), ("source", "u1", 16), ("target", "u1", 16)])
 NOT_FOLLOWED, IS_TCP, IS_OTHER, IS_FRAGMENT, IS_ARP = range(5)
 FIXED_ID = 1 << 3       # SKB_GSO_TCP_FIXEDID: all segments of the packet have one IP id
-LINK_SECONDS = 1        # an skb that was not seen for so long is taken for a new one
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _OTHER = np.uint64(0xC2B2AE3D27D4EB4F)
 _SHIFT = np.uint64(29)
@@ -55,9 +61,7 @@ class Tables:
 
     places: dict[tuple[int, int, int], int] = field(default_factory=dict)  # netns, ifindex, point -> place
     drops: dict[tuple[int, int, int], int] = field(default_factory=dict)   # reason, location, stack of a free -> drop
-    flows: dict[int, np.void] = field(default_factory=dict)                # hash -> row of FLOW
-    groups: dict[int, int] = field(default_factory=dict)                   # group -> packets at places
-    aliases: dict[tuple[int, int], int] = field(default_factory=dict)      # flow, its other name -> times seen
+    flows: np.ndarray = field(default_factory=lambda: np.zeros(0, FLOW))   # by their hash
 
 
 class Identifier:
@@ -65,8 +69,9 @@ class Identifier:
 
     def __init__(self, drop_points: set[int], free_points: set[int]) -> None:
         self.tables = Tables()
-        self._drop_points, self._free_points = list(drop_points), list(drop_points | free_points)
-        self._carried = np.zeros(0, _LINK)  # skbs that may come again
+        self._free_points = list(drop_points | free_points)
+        self._new: list[np.ndarray] = []    # flows that are not in the tables yet
+        self._waiting = 0
 
     def rows(self, raw: np.ndarray) -> np.ndarray:
         """Return one row for each record."""
@@ -81,43 +86,46 @@ class Identifier:
         if len(inside):
             self._remember(out[inside], inner)
         self._metadata(out, raw, outer)
-        self._count(out)
         self._places(out, raw)
-        self._link(out, raw)
         return out
 
-    def _count(self, out: np.ndarray) -> None:
-        """Count each group's packets, joined ones by what they are joined from."""
-        pieces = np.where(out["unit"] > 0, -(-out["size"].astype("i8") // np.maximum(out["unit"], 1)), 1)
-        of, first = numbered(np.ascontiguousarray(out["group"]))
-        counts = np.bincount(of, pieces, len(first)).astype("i8")
-        for group, count in zip(out["group"][first].tolist(), counts.tolist(), strict=True):
-            self.tables.groups[group] = self.tables.groups.get(group, 0) + count
+    def finish(self) -> Tables:
+        """Return the tables, complete."""
+        self._keep()
+        return self.tables
 
     def _remember(self, out: np.ndarray, parsed: Headers) -> None:
         """Keep what each new flow consists of; rows of tunnels have the flow of the packet inside."""
-        family = _family(parsed)
         _, first = numbered(np.ascontiguousarray(out["flow"]))
-        for value, row in zip(out["flow"][first].tolist(), first.tolist(), strict=True):
-            if value in self.tables.flows or out["kind"][row] == NOT_FOLLOWED:
-                continue
-            one = slice(row, row + 1)
-            own = _addresses(family[one], parsed.source[one].view("<u8"), parsed.target[one].view("<u8"))[0]
-            if own != out["group"][row]:
-                continue
-            flow = np.zeros(1, FLOW)
-            for name in ("flow", "group"):
-                flow[name][0] = out[name][row]
-            for name in ("version", "protocol", "ethertype", "kind", "ports", "source_port", "target_port", "source",
-                         "target"):
-                flow[name][0] = getattr(parsed, name)[row]
-            flow["back"] = _addresses(family[one], parsed.target[one].view("<u8"), parsed.source[one].view("<u8"))
-            self.tables.flows[value] = flow[0]
+        first = first[out["kind"][first] != NOT_FOLLOWED]
+        first = first[~among(out["flow"][first], self.tables.flows["flow"])]
+        if not len(first):
+            return
+        family = _family(parsed)[first]
+        source, target = (_words(getattr(parsed, name)[first]) for name in ("source", "target"))
+        own = _addresses(family, source, target) == out["group"][first]
+        flows = np.zeros(len(first), FLOW)
+        for name in ("flow", "group"):
+            flows[name] = out[name][first]
+        for name in ("version", "protocol", "ethertype", "kind", "ports", "source_port", "target_port", "source",
+                     "target"):
+            flows[name] = getattr(parsed, name)[first]
+        flows["back"] = _addresses(family, target, source)
+        flows["from"], flows["to"] = address_keys(family, source), address_keys(family, target)
+        self._new.append(flows[own])
+        self._waiting += int(own.sum())
+        if self._waiting > max(1 << 12, len(self.tables.flows) // 4):
+            self._keep()
+
+    def _keep(self) -> None:
+        self.tables.flows = united([self.tables.flows, *self._new])
+        self._new, self._waiting = [], 0
 
     @staticmethod
     def _metadata(out: np.ndarray, raw: np.ndarray, outer: Headers) -> None:
-        out["time"] = raw["time_ns"]
+        out["time"], out["skb"], out["head"] = raw["time_ns"], raw["skb"], raw["head"]
         out["vlan"] = np.where(raw["vlan_present"] > 0, (raw["vlan_tci"] & 0xFFF).astype("i2"), outer.vlan)
+        out["network"] = network_of(outer, out["vlan"])
         out["ttl"], out["tos"] = outer.ttl, outer.tos
         for name, source in (("mark", "mark"), ("priority", "priority"), ("queue", "queue_mapping")):
             out[name] = raw[source]
@@ -128,39 +136,34 @@ class Identifier:
         if len(drops):
             out["drop"][drops] = _numbers(self.tables.drops, raw[drops], ("reason", "location", "stack_id"), 1)
 
-    def _link(self, out: np.ndarray, raw: np.ndarray) -> None:
-        """Find skbs that show one content under two flows: address translation."""
-        links = np.zeros(len(out), _LINK)
-        for name in ("time", "flow", "hash", "seq", "ident", "size", "kind"):
-            links[name] = out[name]
-        links["head"] = raw["head"]
-        links["skb"], links["end"] = raw["skb"], np.isin(raw["point"], self._free_points)
-        links = np.concatenate([self._carried, links])
-        links = links[np.argsort(links["skb"], kind="stable")]
-        before, after = links[:-1], links[1:]
-        same = (before["skb"] == after["skb"]) & ~before["end"]
-        last = np.append(~same, True) & ~links["end"]
-        newest = int(links["time"].max()) if len(links) else 0
-        self._carried = links[last & (links["time"] > newest - LINK_SECONDS * 10**9)]
-        moved = np.flatnonzero(same & (before["flow"] != after["flow"]) & np.isin(after["kind"], (IS_TCP, IS_OTHER)))
-        if not len(moved):
-            return
-        before, after = before[moved], after[moved]
-        alike = np.ones(len(moved), bool)
-        for name in ("seq", "ident", "size", "kind"):
-            alike &= before[name] == after[name]
-        alike &= (before["hash"] == after["hash"]) | (before["hash"] == 0) | (after["hash"] == 0)
-        # an skb that was freed unseen and came again with an answer looks much like one whose addresses were changed
-        told = (before["seq"] > 0) | (before["hash"] > 0)
-        alike &= (before["ident"] > 0) | (told & (before["head"] == after["head"]))
-        for one, other in zip(before["flow"][alike].tolist(), after["flow"][alike].tolist(), strict=True):
-            if self.tables.flows[one]["back"] == self.tables.flows[other]["group"]:
-                continue
-            self.tables.aliases[one, other] = self.tables.aliases.get((one, other), 0) + 1
+
+def united(tables: list[np.ndarray]) -> np.ndarray:
+    """Return all flows of several tables, each once, by their hash."""
+    flows = np.concatenate(tables) if tables else np.zeros(0, FLOW)
+    return flows[np.unique(flows["flow"], return_index=True)[1]]
 
 
-_LINK = np.dtype([("skb", "<u8"), ("head", "<u8"), ("time", "<i8"), ("flow", "<u8"), ("hash", "<u8"), ("seq", "<u4"),
-                  ("ident", "<u4"), ("size", "<u4"), ("kind", "u1"), ("end", "?")])
+def among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return which values are among `known`, which is sorted."""
+    if not len(known):
+        return np.zeros(len(values), bool)
+    return known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
+
+
+def network_of(outer: Headers, vlan: np.ndarray) -> np.ndarray:
+    """Return what keeps equal addresses apart: the network of a tunnel, else the VLAN, else 0.
+
+    A number of its own for each: a VLAN id is below 4096, a VNI has 24 bits (a GRE key is cut to as many).
+    """
+    kind = np.where(outer.tunnel == IN_GRE, 2 << 24, 1 << 24)
+    tunnel = np.where(outer.tunnel_id > 0, kind | (outer.tunnel_id & 0xFFFFFF), 0)
+    return np.where(outer.tunnel == NO_TUNNEL, np.maximum(vlan, 0), tunnel).astype("u4")
+
+
+def network_text(network: int) -> str:
+    """Return the words for a network; empty for none."""
+    kind, number = network >> 24, network & 0xFFFFFF
+    return ("vlan %d" % number if number else "") if not kind else ("vni %d" if kind == 1 else "gre key %d") % number
 
 
 def recognise(raw: np.ndarray, outer: Headers, inside: np.ndarray, inner: Headers, length: np.ndarray) -> np.ndarray:
@@ -185,16 +188,18 @@ def _fill(out: np.ndarray, parsed: Headers, raw: np.ndarray, length: np.ndarray)
     flow = mix(out["group"], parsed.protocol)
     flow = mix(flow, (parsed.source_port.astype("u4") << 16) | parsed.target_port)
     arp = family == 1
-    out["flow"] = mix(flow, parsed.ports.astype("u1") + 2 * np.where(arp, parsed.kind, 0))
+    echo = np.isin(parsed.protocol, (ICMP, ICMPV6)) & is_echo(parsed.protocol, parsed.kind)
+    out["flow"] = mix(mix(flow, parsed.ports.astype("u1") + 2 * np.where(arp, parsed.kind, 0)),
+                      np.where(echo, parsed.echo_id, 0))
     piece = (parsed.fragment > 0) | parsed.more
     tcp = (parsed.protocol == TCP) & parsed.whole & parsed.ports
     out["kind"] = np.where(arp, IS_ARP, np.where(parsed.version == 0, NOT_FOLLOWED, np.where(
         piece, IS_FRAGMENT, np.where(tcp, IS_TCP, IS_OTHER))))
-    echo = np.isin(parsed.protocol, (ICMP, ICMPV6)) & is_echo(parsed.protocol, parsed.kind)
     number = np.where(echo, (parsed.echo_id.astype("u4") << 16) | parsed.echo_seq, 0)
     number = np.where(piece, parsed.fragment, number)
     out["seq"] = np.where(tcp & ~piece, parsed.seq, number + (parsed.kind.astype("u4") << 8) * ~piece * ~echo)
     out["ident"], out["flags"] = parsed.ident, np.where(tcp, parsed.flags, 0)
+    out["hops"] = parsed.ttl
     out["size"] = np.maximum(parsed.payload, 0)
     out["bytes"] = np.maximum(length, 0)
     unit = np.where((tcp | (parsed.protocol == UDP)) & ~piece, raw["gso_size"], 0)
@@ -229,9 +234,18 @@ def rename(flow: np.ndarray, renamed: dict[int, int]) -> np.ndarray:
     return np.where(known[place] == flow, names[place], flow)
 
 
+def _words(addresses: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(addresses).view("<u8")
+
+
 def _addresses(family: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
     value = mix(family + np.uint64(1), source[:, 0])
     return mix(mix(mix(value, source[:, 1]), target[:, 0]), target[:, 1])
+
+
+def address_keys(family: np.ndarray, address: np.ndarray) -> np.ndarray:
+    """Return a number for each address; ARP and IPv4 have the same addresses."""
+    return mix(mix(np.where(family == 1, 4, family).astype("u8"), address[:, 0]), address[:, 1])
 
 
 def _numbers(table: dict[tuple[int, int, int], int], raw: np.ndarray, names: tuple[str, str, str],
@@ -241,27 +255,8 @@ def _numbers(table: dict[tuple[int, int, int], int], raw: np.ndarray, names: tup
     codes, first = numbered(mix(mix(one, two), three))
     rows = zip(*(raw[name][first].tolist() for name in names), strict=True)
     numbers = [table.setdefault(combination, len(table) + start) for combination in rows]
-    return np.minimum(np.array(numbers or [0]), 0xFFFF)[codes]
+    return np.array(numbers or [0])[codes]
 
 
 def _subset(parsed: Headers, rows: np.ndarray) -> Headers:
     return Headers(**{name: np.ascontiguousarray(column[rows]) for name, column in vars(parsed).items()})
-
-
-def roots(aliases: dict[tuple[int, int], int]) -> dict[int, int]:
-    """Return flow -> the name it had first, for flows that address translation renamed.
-
-    A name that several flows share (a tunnel, or the pool of a translator) says nothing and is left alone.
-    """
-    origins: dict[int, set[int]] = {}
-    for one, other in aliases:
-        origins.setdefault(other, set()).add(one)
-    parent = {other: next(iter(ones)) for other, ones in origins.items() if len(ones) == 1}
-    out = {}
-    for flow in parent:
-        root, seen = flow, {flow}
-        while root in parent and parent[root] not in seen:
-            root = parent[root]
-            seen.add(root)
-        out[flow] = root
-    return out

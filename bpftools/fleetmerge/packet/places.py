@@ -15,6 +15,7 @@ DELIVER = ("sock.deliver",)
 ASKING = ("ovs.upcall", "ovs.userspace")   # the packet is with a daemon, which may send it on
 TAKEN = ("dev.tx", "tun.xmit")   # a device has the packet; it may still throw it away
 NO_STEP = (*DROP_POINTS, "skb.free", "sock.full", "udp.full", "tcp.retransmit")  # marks beside the way, not steps of it
+STACKED = ("tunnel", "bond", "vlan", "bridge", "internal")   # devices with another one below them
 NEAR, FAR = 1, 2
 _LOCAL = ("vnet",)                                          # leads to a VM
 _UPLINK = ("phy", "tunnel", "bond", "vlan")                 # leads to other hosts, if a host has any of them

@@ -60,12 +60,14 @@ def survey_bundle(bundle: Bundle, path: str) -> Survey:
             lasts.append(np.maximum.reduceat(time, starts))
             if firsts[-1].min() < low or lasts[-1].max() >= high:
                 outside += int(((time < low) | (time >= high)).sum())
-            rows.write(identifier.rows(raw).view("u1").data)
+            known = identifier.rows(raw)
+            known["record"] = np.arange(total, total + count)
+            rows.write(known.view("u1").data)
             total += count
     none = np.zeros(0, "i8")
     index = Index(np.concatenate(firsts or [none]), np.concatenate(lasts or [none]), outside,
                   digest.hexdigest() == bundle.sha256)
-    return Survey(index, path, total, identifier.tables)
+    return Survey(index, path, total, identifier.finish())
 
 
 def window_of(bundle: Bundle) -> tuple[int, int]:

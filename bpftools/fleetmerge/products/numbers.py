@@ -5,10 +5,10 @@ from typing import Any
 
 from ..clock.host import HostClock
 from ..findings.hosts import Host
+from ..journey.found import FLOWS
 from ..words import iso
 from .store import Store
 
-FLOWS = 1000
 NEVER = 1 << 63  # a window without an end has its end at the end of time
 
 

@@ -4,15 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..bundle.find import Inputs
-from ..findings import story, topology
+from ..bundle.find import Expected, Inputs
+from ..findings import topology
 from ..findings.devices import device_table
-from ..findings.hosts import Expected, Host, apart, one_value
+from ..findings.flows import flows, paths, segments
+from ..findings.hosts import Host, apart, one_value
+from ..findings.losses import losses, note_holes
+from ..findings.names import Names
 from ..findings.not_followed import drops_not_followed
-from ..journey.follow import Findings
+from ..journey.found import NAMES, Findings
+from ..journey.grounds import Trust
 from ..words import iso
 from . import verdict
-from .numbers import FLOWS, flows, host_entry, hosts_of, seen, window
+from .numbers import flows as not_followed
+from .numbers import host_entry, hosts_of, seen, window
 from .store import Store
 
 FORMAT = "skbfleet-summary/1"
@@ -30,40 +35,47 @@ class Request:
     facts: dict[str, Any] = field(default_factory=dict)   # goes into the summary as it is: reproduce, …
 
 
-def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: Findings,
-              names: story.Names) -> dict[str, Any]:
+def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: Findings, names: Names,
+              trusts: Mapping[str, Trust]) -> dict[str, Any]:
     """Return the content of summary.json."""
-    lossy = story.lossy_hosts(hosts, findings)
-    followed = story.losses(findings, names, lossy)
-    losses = followed + drops_not_followed(store)
+    note_holes(findings, names.atlas.hosts, trusts)
+    followed, copies = losses(findings, names, trusts)
+    lost = followed + drops_not_followed(store)
     bounds = {host.name: 0.0 if host.bundles[0][2].reference else host.bundles[0][2].bound_us
               for host in hosts if host.bundles}
     devices = device_table(hosts)
     places = seen(store)
+    became = findings.flows["became"].sum(axis=0).tolist() if len(findings.flows) else [0] * len(NAMES)
+    certain = sum(loss["wire_packets"] for loss in followed if loss["certainty"] == "certain"
+                  and loss["of"] in ("packet", "receiver"))
     summary = {
         "format": FORMAT, "run_id": request.inputs.run_id, "window": window(hosts),
         "filter": one_value(hosts, "filter") or {},
         "tracers": sorted({bundle.tracer for host in hosts for bundle, _, _ in host.bundles}),
         "records": sum(host.records for host in hosts),
         # over all flows, of which only those with most packets are listed
-        "packets": sum(flow.packets for flow in findings.flows.values()),
-        "lost": sum(loss["wire_packets"] for loss in followed if loss["certainty"] == "certain"),
-        "unknown": sum(loss["wire_packets"] for loss in followed if loss["certainty"] == "unknown"),
+        "packets": int(findings.flows["packets"].sum()),
+        "lost": certain,
+        "unknown": sum(loss["wire_packets"] for loss in followed if loss["certainty"] != "certain"
+                       and loss["of"] in ("packet", "receiver", "branch")),
+        "became": dict(zip(NAMES, became, strict=True)),
         **request.facts,
         "hosts": {host.name: host_entry(host) for host in hosts},
-        "flows": story.flows(findings, names, losses, hosts_of(store), FLOWS), "flows_total": len(findings.flows),
-        "flows_not_followed": flows(store),
-        "paths": story.paths(findings, names, PATHS),
-        "segments": story.segments(findings, names, losses, bounds),
-        "losses": [_shown(loss) for loss in losses[:LOSSES]], "losses_total": len(losses),
-        "drops": sum(loss["packets"] for loss in losses if loss["kind"] == "drop"),
-        "copies_dropped": sum(findings.copies.values()),
+        "flows": flows(findings, names, lost, hosts_of(store)), "flows_total": len(findings.flows),
+        "flows_not_followed": not_followed(store),
+        "paths": paths(findings, names, PATHS),
+        "segments": segments(findings, names, bounds),
+        "losses": [_shown(loss) for loss in lost[:LOSSES]], "losses_total": len(lost),
+        "drops": sum(loss["packets"] for loss in lost if loss["kind"] == "drop"),
+        "copies": [_shown(loss) for loss in copies[:LOSSES]],
+        "copies_dropped": sum(loss["wire_packets"] for loss in copies),
         "seen": places,
         "devices": [dict({"host": host, "netns": netns, "device": name}, **entry)
                     for (host, netns, name), entry in sorted(devices.items())],
     }
-    summary["verdict"] = verdict.sentences(hosts, summary, losses, devices)
-    summary["doubts"] = verdict.doubts(hosts, request.inputs.foreign, summary, lossy) + apart(names.setting.trust)
+    summary["verdict"] = verdict.sentences(hosts, summary, lost, devices)
+    lossy = {name: trust.lossy for name, trust in trusts.items() if trust.lossy}
+    summary["doubts"] = verdict.doubts(hosts, request.inputs.foreign, summary, lossy) + apart(trusts)
     return summary
 
 

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flows, steps and paths with names."""
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..journey.found import DROPPED, FLOWS, NAMES, OF_PACKET, UNKNOWN, VANISHED, Findings
+from ..words import iso
+from .losses import _FIELDS
+from .names import Names
+
+_MORE = 4   # times as many flows as are listed are named, since several may have one name
+
+
+def flows(findings: Findings, names: Names, lost: Sequence[dict[str, Any]],
+          hosts: Mapping[str, list[str]]) -> list[dict[str, Any]]:
+    """Return the flows with most packets and what became of them; hosts: by flow, where it was seen."""
+    table = findings.flows
+    chosen = table[np.argsort(-table["packets"], kind="stable")[:_MORE * FLOWS]]
+    out: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in chosen:
+        _add(out, names, row)
+    certain: dict[tuple[str, str], int] = {}
+    for entry in lost:
+        if entry["kind"] == "vanished" and entry["certainty"] == "certain":
+            key = entry["flow"], entry["network"]
+            certain[key] = certain.get(key, 0) + entry["wire_packets"]
+    listed = sorted(out.values(), key=lambda entry: (-entry["packets"], entry["key"], entry["network"]))[:FLOWS]
+    for entry in listed:
+        # what was thought to have vanished may turn out to be known less well, once all parts are there
+        sure = min(certain.get((entry["key"], entry["network"]), 0), entry["vanished"])
+        entry["unknown"] += entry["vanished"] - sure
+        entry["vanished"] = sure
+        entry.update(hosts=hosts.get(entry["key"], []), first=iso(entry.pop("first_ns")), last=iso(entry.pop("last_ns")))
+    return listed
+
+
+def _add(out: dict[tuple[str, str], dict[str, Any]], names: Names, row: np.void) -> None:
+    text, network = names.flow(int(row["flow"])), names.network(int(row["network"]))
+    became = {name: int(row["became"][number]) for number, name in enumerate(NAMES)}
+    fresh = {"key": text, "network": network, "packets": int(row["packets"]), "skbs": int(row["skbs"]),
+             "bytes": int(row["bytes"]), "first_ns": int(row["first"]), "last_ns": int(row["last"]), **became,
+             "retransmitted": int(row["again"]), "ambiguous": int(row["unsure"])}
+    have = out.setdefault((text, network), fresh)
+    if have is fresh:
+        return
+    for name, value in fresh.items():
+        if name == "first_ns":
+            have[name] = min(have[name], value)
+        elif name == "last_ns":
+            have[name] = max(have[name], value)
+        elif isinstance(value, int):
+            have[name] += value
+
+
+def segments(findings: Findings, names: Names, bounds: Mapping[str, float | None]) -> list[dict[str, Any]]:
+    """Return the steps, in the order of their places; missing: packets that were lost between the two."""
+    missing: dict[tuple[int, int], list[int]] = {}
+    for kind, gone in findings.losses.items():
+        loss = dict(zip(_FIELDS, kind, strict=True))
+        if loss["kind"] == OF_PACKET and loss["last"] >= 0 and loss["after"] >= 0 and loss["last"] != loss["after"] and (
+                loss["outcome"] in (DROPPED, VANISHED, UNKNOWN)):
+            count = missing.setdefault((loss["last"], loss["after"]), [0, 0])
+            count[0] += gone.packets if loss["outcome"] != UNKNOWN else 0
+            count[1] += gone.bytes if loss["outcome"] != UNKNOWN else 0
+    out = []
+    for pair in sorted(set(findings.steps) | set(missing), key=lambda pair: [str(names.place(one)) for one in pair]):
+        one, two = names.place(pair[0]), names.place(pair[1])
+        step = findings.steps.get(pair)
+        bound = 0.0 if one.host == two.host else _sum(bounds.get(one.host), bounds.get(two.host))
+        entry: dict[str, Any] = {
+            "from": one.short(), "to": two.short(), "packets": step.packets if step else 0,
+            "bytes": step.bytes if step else 0, "missing": missing.get(pair, [0, 0])[0],
+            "missing_bytes": missing.get(pair, [0, 0])[1], "reordered": step.reordered if step else 0,
+            "duplicated": findings.doubled.get(pair[1], 0) if one.host != two.host else 0,
+            "changed": step.changed if step else {}, "latency_us": None}
+        if step and step.times:
+            p50, p99 = step.percentiles()
+            entry["latency_us"] = {"min": step.least / 1e3, "p50": p50 / 1e3, "p99": p99 / 1e3,
+                                   "max": step.most / 1e3, "bound": bound}
+        out.append(entry)
+    return out
+
+
+def _sum(one: float | None, two: float | None) -> float | None:
+    return None if one is None or two is None else one + two
+
+
+def paths(findings: Findings, names: Names, most: int) -> list[dict[str, Any]]:
+    """Return the ways that most packets went, by pair of addresses."""
+    return [{"addresses": names.ends(group), "packets": packets,
+             "places": [names.place(code).short() for code in codes]}
+            for (group, *codes), packets in sorted(findings.paths.items(), key=lambda item: (-item[1], item[0]))[:most]]

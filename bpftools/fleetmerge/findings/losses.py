@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Losses with their grounds: one entry for each flow and place, with how sure it is, on what that rests, and what is
+missing."""
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..journey import branches, grounds
+from ..journey.found import DROPPED, LOSS, OF_BRANCH, OF_COPY, OF_PACKET, OF_RECEIVER, Findings, Lost
+from ..journey.grounds import GAPS, LOSSY_HERE, LOSSY_NEXT, Trust
+from ..packet.places import Place
+from .names import Names
+
+_WHOSE = {OF_PACKET: "packet", OF_RECEIVER: "receiver", OF_COPY: "copy", OF_BRANCH: "branch"}
+_FIELDS = LOSS.names or ()
+
+
+def note_holes(findings: Findings, hosts: Sequence[str], trusts: Mapping[str, Trust]) -> None:
+    """Mistrust the hosts that did not record packets that they must have seen."""
+    for host, count in findings.holes.items():
+        trust = trusts.get(hosts[host])
+        if trust and not trust.lossy and not trust.filtered and not trust.blind:
+            trust.lossy = "%s did not record %d packets that it must have seen" % (hosts[host], count)
+
+
+def losses(findings: Findings, names: Names, trusts: Mapping[str, Trust]) -> tuple[list[dict[str, Any]],
+                                                                                list[dict[str, Any]]]:
+    """Return (every loss, every drop of a copy): one entry for each flow and place, most packets first."""
+    out: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for kind, lost in findings.losses.items():
+        entry = _entry(dict(zip(_FIELDS, kind, strict=True)), lost, names, trusts)
+        _merge(out, entry)
+    ordered = sorted(out.values(), key=lambda entry: (-entry["packets"], entry["flow"], str(entry["host"])))
+    return ([entry for entry in ordered if entry["of"] != "copy"], [entry for entry in ordered if entry["of"] == "copy"])
+
+
+def _entry(kind: Mapping[str, int], lost: Lost, names: Names, trusts: Mapping[str, Trust]) -> dict[str, Any]:
+    dropped = kind["outcome"] == DROPPED
+    entry: dict[str, Any] = {"kind": "drop" if dropped else "vanished", "flow": names.flow(kind["flow"]),
+                             "network": names.network(kind["network"]), "of": _WHOSE[kind["kind"]]}
+    last = names.place(kind["last"]) if kind["last"] >= 0 else None
+    if dropped:
+        place = after = names.place(kind["at"])
+        entry.update(host=place.host, netns=place.netns, device=place.device, point=place.point,
+                     **names.drop(kind["drop"]))
+        if not entry["function"]:   # the point itself is where it happened
+            entry["function"] = names.target(place, kind["drop"])
+        if last:
+            entry["last_seen"] = last.short()
+    else:
+        place, after = names.place(kind["last"]), names.place(kind["after"])
+        entry.update(between=[place.short(), after.short()], host=place.host, device=place.device, point=place.point)
+    gaps = kind["gaps"] | (0 if dropped else _holes(place, after, trusts))
+    entry["certainty"] = grounds.certainty(gaps)
+    entry["missing_grounds"] = _missing(gaps, place, after, trusts)
+    entry["grounds"] = _grounds(dropped, kind, place, after)
+    entry["why"] = "; ".join(entry["missing_grounds"]) or entry["grounds"][0]
+    if entry["of"] in ("copy", "branch"):
+        entry["copies"] = True
+    entry.update(packets=lost.skbs if dropped else lost.packets, wire_packets=lost.packets, bytes=lost.bytes,
+                 first_ns=lost.first, last_ns=lost.last, journeys=["%016x" % journey for journey in lost.journeys])
+    return entry
+
+
+def _holes(last: Place, after: Place, trusts: Mapping[str, Trust]) -> int:
+    """Return what is missing because a host turned out not to have recorded everything."""
+    here, there = trusts.get(last.host), trusts.get(after.host)
+    return ((LOSSY_HERE.bit if here and here.lossy else 0)
+            | (LOSSY_NEXT.bit if there and there.lossy and there is not here else 0))
+
+
+def _missing(gaps: int, here: Place, after: Place, trusts: Mapping[str, Trust]) -> list[str]:
+    """Return the words for the grounds that are missing."""
+    own, there = trusts.get(here.host), trusts.get(after.host)
+    values = {"here": here.host, "next": after.host, "lossy_here": own.lossy if own else "",
+              "lossy_next": there.lossy if there else "", "filtered": there.filtered if there else "",
+              "blind": ", ".join(dict.fromkeys(one.blind for one in (own, there) if one and one.blind))}
+    return [gap.words.format(**values) for gap in GAPS if gaps & gap.bit]
+
+
+def _grounds(dropped: bool, kind: Mapping[str, int], here: Place, after: Place) -> list[str]:
+    """Return the facts that the statement rests on."""
+    if dropped:
+        out = ["the kernel freed the packet as a drop"]
+        if kind["kind"] == OF_RECEIVER:
+            return [*out, "the packet was for many receivers, and this one did not get it"]
+        return out if kind["kind"] == OF_COPY else [*out, branches.GROUNDS[kind["ground"]]]
+    if here == after:
+        return ["Open vSwitch had no flow for it in the kernel and gave it to its daemon, which sent nothing on, "
+                "though %s lost no record" % after.host]
+    if here.host == after.host:
+        first = "no record behind it, and no drop, though %s lost no record" % after.host
+    else:
+        first = "%s, which was recording and lost no record, never saw what %s had sent" % (after.host, here.host)
+    return [first, "packets of the same flow before and after it, or its receiver's own, were seen there",
+            branches.GROUNDS[kind["ground"]]]
+
+
+def _merge(out: dict[tuple[Any, ...], dict[str, Any]], entry: dict[str, Any]) -> None:
+    """Add an entry to the one that differs in nothing but the stack, or the last place before the drop."""
+    key = tuple(str(entry.get(name)) for name in ("kind", "of", "flow", "network", "certainty", "why", "host", "netns",
+                                                  "device", "point", "function", "reason", "between"))
+    same = out.setdefault(key, entry)
+    if same is entry:
+        return
+    if entry["packets"] > same["packets"]:
+        same.update({name: entry[name] for name in ("stack", "at", "last_seen") if name in entry})
+    for name in ("packets", "wire_packets", "bytes"):
+        same[name] += entry[name]
+    same["journeys"] = sorted([*same["journeys"], *entry["journeys"]])[:3]
+    same["first_ns"], same["last_ns"] = min(same["first_ns"], entry["first_ns"]), max(same["last_ns"], entry["last_ns"])

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What numbers in findings stand for."""
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..bundle.labels import Labels
+from ..journey.atlas import Atlas
+from ..packet.flowtext import flow_of
+from ..packet.identity import network_text
+from ..packet.places import Place
+
+# net/core/skbuff.c: frees a list of packets, as those that a qdisc threw away
+_HELPERS = ("kfree_skb_list", "kfree_skb_list_reason", "kfree_skb_reason", "sk_skb_reason_drop", "kfree_skb")
+
+
+@dataclass
+class Names:
+    """Names for numbers."""
+
+    atlas: Atlas
+    labels: Sequence[Labels]
+
+    def place(self, number: int) -> Place:
+        """Return a place."""
+        return self.atlas.places[number]
+
+    def flow(self, flow: int) -> str:
+        """Return the words for a flow."""
+        row = self._flow(flow)
+        return flow_of(row) if row is not None else "unknown flow"
+
+    def ends(self, group: int) -> str:
+        """Return the words for a pair of addresses."""
+        rows = np.flatnonzero(self.atlas.flows["group"] == np.uint64(group))
+        return _without_ports(flow_of(self.atlas.flows[rows[0]]).rsplit(" ", 1)[0]) if len(rows) else "unknown"
+
+    @staticmethod
+    def network(network: int) -> str:
+        """Return the words for a network."""
+        return network_text(network)
+
+    def _flow(self, flow: int) -> Any:
+        table = self.atlas.flows
+        place = int(np.searchsorted(table["flow"], np.uint64(flow)))
+        return table[place] if place < len(table) and table["flow"][place] == flow else None
+
+    def target(self, place: Place, drop: int) -> str:
+        """Return the function that a place's point is at."""
+        return self.labels[self.atlas.drops[drop][0]].target(place.point)
+
+    def drop(self, number: int) -> dict[str, Any]:
+        """Return function, reason and stack of a drop."""
+        bundle, reason, location, stack = self.atlas.drops[number]
+        names = self.labels[bundle]
+        at, frames = names.symbol(location), names.stack(stack)
+        return {"function": _who(at, frames) if at else None, "at": at,
+                "reason": names.reason(reason) if reason else None, "stack": frames}
+
+
+def _who(at: str, frames: Sequence[str]) -> str:
+    """Return the function that dropped a packet: not the kernel's helper that frees for others, but who called it."""
+    functions = [frame.split("+")[0] for frame in (at, *frames)]
+    return next((function for function in functions if function not in _HELPERS), functions[0])
+
+
+def _without_ports(text: str) -> str:
+    ends = [end[1:].split("]")[0] if end.startswith("[") else end.split(":")[0] if end.count(":") == 1 else end
+            for end in text.split(" > ")]
+    return " > ".join(ends)

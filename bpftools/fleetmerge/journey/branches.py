@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which branch of a tree is the packet, and which are copies: decided from where the destination lives.
+
+Where nobody knows that, a branch is the packet only if there is no other: a VM may have more addresses than it was seen
+to send from. What stays open is left open.
+"""
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from .atlas import Layout
+from .trees import DROPPED, IN_VM, OUT, Leaf, Sight, Tree
+
+# how it is known which branch is the packet
+ONLY, HOME, TRUNK, UNDECIDED = range(4)
+GROUNDS = ("there was no other branch", "the destination's VM is there",
+           "it stayed in the skb that it came in",
+           "which branch is the packet is not known")
+
+
+@dataclass
+class Chosen:
+    """The branch that is the packet."""
+
+    leaf: Leaf
+    ground: int
+
+
+def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_way: Collection[int]) -> Chosen:
+    """Return the branch that is the packet.
+
+    home: device of the destination's VM, -1 if not known; on_the_way: hosts over which packets of this flow are known
+    to get to their destination.
+    """
+    def device(leaf: Leaf) -> int:
+        row = leaf.mark if leaf.mark >= 0 else leaf.row
+        return int(layout.device[sights[row].place])
+
+    def of_tap(leaf: Leaf) -> bool:
+        """Whether it ended at a VM's device, on its way into the VM."""
+        if leaf.kind == IN_VM:
+            return True
+        return leaf.kind == DROPPED and leaf.row >= 0 and bool(
+            layout.taken[sights[leaf.row].place] and layout.local[sights[leaf.row].place])
+
+    leaves = tree.leaves
+    if home >= 0:
+        return _towards(tree, sights, layout, home, on_the_way, device, of_tap)
+    if len(leaves) == 1:
+        return Chosen(leaves[0], ONLY)
+    return Chosen(_trunk(leaves), UNDECIDED)
+
+
+def _trunk(leaves: list[Leaf]) -> Leaf:
+    return next((leaf for leaf in leaves if leaf.trunk), leaves[0])
+
+
+def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_way: Collection[int], device,
+             of_tap) -> Chosen:
+    """Return the branch that leads to the destination's device."""
+    leaves = tree.leaves
+    there = [leaf for leaf in leaves if of_tap(leaf) and device(leaf) == home]
+    arrived = [leaf for leaf in there if leaf.kind == IN_VM]
+    if there:
+        return Chosen((arrived or there)[0], HOME)
+    host = _host_of(layout, home)
+    rest = [leaf for leaf in leaves if not of_tap(leaf)]
+    here = [leaf for leaf in rest if tree.legs[leaf.leg].host == host]
+    if here:
+        return Chosen(here[0], HOME) if len(here) == 1 else Chosen(_trunk(here), TRUNK)
+    strays = {number for number, leg in enumerate(tree.legs)
+              if number and leg.host not in on_the_way and leg.parent >= 0 and leg.entry != 1}
+    rest = [leaf for leaf in rest if leaf.leg not in strays]
+    # what went to strangers only was for somebody else: the packet was seen last where it left
+    rest += [Leaf(OUT, row, -1, True, _leg_of(tree, row)) for row, children in sorted(tree.children.items())
+             if children and all(child in strays for child in children) and _leg_of(tree, row) not in strays]
+    if len(rest) == 1:
+        return Chosen(rest[0], HOME)
+    if not rest:
+        return Chosen(_trunk(leaves), UNDECIDED)
+    return Chosen(_trunk(rest), TRUNK)
+
+
+def _leg_of(tree: Tree, row: int) -> int:
+    return next(number for number, leg in enumerate(tree.legs) if row in leg.rows)
+
+
+def _host_of(layout: Layout, device: int) -> int:
+    return int(layout.host[(layout.device == device).argmax()])

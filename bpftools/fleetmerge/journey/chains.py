@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chains: the records of one skb on one machine, from its first sight to its free, or to its reuse where that was not
+seen. They survive whatever changes on the way: addresses, tags, tunnels, sequence numbers.
+
+An skb's address comes back as soon as it was freed, so what ends a chain is decided from each record and the one before
+it: a free, a packet that comes in anew, the same place a second time, a long pause. Not every free can be seen, so where
+the content is another one, the data must be at the same address, and it must be soon.
+"""
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, NOT_FOLLOWED, ROW, mix
+from .atlas import Atlas, Layout
+
+PIECE = 1 << 20          # rows that are looked at at once
+_PAUSE = 1_000_000_000   # ns: an skb that was not seen for so long is taken for a new one
+_SOON = 50_000_000       # ns: so soon an skb with the same data is still the same packet, whatever was changed on it
+FREED = 1 << 7           # in ROW.fixed: the skb was freed behind this record, and not as a drop
+_EDGE = np.dtype([("before", "<u8"), ("after", "<u8")])
+_TIMES = 10_000_000      # ns: a VM's sending is remembered so finely
+_COUNT = np.dtype([("group", "<u8"), ("count", "<i8")])
+HOME = np.dtype([("flow", "<u8"), ("device", "<i4"), ("time", "<i8")])
+INITIAL_HOPS = (64, 128, 255, 32)   # what systems send with: a router's packets have one less
+
+
+@dataclass
+class Chained:
+    """One machine's rows, in the order of time, each with its chain."""
+
+    path: str
+    count: int
+    chains: int
+    renamed: np.ndarray    # _EDGE: flow, what the same skb was seen as next; each once
+    homes: np.ndarray      # HOME: where a VM sent a flow from (monotonic ns)
+    groups: np.ndarray     # _COUNT: packets at places of each group
+    at_place: np.ndarray   # i8: packets on the wire at each place
+
+
+@dataclass
+class Machine:
+    """What the rows of one machine are made of."""
+
+    bundles: Sequence[int]       # numbers of its bundles
+    rows: Sequence[str]          # their files of rows
+    frees: bool                  # it recorded every free
+
+
+@dataclass
+class _State:
+    """What is carried from piece to piece."""
+
+    layout: Layout
+    frees: bool
+    open: np.ndarray = field(default_factory=lambda: np.zeros(0, ROW))   # the last row of each skb that may go on
+    chains: int = 1              # 0 is none
+
+
+def chain(atlas: Atlas, machine: Machine, path: str) -> Chained:
+    """Write the machine's rows that count, with their chains, to `path`."""
+    state = _State(atlas.layout, machine.frees)
+    edges, homes, groups, count = [], [], [], 0
+    at_place = np.zeros(len(atlas.places) + 1, "i8")
+    with open(path, "wb", opener=_private) as handle:
+        for rows in _in_time(atlas, machine):
+            kept, renamed = _link(state, rows)
+            edges.append(renamed)
+            homes.append(_homes(atlas.layout, kept))
+            groups.append(_counts(kept))
+            at_place += np.bincount(kept["place"], _pieces(kept), len(at_place)).astype("i8")
+            handle.write(kept.view("u1").data)
+            count += len(kept)
+    return Chained(path, count, state.chains, np.unique(np.concatenate(edges)) if edges else np.zeros(0, _EDGE),
+                   np.unique(np.concatenate(homes)) if homes else np.zeros(0, HOME), _summed(groups), at_place)
+
+
+def _counts(rows: np.ndarray) -> np.ndarray:
+    """Count each group's packets at places, joined ones by what they are joined from."""
+    out = np.zeros(len(rows), _COUNT)
+    out["group"], out["count"] = rows["group"], _pieces(rows)
+    return _summed([out])
+
+
+def _pieces(rows: np.ndarray) -> np.ndarray:
+    return np.where(rows["unit"] > 0, -(-rows["size"].astype("i8") // np.maximum(rows["unit"], 1)), 1)
+
+
+def _summed(parts: list[np.ndarray]) -> np.ndarray:
+    together = np.concatenate(parts) if parts else np.zeros(0, _COUNT)
+    groups, of = np.unique(together["group"], return_inverse=True)
+    out = np.zeros(len(groups), _COUNT)
+    out["group"], out["count"] = groups, np.bincount(of, together["count"], len(groups))
+    return out
+
+
+def read_chained(chained: Chained, piece: int = PIECE) -> Iterator[np.ndarray]:
+    """Yield a machine's rows, in pieces."""
+    with open(chained.path, "rb") as handle:
+        while len(rows := np.fromfile(handle, ROW, piece)):
+            yield rows
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _in_time(atlas: Atlas, machine: Machine) -> Iterator[np.ndarray]:
+    """Yield the rows that count of all the machine's bundles, in the order of time, numbered as the atlas does."""
+    sources = [_counted(atlas, bundle, path) for bundle, path in zip(machine.bundles, machine.rows, strict=True)]
+    waiting: list[np.ndarray | None] = [next(source, None) for source in sources]
+    while any(rows is not None for rows in waiting):
+        until = min(int(rows["time"].max()) for rows in waiting if rows is not None and len(rows))
+        parts = []
+        for number, rows in enumerate(waiting):
+            if rows is None:
+                continue
+            now = rows["time"] <= until
+            parts.append(rows[now])
+            rest = rows[~now]
+            waiting[number] = rest if len(rest) else next(sources[number], None)
+        together = np.concatenate(parts)
+        yield together[np.argsort(together["time"], kind="stable")]
+
+
+def _counted(atlas: Atlas, bundle: int, path: str) -> Iterator[np.ndarray]:
+    with open(path, "rb") as handle:
+        while len(rows := np.fromfile(handle, ROW, PIECE)):
+            rows = rows[(rows["kind"] != NOT_FOLLOWED) & atlas.counts[bundle][rows["place"]]]
+            if not len(rows):
+                continue
+            rows["place"] = atlas.of_bundle[bundle][rows["place"]]
+            rows["drop"] = atlas.drop_of_bundle[bundle][rows["drop"]]
+            rows["bundle"] = bundle
+            yield rows
+
+
+def _link(state: _State, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (the rows with their chains, without frees that are no drops; the renamings among them)."""
+    layout = state.layout
+    carried = len(state.open)
+    both = np.concatenate([state.open, rows])
+    order = np.argsort(both["skb"], kind="stable")
+    one = both[order]
+    new = np.ones(len(one), bool)
+    if len(one) > 1:
+        new[1:] = _begins(layout, state.frees, one[:-1], one[1:])
+    starts = np.maximum.accumulate(np.where(new, np.arange(len(one)), 0))
+    fresh = new & (order >= carried)
+    numbers = np.where(fresh, state.chains - 1 + np.cumsum(fresh), one["chain"])
+    one["chain"] = numbers[starts]
+    state.chains += int(fresh.sum())
+    free = layout.free[one["place"]]
+    before = np.flatnonzero(free & ~new) - 1
+    one["fixed"][before] |= FREED
+    last = np.append(new[1:], True) & (one["drop"] == 0)
+    newest = int(one["time"].max())
+    state.open = one[last & (one["time"] > newest - _PAUSE)]
+    moved = np.flatnonzero(~new & (one["flow"] != _before(one["flow"])))
+    edges = _edges(one, moved)
+    here = np.empty(len(one), ROW)
+    here[order] = one
+    here = here[carried:]
+    return here[~layout.free[here["place"]]], edges
+
+
+def _before(column: np.ndarray) -> np.ndarray:
+    return np.concatenate([column[:1], column[:-1]])
+
+
+def _begins(layout: Layout, frees: bool, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return whether a record begins another chain than the one before it, at the same address, is of."""
+    new = (before["skb"] != after["skb"]) | (before["drop"] > 0) | (before["place"] == after["place"])
+    new |= after["time"] - before["time"] > _PAUSE
+    comes = layout.arrives[after["place"]] > 0
+    goes_on = layout.receives[before["place"]] & (layout.device[before["place"]] == layout.device[after["place"]])
+    new |= comes & ~goes_on
+    soon = (before["head"] == after["head"]) & (after["time"] - before["time"] < _SOON)
+    entered = layout.arrives[before["place"]] > 0
+    return new | ~(_alike(before, after) | (soon & (entered | frees)))
+
+
+def _alike(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return whether two records may show one packet, by their content: addresses may have been changed."""
+    same = before["kind"] == after["kind"]
+    number = (before["seq"] == after["seq"]) & (before["size"] == after["size"])
+    hashes = (before["hash"] == after["hash"]) | (before["hash"] == 0) | (after["hash"] == 0)
+    same_flow = before["flow"] == after["flow"]
+    told = (before["ident"] > 0) | (((before["seq"] > 0) | (before["hash"] > 0)) & (before["head"] == after["head"]))
+    return same & (before["ident"] == after["ident"]) & ((number & hashes & (same_flow | told)) | (
+        same_flow & (before["kind"] == IS_FRAGMENT)))
+
+
+def _edges(one: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """Return flow -> its next name, for packets whose addresses were changed."""
+    moved = moved[np.isin(one["kind"][moved], (IS_TCP, IS_OTHER))]
+    out = np.zeros(len(moved), _EDGE)
+    out["before"], out["after"] = one["flow"][moved - 1], one["flow"][moved]
+    return np.unique(out)
+
+
+def _homes(layout: Layout, rows: np.ndarray) -> np.ndarray:
+    """Return when a VM sent something of a flow: the first sight of a packet, with as many hops left as systems give."""
+    near = layout.arrives[rows["place"]] == 1
+    rows = rows[near & ((rows["hops"] == 0) | np.isin(rows["hops"], INITIAL_HOPS))]
+    bucket = rows["time"] // _TIMES
+    key = mix(mix(rows["flow"], layout.device[rows["place"]].astype("u8")), bucket.astype("u8"))
+    _, first = np.unique(key, return_index=True)
+    _, last = np.unique(key[::-1], return_index=True)
+    chosen = np.unique(np.concatenate([first, len(rows) - 1 - last]))
+    out = np.zeros(len(chosen), HOME)
+    out["flow"], out["time"] = rows["flow"][chosen], rows["time"][chosen]
+    out["device"] = layout.device[rows["place"][chosen]]
+    return out

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What other packets show: where an address lives at a moment, and where a flow's packets went on from a place before
+and after."""
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..clock.host import HostClock
+from ..packet.identity import mix
+from .chains import Chained
+
+NOWHERE = -1
+
+
+@dataclass
+class Homes:
+    """When an address was seen to send from which device, sorted by address and time."""
+
+    address: np.ndarray   # u8
+    time: np.ndarray      # i8: wall ns
+    device: np.ndarray    # i4
+
+    def at(self, address: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (device where the address was last seen to send before each time, and next after it)."""
+        return around(self.address, self.time, self.device, address, time)
+
+
+def homes_of(chained: Sequence[Chained], clocks: Sequence[HostClock], flows: np.ndarray) -> Homes:
+    """Return all hosts' homes; flows: identity.FLOW."""
+    parts = []
+    for machine, clock in zip(chained, clocks, strict=True):
+        seen = machine.homes.copy()
+        seen["time"] = clock.to_wall(seen["time"])
+        parts.append(seen)
+    seen = np.concatenate(parts)
+    address = flows["from"][np.searchsorted(flows["flow"], seen["flow"]).clip(max=max(len(flows) - 1, 0))] if len(
+        flows) else np.zeros(0, "u8")
+    order = np.lexsort((seen["time"], address))
+    address, seen = address[order], seen[order]
+    return Homes(address, seen["time"], seen["device"])
+
+
+def around(keys: np.ndarray, times: np.ndarray, values: np.ndarray, key: np.ndarray,
+           time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (the value with the same key that is next before each time, the one next after it); NOWHERE for none.
+
+    keys, times, values: sorted by key and time.
+    """
+    count = len(keys)
+    if not count or not len(key):
+        nothing = np.full(len(key), NOWHERE, "i4")
+        return nothing, nothing.copy()
+    different, codes = np.unique(keys, return_inverse=True)
+    code = np.searchsorted(different, key)
+    known = (code < len(different)) & (different[np.minimum(code, len(different) - 1)] == key)
+    base = min(int(times.min()), int(time.min()))
+    order = np.lexsort((np.append(np.zeros(count), np.ones(len(key))), np.append(times, time) - base,
+                        np.append(codes, code)))
+    place = np.where(order < count, order, -1)     # of the entries, in the joint order
+    latest = np.maximum.accumulate(place)
+    at = np.empty(len(order), "i8")
+    at[order] = latest
+    before = at[count:]
+    after = before + 1
+    good = known & (before >= 0) & (codes[np.maximum(before, 0)] == code)
+    left = np.where(good, values[np.maximum(before, 0)], NOWHERE)
+    good = known & (after < count) & (codes[np.minimum(after, count - 1)] == code)
+    right = np.where(good, values[np.minimum(after, count - 1)], NOWHERE)
+    return left.astype("i4"), right.astype("i4")
+
+
+@dataclass
+class Onward:
+    """Where packets of a stream went on from a place, and when they were there; sorted by stream and place, and time."""
+
+    key: np.ndarray      # u8: of stream and place
+    time: np.ndarray     # i8: when they were at the place (wall ns)
+    after: np.ndarray    # i4: the next place
+
+    def at(self, stream: np.ndarray, place: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (where the packet of the same stream next before each time went on to, and the next after it)."""
+        return around(self.key, self.time, self.after, mix(stream, place.astype("u8")), time)
+
+
+def onward_of(parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Onward:
+    """Return the table of all (key, time, after)."""
+    if not parts:
+        return Onward(np.zeros(0, "u8"), np.zeros(0, "i8"), np.zeros(0, "i4"))
+    key, time, after = (np.concatenate([part[number] for part in parts]) for number in range(3))
+    order = np.lexsort((time, key))
+    return Onward(key[order], time[order], after[order].astype("i4"))

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a statement rests on, and what is missing for it to be certain.
+
+Three levels: a statement is `certain` if it follows from the records alone, with nothing below missing; `likely` if all
+that is missing could only be known with more hosts, more time or more packets; `unknown` if records are missing that
+would have decided it.
+"""
+from dataclasses import dataclass
+
+CERTAIN, LIKELY, UNKNOWN_ = "certain", "likely", "unknown"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A ground that is missing."""
+
+    bit: int
+    level: str      # the most that can be said without it
+    words: str      # {here}: host where the packet was seen last; {next}: host where it should have come
+
+
+ALIKE = Gap(1 << 0, UNKNOWN_, "other packets look the same, and not all of them came")
+LOSSY_HERE = Gap(1 << 1, UNKNOWN_, "{lossy_here}")
+LOSSY_NEXT = Gap(1 << 2, UNKNOWN_, "{lossy_next}")
+EARLY = Gap(1 << 3, UNKNOWN_, "{next} stopped recording before")
+LATE = Gap(1 << 4, UNKNOWN_, "{next} had not begun to record")
+CLOCKS = Gap(1 << 5, UNKNOWN_, "the clocks of {here} and {next} cannot be compared so well that {next} was recording "
+                               "for sure")
+FILTERED = Gap(1 << 6, UNKNOWN_, "{next} did not look for all packets that {here} recorded: {filtered}")
+BLIND = Gap(1 << 7, UNKNOWN_, "a tracer did not look at {blind}")
+NOT_AFTER = Gap(1 << 8, LIKELY, "no later packet of this flow came to {next}: its receiver may have moved to a host "
+                                "that was not traced, or its path may have changed")
+NOT_BEFORE = Gap(1 << 9, LIKELY, "no earlier packet of this flow came to {next}: it may have gone another way before")
+MOVED = Gap(1 << 10, LIKELY, "packets before and after it went to different hosts")
+TOLD = Gap(1 << 11, LIKELY, "that it should have come to {next} is known from the topology alone, as it was when the "
+                            "capture began")
+RESIDENT = Gap(1 << 12, LIKELY, "its receiver lives on {next}, but nothing shows the way from {here} to there")
+IN_VM = Gap(1 << 13, LIKELY, "it went into a VM that sends such packets on, and what happens in a VM was not seen")
+NOT_ON_WAY = Gap(1 << 14, LIKELY, "nothing shows that {here} is on this flow's way: it may have been a copy")
+BRANCHES = Gap(1 << 15, LIKELY, "which of its branches is the packet is taken from the skb that went on, not from where "
+                                "its receiver lives")
+UNDECIDED = Gap(1 << 16, UNKNOWN_, "which of its branches is the packet is not known")
+COUNTERS = Gap(1 << 17, LIKELY, "the counters of {next}'s devices show more packets than were recorded: hardware may "
+                                "have switched it past the kernel")
+FREED = Gap(1 << 18, LIKELY, "the kernel freed it without calling that a drop")
+GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD, RESIDENT,
+        IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED)
+
+
+def certainty(gaps: int) -> str:
+    """Return the most that can be said with these gaps."""
+    levels = {gap.level for gap in GAPS if gaps & gap.bit}
+    return UNKNOWN_ if UNKNOWN_ in levels else LIKELY if levels else CERTAIN
+
+
+@dataclass
+class Trust:
+    """What is known of one host's records."""
+
+    start: float             # wall ns on the one clock: from when on its records are complete
+    end: float
+    bound: float             # ns; its clock against the others
+    late: bool = False       # it began after the others
+    early: bool = False      # it ended before the others
+    lossy: str = ""          # why records may be missing; empty if none is
+    filtered: str = ""       # how what it looked for differs from what others looked for
+    blind: str = ""          # points that a statement about this host needs, and that nobody looked at
+    counted: str = ""        # that its devices' counters show more than was recorded

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packets: the units of all places that are one packet, sent once.
+
+On a host the chain says so, whatever was changed on the way. Between hosts it is the key. What has the same key more
+than once (sent again, equal heartbeats, a loop, a service chain) is told apart by the place where it began: as many
+times as it was seen there it was sent. The IP id is a witness; else what is nearest in time within the clocks' bound;
+and where more than one way fits, only the number is certain.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..packet.identity import among, mix
+from .atlas import Layout
+from .chains import INITIAL_HOPS
+from .partition import components
+from .units import Units
+
+_LONG = 200e6        # ns: so long no packet waits on a host before a copy is made of it
+_NEAR_MISS = 2e6     # ns: packets that look the same and are closer than this may be taken for each other
+
+
+@dataclass
+class Packets:
+    """Units in the order of packet, host and time."""
+
+    units: Units
+    packet: np.ndarray    # u8 by unit
+    leg: np.ndarray       # i4: how often the packet had come to its host before, by way of the devices
+    chain: np.ndarray     # i8: position of the first unit of its chain, in this packet
+    head: np.ndarray      # i8: position of the first unit with the same data on its host, in this packet
+    unsure: np.ndarray    # bool: other packets look the same, and not all places saw as many of them
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Return the first unit of each packet."""
+        return np.flatnonzero(np.append(True, self.packet[1:] != self.packet[:-1])) if len(self.packet) else (
+            np.zeros(0, "i8"))
+
+
+def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
+    """Return the packets; bounds: f8[host, host], by how much their clocks may be apart (ns)."""
+    rows = units.rows
+    chain = mix(rows["chain"], units.host.astype("u8") + np.uint64(1))
+    _follow_chains(units, chain)
+    units = units.taken(np.argsort(units.key, kind="stable"))
+    host, time = units.host[units.row], rows["time"][units.row]
+    place = rows["place"][units.row]
+    first = _firsts(units.key, chain[units.row])
+    enters = (first == np.arange(len(first))) & (layout.arrives[place] > 0)
+    group = np.append(True, (units.key[1:] != units.key[:-1]) | (host[1:] != host[:-1])) if len(units) else (
+        np.zeros(0, bool))
+    start = np.maximum.accumulate(np.where(group, np.arange(len(units)), 0))
+    enters |= _comes_again(start, first, place, time, enters)
+    count = np.cumsum(enters)
+    leg = (count - (count - enters)[start])[first].astype("i4") if len(units) else np.zeros(0, "i4")
+    packet, unsure = units.key.copy(), np.zeros(len(units), bool)
+    many = _seen_again(units.key, start, leg)
+    if len(many):
+        turn, doubt = _turns(units, many, start, leg, first, layout, bounds, time, host, place)
+        packet[many] = np.where(turn > 0, mix(packet[many], turn.astype("u8")), packet[many])
+        unsure[many] = doubt
+        order = np.argsort(packet, kind="stable")
+        units, packet, leg, unsure = units.taken(order), packet[order], leg[order], unsure[order]
+    own_host = units.host[units.row].astype("u8") + np.uint64(1)
+    return Packets(units, packet, leg, _firsts(packet, chain[units.row]),
+                   _firsts(packet, mix(rows["head"][units.row], own_host)), unsure)
+
+
+def _comes_again(start: np.ndarray, first: np.ndarray, place: np.ndarray, time: np.ndarray,
+                 enters: np.ndarray) -> np.ndarray:
+    """Return the units with which a packet must have come to its host again, though that was not seen: another chain is
+    where one was already, or long after the others. start: first unit of the same key on the same host."""
+    begins = (first == np.arange(len(first))) & ~enters & (start < np.arange(len(first)))
+    out = np.zeros(len(first), bool)
+    if not begins.any():
+        return out
+    suspects = np.unique(start[begins])
+    many = np.flatnonzero(among(start, suspects))
+    seen: set[int] = set()
+    group, last = -1, 0
+    for unit, of, at, when, comes, fresh in zip(many.tolist(), start[many].tolist(), place[many].tolist(),
+                                                time[many].tolist(), enters[many].tolist(), begins[many].tolist(),
+                                                strict=True):
+        if of != group or comes:
+            group, seen = of, set()
+        elif fresh and (at in seen or when - last > _LONG):
+            out[unit], seen = True, set()
+        seen.add(at)
+        last = when
+    return out
+
+
+def _firsts(key: np.ndarray, chain: np.ndarray) -> np.ndarray:
+    """Return the position of the first unit with the same key and chain; units are in the order of key."""
+    if not len(key):
+        return np.zeros(0, "i8")
+    run = np.append(True, (key[1:] != key[:-1]) | (chain[1:] != chain[:-1]))
+    starts = np.flatnonzero(run)
+    of = np.cumsum(run) - 1
+    _, first, inverse = np.unique(mix(key[starts], chain[starts]), return_index=True, return_inverse=True)
+    return starts[first[inverse]][of]
+
+
+def _follow_chains(units: Units, chain: np.ndarray) -> None:
+    """Give units of one chain whose content was changed on the way (NAT of a shared address, encryption, a rewritten
+    sequence number) the key that the chain had first, at all places."""
+    rows = units.rows
+    sign = mix(mix(mix(mix(rows["flow"], rows["seq"]), rows["size"]), rows["network"]), rows["ident"])
+    order = np.argsort(chain, kind="stable")
+    moved = np.append(False, (chain[order][1:] == chain[order][:-1]) & (sign[order][1:] != sign[order][:-1]))
+    if not moved.any():
+        return
+    changed = np.unique(chain[order][moved])
+    some = np.flatnonzero(among(chain[units.row], changed))
+    count = np.bincount(units.row[some], minlength=len(rows))
+    begin = np.append(True, units.row[some][1:] != units.row[some][:-1])
+    place = np.arange(len(some)) - np.maximum.accumulate(np.where(begin, np.arange(len(some)), 0))
+    piece = mix(mix(chain[units.row[some]], place.astype("u8")), count[units.row[some]])
+    order = np.argsort(piece, kind="stable")   # in time within
+    new = np.append(True, piece[order][1:] != piece[order][:-1])
+    keys = units.key[some][order]
+    original = keys[np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))]
+    pairs = np.unique(np.stack([keys, original], 1)[keys != original], axis=0)
+    later, ways = np.unique(pairs[:, 0], return_counts=True)
+    pairs = pairs[among(pairs[:, 0], later[ways == 1])]
+    if not len(pairs):
+        return
+    known, node = np.unique(pairs, return_inverse=True)
+    one, two = node.reshape(-1, 2).T
+    name = known[components(len(known), one, two)]   # both ends of an encrypted tunnel rename: no name is the first
+    at = np.minimum(np.searchsorted(known, units.key), len(known) - 1)
+    units.key = np.where(known[at] == units.key, name[at], units.key)
+
+
+def _seen_again(key: np.ndarray, start: np.ndarray, leg: np.ndarray) -> np.ndarray:
+    """Return the units of keys that came to some host more than once. start: first unit of its key on its host."""
+    again = leg > leg[start]
+    return np.flatnonzero(among(key, np.unique(key[again]))) if again.any() else np.zeros(0, "i8")
+
+
+@dataclass
+class _Legs:
+    """Each time that one of the doubtful keys came to a host."""
+
+    key: np.ndarray       # i8: number of the key
+    place: np.ndarray     # i8: where it came in; of one that was not seen to come in, beyond all places
+    host: np.ndarray
+    time: np.ndarray
+    ident: np.ndarray
+    origin: np.ndarray    # bool: the packet began here
+
+
+def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, first: np.ndarray, layout: Layout,
+           bounds: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (which time it was sent, from 0; whether that is unsure) of doubtful units."""
+    code = start[many] * 65536 + np.minimum(leg[many], 65535)
+    _, at, of = np.unique(code, return_index=True, return_inverse=True)
+    at = many[at]
+    keys, key = np.unique(units.key[at], return_inverse=True)
+    arrives = layout.arrives[place[at]] > 0
+    legs = _Legs(key, np.where(arrives, place[at], place[at].astype("i8") + len(layout.arrives)), host[at], time[at],
+                 units.ident[at], np.zeros(len(at), bool))
+    hops = units.rows["hops"][units.row[at]]
+    near = layout.arrives[place[at]] == 1
+    legs.origin = _origins(legs, len(keys), near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)), near, arrives)
+    turn, unsure = _sent(legs, len(keys), bounds)
+    return turn[of], unsure[of]
+
+
+def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray, arrives: np.ndarray) -> np.ndarray:
+    """Return which legs begin at the place where the key's packets began: where a VM sends them, else where the first
+    of them was seen."""
+    rank = np.where(sends, 0, np.where(near, 1, np.where(arrives, 2, 3)))
+    order = np.lexsort((legs.time, rank, legs.key))
+    best = order[np.append(True, legs.key[order][1:] != legs.key[order][:-1])]
+    place = np.empty(keys, "i8")
+    place[legs.key[best]] = legs.place[best]
+    return legs.place == place[legs.key]
+
+
+def _sent(legs: _Legs, keys: int, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (turn, unsure) of each leg."""
+    count = np.bincount(legs.key, legs.origin, keys).astype("i8")
+    by_time = _by_time(legs, keys, bounds)
+    rank = _ranks(legs.key, legs.place, legs.time)
+    clash = _twice(legs.key, legs.place, by_time)
+    mixed = np.zeros(keys, bool)
+    mixed[legs.key[clash]] = True
+    turn = np.where(mixed[legs.key], np.minimum(rank, np.maximum(count[legs.key] - 1, 0)), by_time)
+    told, by_ident = _by_ident(legs, keys, count)
+    turn = np.where(told[legs.key], by_ident, turn)
+    uneven = _uneven(legs, keys, count)
+    close = _close(legs, keys, bounds)
+    unsure = (count > 1) & ~told & uneven & (mixed | close)
+    return np.where(count[legs.key] > 1, turn, 0), unsure[legs.key]
+
+
+def _by_time(legs: _Legs, keys: int, bounds: np.ndarray) -> np.ndarray:
+    """Take each leg for the last packet that had been sent by then, as far as the clocks can tell."""
+    home = np.zeros(keys, "i8")
+    home[legs.key[legs.origin]] = legs.host[legs.origin]
+    slack = np.minimum(bounds[home[legs.key], legs.host], 1e15)
+    when = legs.time + np.where(legs.origin, 0, slack).astype("i8")
+    order = np.lexsort((~legs.origin, when, legs.key))
+    seen = np.cumsum(legs.origin[order])
+    new = np.append(True, legs.key[order][1:] != legs.key[order][:-1])
+    before = (seen - legs.origin[order])[np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))]
+    out = np.empty(len(order), "i8")
+    out[order] = np.maximum(seen - before - 1, 0)
+    return out
+
+
+def _ranks(key: np.ndarray, place: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Return how many legs of the same key came to the same place before."""
+    order = np.lexsort((time, place, key))
+    new = np.append(True, (key[order][1:] != key[order][:-1]) | (place[order][1:] != place[order][:-1]))
+    out = np.empty(len(order), "i8")
+    out[order] = np.arange(len(order)) - np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+    return out
+
+
+def _twice(key: np.ndarray, place: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """Return which legs share place and turn with one before."""
+    order = np.lexsort((turn, place, key))
+    same = np.append(False, (key[order][1:] == key[order][:-1]) & (place[order][1:] == place[order][:-1])
+                     & (turn[order][1:] == turn[order][:-1]))
+    out = np.zeros(len(order), bool)
+    out[order] = same
+    return out
+
+
+def _by_ident(legs: _Legs, keys: int, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (keys whose packets their IP ids tell apart, the turn of each leg)."""
+    code = mix(legs.key.astype("u8"), legs.ident)
+    sent = np.flatnonzero(legs.origin)
+    order = sent[np.lexsort((legs.time[sent], legs.key[sent]))]
+    new = np.append(True, legs.key[order][1:] != legs.key[order][:-1]) if len(order) else np.zeros(0, bool)
+    rank = np.arange(len(order)) - np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+    codes, first = np.unique(code[order], return_index=True)
+    different = np.bincount(legs.key[order[first]], minlength=keys)
+    at = np.minimum(np.searchsorted(codes, code), max(len(codes) - 1, 0))
+    known = codes[at] == code if len(codes) else np.zeros(len(code), bool)
+    told = (different == count) & (np.bincount(legs.key, ~known | (legs.ident == 0), keys) == 0)
+    return told, np.where(known, rank[first][at], 0) if len(codes) else np.zeros(len(code), "i8")
+
+
+def _uneven(legs: _Legs, keys: int, count: np.ndarray) -> np.ndarray:
+    """Return the keys that some place did not see as often as they were sent."""
+    order = np.lexsort((legs.place, legs.key))
+    new = np.append(True, (legs.key[order][1:] != legs.key[order][:-1])
+                    | (legs.place[order][1:] != legs.place[order][:-1]))
+    starts = np.flatnonzero(new)
+    seen = np.diff(np.append(starts, len(order)))
+    odd = seen != count[legs.key[order[starts]]]
+    out = np.zeros(keys, bool)
+    out[legs.key[order[starts]][odd]] = True
+    return out
+
+
+def _close(legs: _Legs, keys: int, bounds: np.ndarray) -> np.ndarray:
+    """Return the keys that were sent so shortly after each other that an arrival may be of either."""
+    slack = np.zeros(keys)
+    home = np.zeros(keys, "i8")
+    home[legs.key[legs.origin]] = legs.host[legs.origin]
+    np.maximum.at(slack, legs.key, np.minimum(bounds[home[legs.key], legs.host], 1e15))
+    sent = np.flatnonzero(legs.origin)
+    order = sent[np.lexsort((legs.time[sent], legs.key[sent]))]
+    out = np.zeros(keys, bool)
+    if len(order) > 1:
+        same = legs.key[order][1:] == legs.key[order][:-1]
+        gap = legs.time[order][1:] - legs.time[order][:-1]
+        near = same & (gap < 2 * slack[legs.key[order][1:]] + _NEAR_MISS)
+        out[legs.key[order][1:][near]] = True
+    return out

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Before packets can be followed: each machine's chains, the names and homes that they show, and parts that fit into
+memory."""
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..bundle.manifest import Bundle
+from ..clock.host import HostClock
+from ..packet.survey import FREE_POINT, Survey
+from .atlas import Atlas
+from .chains import Chained, Machine, chain
+from .evidence import homes_of
+from .follow import Setting
+from .grounds import Trust
+from .outcomes import facts_of
+from .partition import Names, Partition, names_of, partition_of, split
+
+PART_UNITS = 1_000_000   # packets at places that are followed at once
+
+
+class Pool(Protocol):
+    """What does the work."""
+
+    def run(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> Iterator[Any]:
+        """Yield function(one of each of the arguments)."""
+
+    def tell(self, name: str, content: Any) -> str:
+        """Write down what all have to know; return where."""
+
+
+@dataclass
+class Linked:
+    """All machines' chains, and the names that they show."""
+
+    machines: list[Machine]
+    chained: list[Chained]
+    names: Names
+    edges: np.ndarray     # flow before, flow after address translation
+
+
+def link(pool: Pool, atlas: Atlas, bundles: Sequence[Bundle], surveys: Sequence[Survey], scratch: str) -> Linked:
+    """Find the chains of all machines."""
+    machines = machines_of(bundles, surveys)
+    known = pool.tell("atlas", atlas.without_flows())
+    paths = [os.path.join(scratch, "chains-%d" % number) for number in range(len(machines))]
+    chained = list(pool.run(_chain, [known] * len(machines), machines, paths))
+    return Linked(machines, chained, *names_of(np.concatenate([one.renamed for one in chained]), atlas.flows))
+
+
+def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle], clocks: Sequence[HostClock],
+            trusts: dict[str, Trust], scratch: str, told: dict[int, int]) -> Setting:
+    """Return the setting in which parts are followed. clocks: of each bundle; trusts: by host."""
+    machines, chained, names = linked.machines, linked.chained, linked.names
+    partition = partition_of(atlas.flows, linked.edges, chained, PART_UNITS)
+    prefixes = [os.path.join(scratch, "part-%d" % number) for number in range(len(machines))]
+    files = list(pool.run(_split, chained, [partition] * len(machines), [names] * len(machines), prefixes))
+    own = [clocks[machine.bundles[0]] for machine in machines]
+    host_of = [atlas.hosts.index(bundles[machine.bundles[0]].host) for machine in machines]
+    _count_hardware(trusts, atlas, bundles, machines, chained)
+    return Setting(atlas, facts_of(trusts, atlas.hosts), own, host_of, bounds_of(trusts, atlas.hosts), names,
+                   _final(names), partition, files, homes_of(chained, own, atlas.flows), _many(atlas.flows), told)
+
+
+def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Machine]:
+    """Return the machines: everything with the same monotonic clock and the same skbs."""
+    members: dict[tuple[str, str], list[int]] = {}
+    for number, bundle in enumerate(bundles):
+        boot = str(bundle.manifest["kernel"].get("boot_id") or number)
+        members.setdefault((bundle.host, boot), []).append(number)
+    return [Machine(numbers, [surveys[number].rows for number in numbers],
+                    any(FREE_POINT in bundles[number].points().values() for number in numbers)
+                    and not any(bundles[number].lost() or bundles[number].truncated for number in numbers))
+            for numbers in members.values()]
+
+
+def _chain(known: str, machine: Machine, path: str) -> Chained:
+    from ..work import known_to
+    return chain(known_to(known), machine, path)
+
+
+def _split(chained: Chained, partition: Partition, names: Names, prefix: str) -> list[str]:
+    return split(chained, partition, names, prefix)
+
+
+def bounds_of(trusts: dict[str, Trust], hosts: Sequence[str]) -> np.ndarray:
+    """Return by how much two hosts' clocks may be apart, ns, for each pair."""
+    own = np.array([trusts[host].bound if host in trusts else np.inf for host in hosts], "f8")
+    out = own[:, None] + own[None, :]
+    np.fill_diagonal(out, 0.0)
+    return out
+
+
+def _final(names: Names) -> tuple[np.ndarray, np.ndarray]:
+    """Return flow -> the name that translation gives it last, for flows with one such name."""
+    roots, first, counts = np.unique(names.root, return_index=True, return_counts=True)
+    return roots[counts == 1], names.after[first][counts == 1]
+
+
+def _many(flows: np.ndarray) -> np.ndarray:
+    """Return the addresses that stand for many receivers."""
+    first = flows["target"][:, 0]
+    every = (flows["target"][:, :4] == 255).all(axis=1)
+    many = np.where(flows["version"] == 6, first == 255, (flows["version"] == 4) & (((first >> 4) == 14) | every))
+    return np.unique(flows["to"][many])
+
+
+def _count_hardware(trusts: dict[str, Trust], atlas: Atlas, bundles: Sequence[Bundle], machines: Sequence[Machine],
+                    chained: Sequence[Chained]) -> None:
+    """Note hosts whose devices counted more packets than were recorded, where all packets were asked for."""
+    for machine, one in zip(machines, chained, strict=True):
+        host = bundles[machine.bundles[0]].host
+        if host not in trusts or any(bundles[number].manifest["filter"] for number in machine.bundles):
+            continue
+        for device in bundles[machine.bundles[0]].manifest["devices"]:
+            gained = _gained(device)
+            place = [number for number, place in enumerate(atlas.places)
+                     if place.host == host and place.device == device.get("name") and place.point == "dev.rx"]
+            seen = sum(int(one.at_place[number]) for number in place if number < len(one.at_place))
+            if place and gained - seen > max(_STRANGERS, seen * 0.02) and device.get("role") == "phy":
+                trusts[host].counted = "%s on %s received %d packets, and %d were recorded" % (
+                    device.get("name"), host, gained, seen)
+
+
+_STRANGERS = 16   # packets that are no IP, which a device counts, too
+
+
+def _gained(device: dict[str, Any]) -> int:
+    statistics = device.get("statistics")
+    if not isinstance(statistics, dict):
+        return 0
+    before, after = (statistics.get(when) if isinstance(statistics.get(when), dict) else {}
+                     for when in ("before", "after"))
+    values = [one.get("rx_packets") for one in (before, after)]
+    return int(values[1] - values[0]) if all(isinstance(value, int) for value in values) else 0
+

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the outcome of each packet to what a part shows: flows, losses, steps, paths."""
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..packet.identity import IS_FRAGMENT, IS_TCP, mix
+from .atlas import Layout
+from .evidence import NOWHERE
+from .found import (
+    CONTINUED,
+    DROPPED,
+    ENDED,
+    FLOW_FOUND,
+    LEFT,
+    LOSS,
+    OF_PACKET,
+    UNKNOWN,
+    VANISHED,
+    Findings,
+    Lost,
+    add_flows,
+)
+from .packets import Packets
+from .shapes import Shape
+from .steps import Pair, Step
+
+_PATHS = 20        # of one part that are reported
+_SAMPLES = 3
+# of a packet that was cut on the way, the worst that became of its pieces counts
+_SEVERITY = np.array([0, 1, 2, 6, 5, 4, 3, 0], "u1")
+
+
+@dataclass
+class Results:
+    """What became of each packet, by its number."""
+
+    outcome: np.ndarray   # u1
+    unit: np.ndarray      # i8: where it was seen last, or dropped
+    gaps: np.ndarray      # u4
+    ground: np.ndarray    # u1: see branches.py
+    last: np.ndarray      # i4: the last place on its way, -1 if only a drop was seen
+    after: np.ndarray     # i4: where it should have been seen next, or -1
+    how: np.ndarray       # i1: how it was seen last, where that is still to be judged; -1: settled
+
+    @classmethod
+    def empty(cls, count: int) -> "Results":
+        """Return nothing known of `count` packets."""
+        return cls(np.full(count, ENDED, "u1"), np.zeros(count, "i8"), np.zeros(count, "u4"), np.zeros(count, "u1"),
+                   np.full(count, NOWHERE, "i4"), np.full(count, NOWHERE, "i4"), np.full(count, -1, "i1"))
+
+    def put(self, packets: np.ndarray, outcome: int, unit: np.ndarray, gaps: Any, ground: int, last: int) -> None:
+        """Settle packets."""
+        self.outcome[packets], self.unit[packets], self.gaps[packets] = outcome, unit, gaps
+        self.ground[packets], self.last[packets], self.how[packets] = ground, last, -1
+
+    def wait(self, packets: np.ndarray, unit: np.ndarray, how: int, gaps: int, ground: int) -> None:
+        """Leave packets for later."""
+        self.unit[packets], self.how[packets], self.gaps[packets], self.ground[packets] = unit, how, gaps, ground
+
+
+@dataclass
+class Extra:
+    """Drops beside the outcomes: of copies, of single receivers, of branches of which nobody knows what they are."""
+
+    kind: int
+    packets: np.ndarray
+    units: np.ndarray     # of the drops
+    last: int
+    gaps: int
+
+
+def tally(packets: Packets, origin: np.ndarray, results: Results, extras: Sequence[Extra], shapes: Sequence[Shape],
+          ways: Sequence[Any], steps: dict[Pair, Step], layout: Layout) -> Findings:
+    """Return the part's findings."""
+    counts = packets.units.lead[origin].copy()
+    _join_pieces(packets, origin, results, counts)
+    _continue(packets, origin, results)
+    out = Findings(steps=steps)
+    out.flows = _flows(packets, origin, results, counts)
+    _losses(out, packets, origin, results, counts)
+    for extra in extras:
+        _add_extra(out, packets, origin, extra, counts)
+    for shape in shapes:
+        for row in shape.tree.doubles:
+            place = shape.place(row)
+            out.doubled[place] = out.doubled.get(place, 0) + len(shape.packets)
+        _holes(out, shape, layout)
+    _paths(out, packets, origin, ways)
+    return out
+
+
+def _join_pieces(packets: Packets, origin: np.ndarray, results: Results, counts: np.ndarray) -> None:
+    """A packet that was cut smaller on its way, by TCP's bytes, is lost if any piece is; pieces are no packets."""
+    pieces = np.flatnonzero(~counts)
+    if not len(pieces):
+        return
+    units = packets.units
+    whole = mix(units.row[origin].astype("u8"), units.number[origin])
+    order = np.lexsort((~counts, whole))      # in each run the lead, then the pieces
+    runs = np.flatnonzero(np.append(True, whole[order][1:] != whole[order][:-1]))
+    length = np.diff(np.append(runs, len(order)))
+    rank = _SEVERITY[results.outcome[order]].astype("i8") * len(order) - np.arange(len(order))
+    worst = -(np.maximum.reduceat(rank, runs) % -len(order))
+    cut = length > 1
+    source, target = order[worst[cut]], order[runs[cut]]
+    for name in ("outcome", "unit", "gaps", "ground", "last", "after"):
+        column = getattr(results, name)
+        column[target] = column[source]
+    counts[order[runs]] = True    # of a piece whose lead was not seen, it counts itself
+
+
+def _continue(packets: Packets, origin: np.ndarray, results: Results) -> None:
+    """Packets that were cut into fragments, or joined from them, go on under another shape."""
+    units = packets.units
+    rows = units.rows
+    first = units.row[origin]
+    piece = rows["kind"][first] == IS_FRAGMENT
+    if not piece.any():
+        return
+    identity = mix(rows["group"][units.row], units.ident)
+    kind = rows["kind"][units.row] == IS_FRAGMENT
+    time = rows["time"][units.row]
+    ended = np.isin(results.outcome, (VANISHED, UNKNOWN, ENDED)) & (units.ident[origin] > 0)
+    for which in (False, True):
+        keys, latest = _latest(identity[kind != which], time[kind != which])
+        some = np.flatnonzero(ended & (piece == which))
+        if len(some) and len(keys):
+            own = identity[results.unit[some]]
+            at = np.minimum(np.searchsorted(keys, own), len(keys) - 1)
+            on = (keys[at] == own) & (latest[at] > time[results.unit[some]])
+            results.outcome[some[on]] = CONTINUED
+
+
+def _latest(keys: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if not len(keys):
+        return keys, times
+    order = np.lexsort((times, keys))
+    last = np.append(keys[order][1:] != keys[order][:-1], True)
+    return keys[order][last], times[order][last]
+
+
+def _flows(packets: Packets, origin: np.ndarray, results: Results, counts: np.ndarray) -> np.ndarray:
+    units = packets.units
+    rows = units.rows
+    one = np.flatnonzero(counts)
+    at = origin[one]
+    first = units.row[at]
+    out = np.zeros(len(one), FLOW_FOUND)
+    out["flow"], out["network"] = rows["flow"][first], rows["network"][first]
+    out["packets"], out["unsure"] = 1, packets.unsure[at]
+    out["skbs"] = units.number[at] == 0
+    out["bytes"] = _bytes(packets, at)
+    out["first"], out["last"] = rows["time"][first], rows["time"][units.row[results.unit[one]]]
+    out["again"] = ((rows["kind"][first] == IS_TCP) & (units.size[at] > 0)
+                    & (packets.packet[at] != units.key[at]))
+    out["became"][np.arange(len(one)), results.outcome[one]] = 1
+    return add_flows([out])
+
+
+def _bytes(packets: Packets, at: np.ndarray) -> np.ndarray:
+    """Return each packet's bytes from the network header on."""
+    units = packets.units
+    rows = units.rows[["bytes", "size"]][units.row[at]]
+    header = np.where(units.number[at] == 0, rows["bytes"].astype("i8") - rows["size"], 0)
+    return header + units.size[at]
+
+
+def _losses(out: Findings, packets: Packets, origin: np.ndarray, results: Results, counts: np.ndarray) -> None:
+    lost = np.flatnonzero(np.isin(results.outcome, (DROPPED, VANISHED, UNKNOWN)) & counts
+                          & ((results.outcome == DROPPED) | (results.after >= 0)))
+    table = np.zeros(len(lost), LOSS)
+    for name in ("outcome", "gaps", "ground", "last", "after"):
+        table[name] = getattr(results, name)[lost]
+    table["kind"] = OF_PACKET
+    _collect(out, packets, origin, table, lost, results.unit[lost])
+
+
+def _add_extra(out: Findings, packets: Packets, origin: np.ndarray, extra: Extra, counts: np.ndarray) -> None:
+    lead = counts[extra.packets]
+    some = extra.packets[lead]
+    table = np.zeros(len(some), LOSS)
+    table["outcome"], table["kind"], table["gaps"] = DROPPED, extra.kind, extra.gaps
+    table["last"], table["after"] = extra.last, NOWHERE
+    _collect(out, packets, origin, table, some, extra.units[lead])
+
+
+def _collect(out: Findings, packets: Packets, origin: np.ndarray, table: np.ndarray, which: np.ndarray,
+             unit: np.ndarray) -> None:
+    """Add losses that are alike. which: the packets; unit: where each was seen last or dropped."""
+    if not len(table):
+        return
+    units = packets.units
+    rows = units.rows
+    row, first = units.row[unit], units.row[origin[which]]
+    table["at"] = rows["place"][row]
+    table["drop"] = np.where(table["outcome"] == DROPPED, rows["drop"][row], 0)
+    table["flow"], table["network"] = rows["flow"][first], rows["network"][first]
+    kinds, of = np.unique(table, return_inverse=True)
+    time = rows["time"][row]
+    earliest, latest = np.full(len(kinds), np.iinfo("i8").max), np.full(len(kinds), np.iinfo("i8").min)
+    np.minimum.at(earliest, of, time)
+    np.maximum.at(latest, of, time)
+    count = np.bincount(of)
+    skbs = np.bincount(of, units.number[unit] == 0)
+    size = np.bincount(of, _bytes(packets, unit))
+    order = np.argsort(of, kind="stable")
+    ends = np.cumsum(count)
+    for number, kind in enumerate(kinds.tolist()):
+        sample = order[ends[number] - count[number]:ends[number]][:_SAMPLES]
+        lost = Lost(int(count[number]), int(skbs[number]), int(size[number]), int(earliest[number]),
+                    int(latest[number]), sorted(packets.packet[origin[which[sample]]].tolist()))
+        if kind in out.losses:
+            out.losses[kind].add(lost)
+        else:
+            out.losses[kind] = lost
+
+
+def _holes(out: Findings, shape: Shape, layout: Layout) -> None:
+    """Count packets that a host must have seen and did not record: they came in unseen, or went out unseen."""
+    tree = shape.tree
+    count = len(shape.packets)
+    for leg in tree.legs:
+        if leg.joint >= 0 and leg.entry == 0:
+            out.holes[leg.host] = out.holes.get(leg.host, 0) + count
+    strangers = [number for number in tree.orphans if tree.legs[number].entry == 2]
+    if strangers:
+        for leaf in tree.leaves:
+            host = tree.legs[leaf.leg].host
+            if leaf.kind in ("open", "freed") and all(tree.legs[number].host != host for number in strangers):
+                out.holes[host] = out.holes.get(host, 0) + count
+
+
+def _paths(out: Findings, packets: Packets, origin: np.ndarray, ways: Sequence[Any]) -> None:
+    groups = packets.units.rows["group"][packets.units.row[origin]]
+    found: dict[tuple[int, ...], int] = {}
+    for way in ways:
+        places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
+        which, counts = np.unique(groups[way.packets], return_counts=True)
+        most = np.argsort(-counts, kind="stable")[:_PATHS]
+        for group, count in zip(which[most].tolist(), counts[most].tolist(), strict=True):
+            key = (group, *places)
+            found[key] = found.get(key, 0) + count
+    for key in sorted(found, key=lambda key: (-found[key], key))[:10 * _PATHS]:
+        out.paths[key] = found[key]
+
+
+__all__ = ["Extra", "LEFT", "Results", "tally"]
