@@ -66,6 +66,9 @@ class Host:
             count = max(int(counter.get(name) or 0) for counter in counters)
             if count:
                 return words % (self.name, count)
+        unreadable = sum(index.unreadable for _, index, _ in self.bundles)
+        if unreadable:
+            return "%s recorded %d packets with too few of their headers to recognise them" % (self.name, unreadable)
         return "" if self.status() == "complete" else "the data of %s is partial" % self.name
 
     def filtered(self) -> str:

@@ -4,16 +4,16 @@
 Where nobody knows that, a branch is the packet only if there is no other: a VM may have more addresses than it was seen
 to send from. What stays open is left open.
 """
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from .atlas import Layout
 from .trees import DROPPED, IN_VM, OUT, Leaf, Sight, Tree
 
 # how it is known which branch is the packet
-ONLY, HOME, TRUNK, UNDECIDED = range(4)
+ONLY, HOME, SHOWN, TRUNK, UNDECIDED = range(5)
 GROUNDS = ("there was no other branch", "the destination's VM is there",
-           "it stayed in the skb that it came in",
+           "other packets of the flow got to their destination that way", "it stayed in the skb that it came in",
            "which branch is the packet is not known")
 
 
@@ -25,11 +25,12 @@ class Chosen:
     ground: int
 
 
-def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_way: Collection[int]) -> Chosen:
+def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_way: Collection[int],
+           shown: Collection[int]) -> Chosen:
     """Return the branch that is the packet.
 
-    home: device of the destination's VM, -1 if not known; on_the_way: hosts over which packets of this flow are known
-    to get to their destination.
+    home: device of the destination's VM, -1 if not known; on_the_way, shown: hosts and devices over which packets of this
+    flow are known to get to their destination.
     """
     def device(leaf: Leaf) -> int:
         row = leaf.mark if leaf.mark >= 0 else leaf.row
@@ -44,7 +45,7 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_wa
 
     leaves = tree.leaves
     if home >= 0:
-        return _towards(tree, sights, layout, home, on_the_way, device, of_tap)
+        return _towards(tree, sights, layout, home, on_the_way, shown, device, of_tap)
     if len(leaves) == 1:
         return Chosen(leaves[0], ONLY)
     return Chosen(_trunk(leaves), UNDECIDED)
@@ -54,8 +55,8 @@ def _trunk(leaves: list[Leaf]) -> Leaf:
     return next((leaf for leaf in leaves if leaf.trunk), leaves[0])
 
 
-def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_way: Collection[int], device,
-             of_tap) -> Chosen:
+def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_way: Collection[int],
+             shown: Collection[int], device: Callable[[Leaf], int], of_tap: Callable[[Leaf], bool]) -> Chosen:
     """Return the branch that leads to the destination's device."""
     leaves = tree.leaves
     there = [leaf for leaf in leaves if of_tap(leaf) and device(leaf) == home]
@@ -66,18 +67,22 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_
     rest = [leaf for leaf in leaves if not of_tap(leaf)]
     here = [leaf for leaf in rest if tree.legs[leaf.leg].host == host]
     if here:
-        return Chosen(here[0], HOME) if len(here) == 1 else Chosen(_trunk(here), TRUNK)
+        return _best(here, shown, device)
     strays = {number for number, leg in enumerate(tree.legs)
               if number and leg.host not in on_the_way and leg.parent >= 0 and leg.entry != 1}
     rest = [leaf for leaf in rest if leaf.leg not in strays]
     # what went to strangers only was for somebody else: the packet was seen last where it left
     rest += [Leaf(OUT, row, -1, True, _leg_of(tree, row)) for row, children in sorted(tree.children.items())
              if children and all(child in strays for child in children) and _leg_of(tree, row) not in strays]
-    if len(rest) == 1:
-        return Chosen(rest[0], HOME)
-    if not rest:
-        return Chosen(_trunk(leaves), UNDECIDED)
-    return Chosen(_trunk(rest), TRUNK)
+    return _best(rest, shown, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
+
+
+def _best(leaves: list[Leaf], shown: Collection[int], device: Callable[[Leaf], int]) -> Chosen:
+    """Return the branch that may lead to the destination."""
+    if len(leaves) == 1:
+        return Chosen(leaves[0], HOME)
+    known = [leaf for leaf in leaves if device(leaf) in shown]
+    return Chosen(known[0], SHOWN) if len(known) == 1 else Chosen(_trunk(known or leaves), TRUNK)
 
 
 def _leg_of(tree: Tree, row: int) -> int:

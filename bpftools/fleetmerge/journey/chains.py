@@ -176,7 +176,12 @@ def _begins(layout: Layout, frees: bool, before: np.ndarray, after: np.ndarray) 
     comes = layout.arrives[after["place"]] > 0
     goes_on = layout.receives[before["place"]] & (layout.device[before["place"]] == layout.device[after["place"]])
     new |= comes & ~goes_on
-    soon = (before["head"] == after["head"]) & (after["time"] - before["time"] < _SOON)
+    at_once = after["time"] - before["time"] < _SOON
+    soon = (before["head"] == after["head"]) & at_once
+    # what a device has taken comes to no other device in the same skb
+    gone = layout.final[before["place"]] & layout.step[after["place"]] & (
+        layout.device[before["place"]] != layout.device[after["place"]])
+    new |= gone | ((before["head"] != after["head"]) & ~at_once & layout.step[after["place"]])
     entered = layout.arrives[before["place"]] > 0
     return new | ~(_alike(before, after) | (soon & (entered | frees)))
 

@@ -22,7 +22,7 @@ from .trees import DROPPED as IS_DROPPED
 from .trees import FREED, IN_VM, OUT, Leaf
 from .units import make_units
 
-_HOSTS = 30     # of one packet that are looked at
+_MOST = 15      # hosts and devices of one packet that are looked at
 _HOW = {OUT: BY_OUT, FREED: BY_FREED, IN_VM: BY_VM}
 
 
@@ -91,9 +91,9 @@ def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray]:
     return rows[keep], host[keep]
 
 
-def _of_hosts(streams: np.ndarray, host: int) -> np.ndarray:
-    """Return keys of streams on a host."""
-    return mix(streams, np.full(len(streams), host + 1, "u8"))
+def _keyed(streams: np.ndarray, number: int) -> np.ndarray:
+    """Return keys of streams with a number (of a host, of a device)."""
+    return mix(streams, np.full(len(streams), number + 1, "u8"))
 
 
 class _Part:
@@ -119,8 +119,8 @@ class _Part:
     def findings(self) -> Findings:
         """Return what the part shows."""
         waiting = self._arrivals()
-        on_way = self._hosts_on_the_way()
-        self._choose(waiting, on_way)
+        self._choose(waiting)
+        on_way, _ = self._on_the_way([way for way in self._ways if self._reached(way)])
         rows = self._steps()
         steps = measure(rows, self._packets, self._layout)
         slowest = {pair: step.most for pair, step in steps.items()}
@@ -208,29 +208,35 @@ class _Part:
         row = chosen.mark if chosen.mark >= 0 else chosen.row
         self._results.put(shape.packets[which], outcome, shape.starts[which] + row, 0, branches.ONLY, NOWHERE)
 
-    def _hosts_on_the_way(self) -> np.ndarray:
-        """Return keys of (stream, host) over which packets of the stream got to their destination."""
-        keys = [np.zeros(0, "u8")]
-        for way in self._ways:
+    def _on_the_way(self, ways: Sequence[Way]) -> tuple[np.ndarray, np.ndarray]:
+        """Return (keys of stream and host, keys of stream and device) over which packets got to their destination."""
+        hosts, devices = [np.zeros(0, "u8")], [np.zeros(0, "u8")]
+        for way in ways:
             streams = np.unique(self._stream[way.packets])
-            for host in {int(self._layout.host[way.shape.place(row)]) for row in way.shape.tree.way(way.leaf.row)}:
-                keys.append(_of_hosts(streams, host))
-        return np.unique(np.concatenate(keys))
+            places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
+            hosts += [_keyed(streams, host) for host in {int(self._layout.host[place]) for place in places}]
+            devices += [_keyed(streams, device) for device in {int(self._layout.device[place]) for place in places}]
+        return np.unique(np.concatenate(hosts)), np.unique(np.concatenate(devices))
 
-    def _choose(self, waiting: Iterable[tuple[Shape, np.ndarray]], on_way: np.ndarray) -> None:
+    def _choose(self, waiting: Iterable[tuple[Shape, np.ndarray]]) -> None:
         """Choose the branch of all other packets."""
+        on_way, shown = self._on_the_way(self._ways)
+        layout = self._layout
         for shape, which in waiting:
-            hosts = sorted({leg.host for leg in shape.tree.legs})
+            hosts = sorted({leg.host for leg in shape.tree.legs})[:_MOST]
+            devices = sorted({int(layout.device[sight.place]) for sight in shape.sights})[:_MOST]
             streams = self._stream[shape.packets[which]]
             code = self._home[shape.packets[which]].astype("i8") + 1
-            for bit, host in enumerate(hosts[:_HOSTS]):
-                code |= among(_of_hosts(streams, host), on_way).astype("i8") << (32 + bit)
+            for bit, host in enumerate(hosts):
+                code |= among(_keyed(streams, host), on_way).astype("i8") << (32 + bit)
+            for bit, device in enumerate(devices):
+                code |= among(_keyed(streams, device), shown).astype("i8") << (32 + _MOST + bit)
             for value in np.unique(code).tolist():
-                some = which[code == value]
-                there = {host for bit, host in enumerate(hosts[:_HOSTS]) if value >> (32 + bit) & 1}
-                home = (value & 0xFFFFFFFF) - 1
-                chosen = choose(shape.tree, shape.sights, self._layout, home, there)
-                self._took(Way(shape, some, chosen.leaf, chosen.ground), home)
+                home, bits = (value & 0xFFFFFFFF) - 1, value >> 32
+                chosen = choose(shape.tree, shape.sights, layout, home,
+                                {host for bit, host in enumerate(hosts) if bits >> bit & 1},
+                                {device for bit, device in enumerate(devices) if bits >> (_MOST + bit) & 1})
+                self._took(Way(shape, which[code == value], chosen.leaf, chosen.ground), home)
 
     def _took(self, way: Way, home: int) -> None:
         """Settle a way as far as it goes without knowing what other packets did."""
@@ -315,6 +321,11 @@ class _Part:
         judged.outcome[ends & whole] = ARRIVED
         judged.outcome[ends & ~whole] = ENDED
 
+    def _reached(self, way: Way) -> bool:
+        """Whether packets went this way to a VM, or were sent on by a host that they had come to."""
+        legs = way.shape.tree.legs
+        return way.leaf.kind == IN_VM or (way.leaf.kind == OUT and legs[way.leaf.leg].parent >= 0)
+
     def _drops(self, on_way: np.ndarray) -> None:
         """A drop is the packet's if its host is on the packet's way."""
         results, layout = self._results, self._layout
@@ -322,7 +333,10 @@ class _Part:
         host = layout.host[self._place[results.unit[rows]]]
         own = host == layout.host[self._place[self._origin[rows]]]
         shown = among(mix(self._stream[rows], (host + 1).astype("u8")), on_way)
-        lives = (results.ground[rows] == branches.HOME) & (host == self._home_hosts(rows))
+        lives = np.isin(results.ground[rows], (branches.HOME, branches.SHOWN)) & (host == self._home_hosts(rows))
+        # flooded through a switch, it would have come to other hosts, too, and by a tunnel it was sent to this one
+        tap = (results.last[rows] >= 0) & layout.final[results.last[rows]] & layout.local[results.last[rows]]
+        shown |= tap | (self._packets.units.rows["network"][self._packets.units.row[results.unit[rows]]] >> 24 > 0)
         lossy = (self._setting.facts.here[host] > 0) & ~self._entered(rows)
         results.gaps[rows[~(own | shown | lives)]] |= np.uint32(grounds.NOT_ON_WAY.bit)
         results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)

@@ -125,7 +125,8 @@ class Judge:
             out = np.where(chosen, which, out)
             differ = differ & ~chosen
         gaps[differ] |= np.uint32(grounds.MOVED.bit)
-        resident = pending.stays & (home_host == layout.host[np.maximum(out, 0)])
+        there = layout.host[np.maximum(out, 0)]
+        resident = pending.stays & ((home_host == there) | (layout.host[pending.place] == there))
         gaps[has_before & ~has_after & ~resident] |= np.uint32(grounds.NOT_AFTER.bit)
         gaps[has_after & ~has_before & ~resident] |= np.uint32(grounds.NOT_BEFORE.bit)
         gaps[(pending.how == BY_FREED) & ~(has_before & has_after)] |= np.uint32(grounds.FREED.bit)

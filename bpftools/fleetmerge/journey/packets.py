@@ -17,6 +17,8 @@ from .partition import components
 from .units import Units
 
 _LONG = 200e6        # ns: so long no packet waits on a host before a copy is made of it
+_LATEST = 500e6      # ns: nothing comes later than this after it was sent
+_STRAY = 1 << 20     # turns from here on are of packets whose beginning was not seen
 _NEAR_MISS = 2e6     # ns: packets that look the same and are closer than this may be taken for each other
 
 
@@ -51,9 +53,11 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     group = np.append(True, (units.key[1:] != units.key[:-1]) | (host[1:] != host[:-1])) if len(units) else (
         np.zeros(0, bool))
     start = np.maximum.accumulate(np.where(group, np.arange(len(units)), 0))
-    enters |= _comes_again(start, first, place, time, enters)
+    data = _firsts(units.key, mix(rows["head"][units.row], host.astype("u8") + np.uint64(1)))
+    root = np.where(enters[first], first, first[data[first]])    # a copy is with the chain whose data it shares
+    enters |= _comes_again(start, root, place, time, enters)
     count = np.cumsum(enters)
-    leg = (count - (count - enters)[start])[first].astype("i4") if len(units) else np.zeros(0, "i4")
+    leg = (count - (count - enters)[start])[root].astype("i4") if len(units) else np.zeros(0, "i4")
     packet, unsure = units.key.copy(), np.zeros(len(units), bool)
     many = _seen_again(units.key, start, leg)
     if len(many):
@@ -181,34 +185,84 @@ def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray, arrive
 
 def _sent(legs: _Legs, keys: int, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (turn, unsure) of each leg."""
-    count = np.bincount(legs.key, legs.origin, keys).astype("i8")
-    by_time = _by_time(legs, keys, bounds)
-    rank = _ranks(legs.key, legs.place, legs.time)
-    clash = _twice(legs.key, legs.place, by_time)
-    mixed = np.zeros(keys, bool)
-    mixed[legs.key[clash]] = True
-    turn = np.where(mixed[legs.key], np.minimum(rank, np.maximum(count[legs.key] - 1, 0)), by_time)
-    told, by_ident = _by_ident(legs, keys, count)
+    slack = _slack(legs, keys, bounds)
+    by_time, since = _by_time(legs, slack)
+    told, by_ident = _by_ident(legs, keys, np.bincount(legs.key, legs.origin, keys).astype("i8"))
+    stray = ~legs.origin & ((by_time < 0) | (since > _LATEST)) & ~told[legs.key]
+    bursts = _bursts(legs, slack)
+    # what was sent in one burst is counted through at each place; bursts are told apart by time
+    burst = _at_turn(legs, bursts, by_time)
+    same = mix(legs.key.astype("u8"), burst.astype("u8"))
+    _, one = np.unique(same, return_inverse=True)
+    number = int(one.max()) + 1
+    count = np.bincount(one, legs.origin, number).astype("i8")
+    clash = _twice(one, legs.place, by_time, ~stray)
+    mixed = np.zeros(number, bool)
+    mixed[one[clash]] = True
+    rank = _ranks(one, legs.place, legs.time)
+    turn = np.where(mixed[one], burst + np.minimum(rank, np.maximum(count[one] - 1, 0)), by_time)
     turn = np.where(told[legs.key], by_ident, turn)
-    uneven = _uneven(legs, keys, count)
-    close = _close(legs, keys, bounds)
-    unsure = (count > 1) & ~told & uneven & (mixed | close)
-    return np.where(count[legs.key] > 1, turn, 0), unsure[legs.key]
+    unsure = (count > 1) & _uneven(one, legs.place, count, ~stray)
+    turn = np.where(stray, _STRAY + _ranks_of_strays(legs, stray, slack), turn)
+    return turn, np.where(stray, False, unsure[one] & ~told[legs.key])
 
 
-def _by_time(legs: _Legs, keys: int, bounds: np.ndarray) -> np.ndarray:
-    """Take each leg for the last packet that had been sent by then, as far as the clocks can tell."""
+def _slack(legs: _Legs, keys: int, bounds: np.ndarray) -> np.ndarray:
+    """Return by how much each leg's clock may differ from that of the host where its packet began, ns."""
     home = np.zeros(keys, "i8")
     home[legs.key[legs.origin]] = legs.host[legs.origin]
-    slack = np.minimum(bounds[home[legs.key], legs.host], 1e15)
+    return np.minimum(bounds[home[legs.key], legs.host], 1e15)
+
+
+def _bursts(legs: _Legs, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (key, turn, turn of the first of its burst) of what was sent, sorted by key and turn: packets that look the
+    same, sent so shortly after each other that an arrival may be of either."""
+    widest = np.zeros(int(legs.key.max()) + 1)
+    np.maximum.at(widest, legs.key, slack)
+    sent = np.flatnonzero(legs.origin)
+    order = sent[np.lexsort((legs.time[sent], legs.key[sent]))]
+    key = legs.key[order]
+    new = np.append(True, key[1:] != key[:-1])
+    start = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+    gap = np.append(0, np.diff(legs.time[order]))
+    fresh = new | (gap > 2 * widest[key] + _NEAR_MISS)
+    turn = np.arange(len(order)) - start
+    return key, turn, turn[np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))]
+
+
+def _at_turn(legs: _Legs, bursts: tuple[np.ndarray, np.ndarray, np.ndarray], turn: np.ndarray) -> np.ndarray:
+    """Return the first turn of the burst that each leg's turn is in."""
+    key, _, first = bursts
+    starts = np.searchsorted(key, legs.key)
+    return first[np.minimum(starts + np.maximum(turn, 0), len(first) - 1)]
+
+
+def _ranks_of_strays(legs: _Legs, stray: np.ndarray, slack: np.ndarray) -> np.ndarray:
+    """Number the packets whose beginning was not seen: those of one key that were seen at about the same time."""
+    out = np.zeros(len(stray), "i8")
+    some = np.flatnonzero(stray)
+    order = some[np.lexsort((legs.time[some], legs.key[some]))]
+    if len(order):
+        gap = np.append(0, np.diff(legs.time[order]))
+        new = np.append(True, legs.key[order][1:] != legs.key[order][:-1])
+        out[order] = np.cumsum(new | (gap > 2 * slack[order] + _NEAR_MISS))
+    return out
+
+
+def _by_time(legs: _Legs, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Take each leg for the last packet that had been sent by then, as far as the clocks can tell; return (its turn, -1
+    if none had been sent; for how long, ns)."""
     when = legs.time + np.where(legs.origin, 0, slack).astype("i8")
     order = np.lexsort((~legs.origin, when, legs.key))
-    seen = np.cumsum(legs.origin[order])
+    origin = legs.origin[order]
+    seen = np.cumsum(origin)
     new = np.append(True, legs.key[order][1:] != legs.key[order][:-1])
-    before = (seen - legs.origin[order])[np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))]
-    out = np.empty(len(order), "i8")
-    out[order] = np.maximum(seen - before - 1, 0)
-    return out
+    before = (seen - origin)[np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))]
+    latest = np.maximum.accumulate(np.where(origin, np.arange(len(order)), 0))
+    turn, since = np.empty(len(order), "i8"), np.empty(len(order), "i8")
+    turn[order] = seen - before - 1
+    since[order] = legs.time[order] - legs.time[order][latest] - slack[order].astype("i8")
+    return turn, since
 
 
 def _ranks(key: np.ndarray, place: np.ndarray, time: np.ndarray) -> np.ndarray:
@@ -220,13 +274,13 @@ def _ranks(key: np.ndarray, place: np.ndarray, time: np.ndarray) -> np.ndarray:
     return out
 
 
-def _twice(key: np.ndarray, place: np.ndarray, turn: np.ndarray) -> np.ndarray:
-    """Return which legs share place and turn with one before."""
-    order = np.lexsort((turn, place, key))
+def _twice(key: np.ndarray, place: np.ndarray, turn: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Return which of some legs share key, place and turn with one before."""
+    order = np.lexsort((turn, place, key, ~which))
     same = np.append(False, (key[order][1:] == key[order][:-1]) & (place[order][1:] == place[order][:-1])
                      & (turn[order][1:] == turn[order][:-1]))
     out = np.zeros(len(order), bool)
-    out[order] = same
+    out[order] = same & which[order]
     return out
 
 
@@ -245,31 +299,13 @@ def _by_ident(legs: _Legs, keys: int, count: np.ndarray) -> tuple[np.ndarray, np
     return told, np.where(known, rank[first][at], 0) if len(codes) else np.zeros(len(code), "i8")
 
 
-def _uneven(legs: _Legs, keys: int, count: np.ndarray) -> np.ndarray:
+def _uneven(key: np.ndarray, place: np.ndarray, count: np.ndarray, which: np.ndarray) -> np.ndarray:
     """Return the keys that some place did not see as often as they were sent."""
-    order = np.lexsort((legs.place, legs.key))
-    new = np.append(True, (legs.key[order][1:] != legs.key[order][:-1])
-                    | (legs.place[order][1:] != legs.place[order][:-1]))
+    order = np.flatnonzero(which)
+    order = order[np.lexsort((place[order], key[order]))]
+    new = np.append(True, (key[order][1:] != key[order][:-1]) | (place[order][1:] != place[order][:-1]))
     starts = np.flatnonzero(new)
-    seen = np.diff(np.append(starts, len(order)))
-    odd = seen != count[legs.key[order[starts]]]
-    out = np.zeros(keys, bool)
-    out[legs.key[order[starts]][odd]] = True
-    return out
-
-
-def _close(legs: _Legs, keys: int, bounds: np.ndarray) -> np.ndarray:
-    """Return the keys that were sent so shortly after each other that an arrival may be of either."""
-    slack = np.zeros(keys)
-    home = np.zeros(keys, "i8")
-    home[legs.key[legs.origin]] = legs.host[legs.origin]
-    np.maximum.at(slack, legs.key, np.minimum(bounds[home[legs.key], legs.host], 1e15))
-    sent = np.flatnonzero(legs.origin)
-    order = sent[np.lexsort((legs.time[sent], legs.key[sent]))]
-    out = np.zeros(keys, bool)
-    if len(order) > 1:
-        same = legs.key[order][1:] == legs.key[order][:-1]
-        gap = legs.time[order][1:] - legs.time[order][:-1]
-        near = same & (gap < 2 * slack[legs.key[order][1:]] + _NEAR_MISS)
-        out[legs.key[order][1:][near]] = True
+    odd = np.diff(np.append(starts, len(order))) != count[key[order[starts]]]
+    out = np.zeros(len(count), bool)
+    out[key[order[starts]][odd]] = True
     return out

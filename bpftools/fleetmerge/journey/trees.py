@@ -183,7 +183,7 @@ def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]]
         into_vm = leg.entry == 1
         if leaf.kind != (IN_VM if into_vm else OUT) or spent not in ((0, 1) if into_vm else (0,)):
             continue
-        if into_vm and tree.legs[other].host != leg.host:
+        if (into_vm and tree.legs[other].host != leg.host) or (not leg.entry and tree.legs[other].host == leg.host):
             continue
         out.append(leaf)
     when = first.when

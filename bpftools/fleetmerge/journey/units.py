@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..packet.identity import IS_FRAGMENT, IS_TCP, among, mix
+from ..packet.identity import IS_FRAGMENT, IS_TCP, UNREADABLE, among, mix
 from .partition import BLOCK, Names, Partition, turn
 
 _SYN, _FIN = 2, 1
@@ -64,6 +64,8 @@ def make_units(rows: np.ndarray, host: np.ndarray, names: Names, partition: Part
         lead = np.concatenate([lead[other], leads])
         block[len(other):] = (begin_at >> BLOCK) & ((1 << (32 - BLOCK)) - 1)
     key = mix(key, rows["network"][row])
+    unreadable = rows["kind"][row] == UNREADABLE    # nothing but its chain tells what it is
+    key[unreadable] = mix(mix(rows["chain"][row[unreadable]], host[row[unreadable]].astype("u8")), _ACK)
     units = Units(rows, said, host, row, number, lead, length.astype("u4"), ident, key)
     in_order = np.argsort(row, kind="stable")   # of host and time, as the rows are
     return _of_part(units.taken(in_order), block[in_order], partition, part)

@@ -12,7 +12,8 @@ import numpy as np
 from ..arrays import numbered
 from ..bundle.records import CANONICAL, canonical
 from . import headers as parsing
-from .headers import ETH_ARP, ICMP, ICMPV6, IN_GRE, NO_TUNNEL, TCP, UDP, Headers, is_echo
+from .headers import (ETH_ARP, GENEVE_PORT, ICMP, ICMPV6, IN_GRE, NO_TUNNEL, TCP, UDP, VXLAN_PORTS, Headers,
+                      is_echo)
 
 ROW = np.dtype([
     ("time", "<i8"),       # CLOCK_MONOTONIC
@@ -42,7 +43,7 @@ ROW = np.dtype([
 FLOW = np.dtype([("flow", "<u8"), ("group", "<u8"), ("back", "<u8"), ("from", "<u8"), ("to", "<u8"), ("version", "u1"),
                  ("protocol", "u1"), ("ethertype", "<u2"), ("kind", "u1"), ("ports", "?"), ("source_port", "<u2"),
                  ("target_port", "<u2"), ("source", "u1", 16), ("target", "u1", 16)])
-NOT_FOLLOWED, IS_TCP, IS_OTHER, IS_FRAGMENT, IS_ARP = range(5)
+NOT_FOLLOWED, IS_TCP, IS_OTHER, IS_FRAGMENT, IS_ARP, UNREADABLE = range(6)   # the last: headers were not recorded whole
 FIXED_ID = 1 << 3       # SKB_GSO_TCP_FIXEDID: all segments of the packet have one IP id
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _OTHER = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -174,6 +175,8 @@ def recognise(raw: np.ndarray, outer: Headers, inside: np.ndarray, inner: Header
     out = np.zeros(len(raw), ROW)
     _fill(out, outer, raw, length)
     seen = inner.version > 0
+    hidden = inside[~seen & (inner.ethertype != ETH_ARP)]    # a tunnel's packet of which too little was recorded
+    out["kind"][hidden] = np.where(out["kind"][hidden] == IS_OTHER, UNREADABLE, out["kind"][hidden])
     if seen.any():
         rows = inside[seen]
         part = out[rows]
@@ -194,7 +197,7 @@ def _fill(out: np.ndarray, parsed: Headers, raw: np.ndarray, length: np.ndarray)
     piece = (parsed.fragment > 0) | parsed.more
     tcp = (parsed.protocol == TCP) & parsed.whole & parsed.ports
     out["kind"] = np.where(arp, IS_ARP, np.where(parsed.version == 0, NOT_FOLLOWED, np.where(
-        piece, IS_FRAGMENT, np.where(tcp, IS_TCP, IS_OTHER))))
+        piece, IS_FRAGMENT, np.where(tcp, IS_TCP, np.where(_cut(parsed), UNREADABLE, IS_OTHER)))))
     number = np.where(echo, (parsed.echo_id.astype("u4") << 16) | parsed.echo_seq, 0)
     number = np.where(piece, parsed.fragment, number)
     out["seq"] = np.where(tcp & ~piece, parsed.seq, number + (parsed.kind.astype("u4") << 8) * ~piece * ~echo)
@@ -208,6 +211,13 @@ def _fill(out: np.ndarray, parsed: Headers, raw: np.ndarray, length: np.ndarray)
     # of a packet that is not all in the linear part the hash depends on how much of it is
     hashes = np.where(raw["data_len"] > 0, 0, raw["payload_hash"])
     out["hash"] = np.where(out["kind"] != IS_TCP, hashes, np.where(out["size"] > 0, 0, parsed.ack.astype("u8") + 1))
+
+
+def _cut(parsed: Headers) -> np.ndarray:
+    """Return the packets whose headers were not recorded whole, those inside a tunnel included."""
+    tunnel = (parsed.protocol == UDP) & np.isin(parsed.target_port, (*VXLAN_PORTS, GENEVE_PORT)) & (
+        parsed.tunnel == NO_TUNNEL)
+    return (parsed.version > 0) & (parsed.fragment == 0) & (~parsed.whole | (tunnel & (parsed.payload > 8)))
 
 
 def _family(parsed: Headers) -> np.ndarray:

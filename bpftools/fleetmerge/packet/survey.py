@@ -11,7 +11,7 @@ import numpy as np
 from ..bundle.labels import DROP_POINTS
 from ..bundle.manifest import Bundle
 from ..bundle.records import chunks
-from .identity import ROW, Identifier, Tables
+from .identity import ROW, UNREADABLE, Identifier, Tables
 
 FREE_POINT = "skb.free"
 BLOCK = 1024              # records per entry of the index
@@ -27,6 +27,7 @@ class Index:
     last: np.ndarray    # s8
     outside: int        # records outside the window
     checksum_ok: bool
+    unreadable: int = 0   # records of packets whose headers were not recorded whole
 
 
 @dataclass
@@ -45,7 +46,7 @@ def survey_bundle(bundle: Bundle, path: str) -> Survey:
     names = bundle.points()
     identifier = Identifier({number for number, name in names.items() if name in DROP_POINTS},
                             {number for number, name in names.items() if name == FREE_POINT})
-    firsts, lasts, outside, total = [], [], 0, 0
+    firsts, lasts, outside, total, unreadable = [], [], 0, 0, 0
     low, high = window_of(bundle)
     with open(bundle.path, "rb") as handle, open(path, "wb", opener=_private) as rows:
         for data in chunks(handle, bundle.dtype.itemsize, BLOCK * _CHUNK_BLOCKS):
@@ -62,11 +63,12 @@ def survey_bundle(bundle: Bundle, path: str) -> Survey:
                 outside += int(((time < low) | (time >= high)).sum())
             known = identifier.rows(raw)
             known["record"] = np.arange(total, total + count)
+            unreadable += int((known["kind"] == UNREADABLE).sum())
             rows.write(known.view("u1").data)
             total += count
     none = np.zeros(0, "i8")
     index = Index(np.concatenate(firsts or [none]), np.concatenate(lasts or [none]), outside,
-                  digest.hexdigest() == bundle.sha256)
+                  digest.hexdigest() == bundle.sha256, unreadable)
     return Survey(index, path, total, identifier.finish())
 
 
