@@ -26,6 +26,7 @@ class Layout:
     taken: np.ndarray       # bool: a device has taken the packet
     local: np.ndarray       # bool: of a device that leads to a VM
     final: np.ndarray       # bool: a device without another one below it has taken the packet
+    stacked: np.ndarray     # bool: of a device with another one below it
     ends: np.ndarray        # bool: a packet that was seen here has arrived, as far as a host can see
     asks: np.ndarray        # bool: a daemon of the host decides about the packet
 
@@ -91,6 +92,7 @@ def _layout(places: Sequence[Place], hosts: Sequence[str], devices: Sequence[tup
         truth(place.leaving for place in places), truth(place.point in TAKEN for place in places),
         truth(place.local for place in places),
         truth(place.point in TAKEN and place.role not in STACKED for place in places),
+        truth(place.role in STACKED for place in places),
         truth(place.end for place in places), truth(place.asks for place in places))
 
 

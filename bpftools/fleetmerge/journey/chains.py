@@ -174,9 +174,11 @@ def _begins(layout: Layout, frees: bool, before: np.ndarray, after: np.ndarray) 
     new = (before["skb"] != after["skb"]) | (before["drop"] > 0) | (before["place"] == after["place"])
     new |= after["time"] - before["time"] > _PAUSE
     comes = layout.arrives[after["place"]] > 0
-    goes_on = layout.receives[before["place"]] & (layout.device[before["place"]] == layout.device[after["place"]])
-    new |= comes & ~goes_on
     at_once = after["time"] - before["time"] < _SOON
+    # a device hands it on from point to point, and to the tunnel, bond or VLAN above it
+    goes_on = layout.receives[before["place"]] & (
+        (layout.device[before["place"]] == layout.device[after["place"]]) | (layout.stacked[after["place"]] & at_once))
+    new |= comes & ~goes_on
     soon = (before["head"] == after["head"]) & at_once
     # what a device has taken comes to no other device in the same skb
     gone = layout.final[before["place"]] & layout.step[after["place"]] & (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..clock.host import HostClock
-from ..packet.identity import among, mix
+from ..packet.identity import UNREADABLE, among, mix
 from . import branches, grounds
 from .atlas import Atlas
 from .branches import choose
@@ -105,13 +105,13 @@ class _Part:
         self._starts = packets.starts
         self._time = units.rows["time"][units.row]
         self._place = units.rows["place"][units.row]
-        self._shapes = find_shapes(packets, self._layout)
+        self._shapes = find_shapes(packets, self._layout, setting.bounds)
         self._origin = self._origins()
         first = units.row[self._origin]
         self._stream = mix(units.rows["flow"][first], units.rows["network"][first])
         self._target = self._targets()
         self._many = among(self._target[-1], setting.many)
-        self._home, self._stays = self._homes()
+        self._home, self._stays, self._moves = self._homes()
         self._results = Results.empty(len(self._starts))
         self._extras: list[Extra] = []
         self._ways: list[Way] = []
@@ -144,19 +144,23 @@ class _Part:
         views = [units.said[units.row[last]], called, units.said[units.row[self._origin]]]
         return [flows["to"][np.searchsorted(flows["flow"], view).clip(max=len(flows) - 1)] for view in views]
 
-    def _homes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (the device of each packet's destination, -1 if not known; whether it was there before and after)."""
+    def _homes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return (the device of each packet's destination, -1 if not known; whether it was there before and after;
+        where it moved from and to just then, in two columns, -1 if it did not)."""
         when = self._time[self._origin]
         home, stays = np.full(len(when), NOWHERE, "i4"), np.zeros(len(when), bool)
+        moves = np.full((len(when), 2), NOWHERE, "i4")
         for target in self._target:
-            open_ = np.flatnonzero(home == NOWHERE)
+            open_ = np.flatnonzero((home == NOWHERE) & (moves[:, 0] == NOWHERE))
             if not len(open_):
                 break
             before, after = self._setting.homes.at(target[open_], when[open_])
             both = (before != NOWHERE) & (after != NOWHERE)
-            home[open_] = np.where(both & (before != after), NOWHERE, np.where(before != NOWHERE, before, after))
-            stays[open_] = both & (before == after)
-        return home, stays
+            moved = both & (before != after)
+            home[open_] = np.where(moved, NOWHERE, np.where(before != NOWHERE, before, after))
+            stays[open_] = both & ~moved
+            moves[open_[moved]] = np.stack([before, after], 1)[moved]
+        return home, stays, moves
 
     # -- which branch is the packet
 
@@ -172,7 +176,8 @@ class _Part:
             home = self._home[shape.packets]
             for leaf in shape.tree.leaves:
                 if leaf.kind == IN_VM:
-                    here = open_ & (home == self._layout.device[shape.place(leaf.row)])
+                    device = self._layout.device[shape.place(leaf.row)]
+                    here = open_ & ((home == device) | (self._moves[shape.packets] == device).any(axis=1))
                     if here.any():
                         self._settle(Way(shape, np.flatnonzero(here), leaf, branches.HOME), ARRIVED)
                         open_ &= ~here
@@ -259,7 +264,9 @@ class _Part:
         dropped = [leaf for leaf in shape.tree.leaves if leaf.kind == IS_DROPPED]
         for leaf in dropped:
             others = [other for other in shape.tree.leaves if other is not leaf]
-            known = leaf.trunk and all(other.kind == IN_VM for other in others)
+            # on one host, what stayed in its skb is no copy of what went to VMs in others
+            known = leaf.trunk and all(other.kind == IN_VM and other.leg == leaf.leg for other in others)
+            known &= not self._packets.unsure[shape.starts[which]].any()
             self._extras.append(Extra(OF_BRANCH, shape.packets[which], shape.starts[which] + leaf.mark,
                                       shape.place(leaf.row) if leaf.row >= 0 else NOWHERE,
                                       0 if known else grounds.UNDECIDED.bit))
@@ -339,6 +346,7 @@ class _Part:
         shown |= tap | (self._packets.units.rows["network"][self._packets.units.row[results.unit[rows]]] >> 24 > 0)
         lossy = (self._setting.facts.here[host] > 0) & ~self._entered(rows)
         results.gaps[rows[~(own | shown | lives)]] |= np.uint32(grounds.NOT_ON_WAY.bit)
+        lossy |= self._packets.units.rows["kind"][self._packets.units.row[results.unit[rows]]] == UNREADABLE
         results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)
 
     def _origins(self) -> np.ndarray:

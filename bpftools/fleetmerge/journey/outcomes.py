@@ -57,6 +57,7 @@ class Facts:
     early: np.ndarray
     here: np.ndarray      # u4: gaps of a packet that was seen last on the host
     next: np.ndarray      # u4: gaps of a packet that should have come to the host
+    inside: np.ndarray    # u4: gaps of a packet that should have come to another device of the host
 
 
 def facts_of(trusts: dict[str, Trust], hosts: list[str]) -> Facts:
@@ -71,7 +72,8 @@ def facts_of(trusts: dict[str, Trust], hosts: list[str]) -> Facts:
                   (one.counted, grounds.COUNTERS)) for one in each]
     return Facts(np.array([one.start for one in each], "f8"), np.array([one.end for one in each], "f8"),
                  np.array([one.late for one in each], bool), np.array([one.early for one in each], bool),
-                 np.array(here, "u4"), np.array(after, "u4"))
+                 np.array(here, "u4"), np.array(after, "u4"),
+                 np.array([bits(one, (one.filtered, grounds.FILTERED)) for one in each], "u4"))
 
 
 class Judge:
@@ -97,7 +99,7 @@ class Judge:
         here, there = layout.host[pending.place], layout.host[safe]
         inside = here == there
         gaps |= self._facts.here[here]
-        gaps |= np.where(inside, 0, self._facts.next[there]).astype("u4")
+        gaps |= np.where(inside, self._facts.inside[there], self._facts.next[there]).astype("u4")
         outcome = np.full(len(pending), VANISHED, "u1")
         flying, edge = self._edges(pending, safe)
         gaps |= edge

@@ -32,6 +32,7 @@ class Packets:
     chain: np.ndarray     # i8: position of the first unit of its chain, in this packet
     head: np.ndarray      # i8: position of the first unit with the same data on its host, in this packet
     unsure: np.ndarray    # bool: other packets look the same, and not all places saw as many of them
+    twins: np.ndarray     # bool: others look the same, and were sent so shortly before or after that they may be mistaken
 
     @property
     def starts(self) -> np.ndarray:
@@ -49,26 +50,29 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     host, time = units.host[units.row], rows["time"][units.row]
     place = rows["place"][units.row]
     first = _firsts(units.key, chain[units.row])
-    enters = (first == np.arange(len(first))) & (layout.arrives[place] > 0)
     group = np.append(True, (units.key[1:] != units.key[:-1]) | (host[1:] != host[:-1])) if len(units) else (
         np.zeros(0, bool))
     start = np.maximum.accumulate(np.where(group, np.arange(len(units)), 0))
+    # what comes to a tunnel, a bond or a VLAN came to the device below before
+    enters = (first == np.arange(len(first))) & (layout.arrives[place] > 0) & (
+        ~layout.stacked[place] | (start == np.arange(len(first))))
     data = _firsts(units.key, mix(rows["head"][units.row], host.astype("u8") + np.uint64(1)))
     root = np.where(enters[first], first, first[data[first]])    # a copy is with the chain whose data it shares
     enters |= _comes_again(start, root, place, time, enters)
     count = np.cumsum(enters)
     leg = (count - (count - enters)[start])[root].astype("i4") if len(units) else np.zeros(0, "i4")
-    packet, unsure = units.key.copy(), np.zeros(len(units), bool)
+    packet, unsure, twins = units.key.copy(), np.zeros(len(units), bool), np.zeros(len(units), bool)
     many = _seen_again(units.key, start, leg)
     if len(many):
-        turn, doubt = _turns(units, many, start, leg, first, layout, bounds, time, host, place)
+        turn, doubt, alike = _turns(units, many, start, leg, first, layout, bounds, time, host, place)
         packet[many] = np.where(turn > 0, mix(packet[many], turn.astype("u8")), packet[many])
-        unsure[many] = doubt
+        unsure[many], twins[many] = doubt, alike
         order = np.argsort(packet, kind="stable")
-        units, packet, leg, unsure = units.taken(order), packet[order], leg[order], unsure[order]
+        units, packet, leg = units.taken(order), packet[order], leg[order]
+        unsure, twins = unsure[order], twins[order]
     own_host = units.host[units.row].astype("u8") + np.uint64(1)
     return Packets(units, packet, leg, _firsts(packet, chain[units.row]),
-                   _firsts(packet, mix(rows["head"][units.row], own_host)), unsure)
+                   _firsts(packet, mix(rows["head"][units.row], own_host)), unsure, twins)
 
 
 def _comes_again(start: np.ndarray, first: np.ndarray, place: np.ndarray, time: np.ndarray,
@@ -156,8 +160,9 @@ class _Legs:
 
 
 def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, first: np.ndarray, layout: Layout,
-           bounds: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (which time it was sent, from 0; whether that is unsure) of doubtful units."""
+           bounds: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray,
+           ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (which time it was sent, from 0; whether that is unsure; whether it has twins) of doubtful units."""
     code = start[many] * 65536 + np.minimum(leg[many], 65535)
     _, at, of = np.unique(code, return_index=True, return_inverse=True)
     at = many[at]
@@ -168,23 +173,25 @@ def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, f
     hops = units.rows["hops"][units.row[at]]
     near = layout.arrives[place[at]] == 1
     legs.origin = _origins(legs, len(keys), near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)), near, arrives)
-    turn, unsure = _sent(legs, len(keys), bounds)
-    return turn[of], unsure[of]
+    turn, unsure, twins = _sent(legs, len(keys), bounds)
+    return turn[of], unsure[of], twins[of]
 
 
 def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray, arrives: np.ndarray) -> np.ndarray:
-    """Return which legs begin at the place where the key's packets began: where a VM sends them, else where the first
-    of them was seen."""
-    rank = np.where(sends, 0, np.where(near, 1, np.where(arrives, 2, 3)))
+    """Return which legs the key's packets began with: those that VMs sent; else those at the place where the first of
+    them was seen."""
+    rank = np.where(near, 1, np.where(arrives, 2, 3))
     order = np.lexsort((legs.time, rank, legs.key))
     best = order[np.append(True, legs.key[order][1:] != legs.key[order][:-1])]
     place = np.empty(keys, "i8")
     place[legs.key[best]] = legs.place[best]
-    return legs.place == place[legs.key]
+    sent = np.zeros(keys, bool)
+    sent[legs.key[sends]] = True
+    return np.where(sent[legs.key], sends, legs.place == place[legs.key])
 
 
-def _sent(legs: _Legs, keys: int, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (turn, unsure) of each leg."""
+def _sent(legs: _Legs, keys: int, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (turn, unsure, twins) of each leg."""
     slack = _slack(legs, keys, bounds)
     by_time, since = _by_time(legs, slack)
     told, by_ident = _by_ident(legs, keys, np.bincount(legs.key, legs.origin, keys).astype("i8"))
@@ -204,7 +211,8 @@ def _sent(legs: _Legs, keys: int, bounds: np.ndarray) -> tuple[np.ndarray, np.nd
     turn = np.where(told[legs.key], by_ident, turn)
     unsure = (count > 1) & _uneven(one, legs.place, count, ~stray)
     turn = np.where(stray, _STRAY + _ranks_of_strays(legs, stray, slack), turn)
-    return turn, np.where(stray, False, unsure[one] & ~told[legs.key])
+    alike = (count[one] > 1) & ~told[legs.key] & ~stray
+    return turn, alike & unsure[one], alike
 
 
 def _slack(legs: _Legs, keys: int, bounds: np.ndarray) -> np.ndarray:

@@ -32,8 +32,8 @@ class Shape:
         return self.sights[row].place
 
 
-def find_shapes(packets: Packets, layout: Layout) -> list[Shape]:
-    """Return all shapes."""
+def find_shapes(packets: Packets, layout: Layout, bounds: np.ndarray) -> list[Shape]:
+    """Return all shapes; bounds: f8[host, host], by how much their clocks may be apart (ns)."""
     starts = packets.starts
     if not len(starts):
         return []
@@ -65,5 +65,5 @@ def find_shapes(packets: Packets, layout: Layout) -> list[Shape]:
         sights = [Sight(*values) for values in zip(
             place[here].tolist(), drop[here].tolist(), chain[here].tolist(), head[here].tolist(),
             packets.leg[here].tolist(), spent[here].tolist(), freed[here].tolist(), when.tolist(), strict=True)]
-        out.append(Shape(sights, make_tree(sights, layout), members, starts[members]))
+        out.append(Shape(sights, make_tree(sights, layout, bounds), members, starts[members]))
     return out

@@ -10,6 +10,7 @@ from ..packet.identity import IS_FRAGMENT, IS_TCP, mix
 from .atlas import Layout
 from .evidence import NOWHERE
 from .found import (
+    ARRIVED,
     CONTINUED,
     DROPPED,
     ENDED,
@@ -78,6 +79,9 @@ def tally(packets: Packets, origin: np.ndarray, results: Results, extras: Sequen
     counts = packets.units.lead[origin].copy()
     _join_pieces(packets, origin, results, counts)
     _continue(packets, origin, results)
+    if any(shape.tree.doubles and not packets.twins[shape.starts[0]] for shape in shapes):
+        # where packets are doubled on their way, as many as were sent may have come though some were lost
+        results.outcome[(results.outcome == ARRIVED) & packets.twins[origin]] = UNKNOWN
     out = Findings(steps=steps)
     out.flows = _flows(packets, origin, results, counts)
     _losses(out, packets, origin, results, counts)

@@ -12,8 +12,12 @@ be plain code.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from .atlas import Layout
 
+_ROUNDING = 1e3     # ns: times are averages
+_LONGEST = 1e9      # ns that a packet may be between two hosts, or in a VM
 IN_VM, DROPPED, OUT, FREED, OPEN = "in_vm", "dropped", "out", "freed", "open"
 
 
@@ -76,8 +80,8 @@ class Tree:
         return out[::-1]
 
 
-def make_tree(sights: Sequence[Sight], layout: Layout) -> Tree:
-    """Return the tree of one shape; sights in the order of host and time."""
+def make_tree(sights: Sequence[Sight], layout: Layout, bounds: np.ndarray) -> Tree:
+    """Return the tree of one shape; sights in the order of host and time; bounds: by how much hosts' clocks differ, ns."""
     tree = Tree()
     legs: dict[tuple[int, int], Leg] = {}
     for row, sight in enumerate(sights):
@@ -89,7 +93,7 @@ def make_tree(sights: Sequence[Sight], layout: Layout) -> Tree:
     exits: list[tuple[int, Leaf]] = []
     for number, leg in enumerate(tree.legs):
         exits += [(number, leaf) for leaf in _branches(tree, leg, number, sights, layout)]
-    _join(tree, exits, sights, layout)
+    _join(tree, exits, sights, layout, bounds)
     tree.leaves = [leaf for _, leaf in exits if leaf.row not in tree.children]
     _follow_trunks(tree, exits)
     return tree
@@ -151,12 +155,13 @@ def _end(rows: Sequence[int], trunk: bool, leg: int, sights: Sequence[Sight], la
     return Leaf(FREED if sights[rows[-1]].freed else OPEN, last, -1, trunk, leg)
 
 
-def _join(tree: Tree, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight], layout: Layout) -> None:
+def _join(tree: Tree, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight], layout: Layout,
+          bounds: np.ndarray) -> None:
     """Hang legs on each other."""
     for number, leg in enumerate(tree.legs):
         if number == 0:
             continue
-        joints = _joints(tree, number, leg, exits, sights)
+        joints = _joints(tree, number, leg, exits, sights, bounds)
         if not joints:
             tree.orphans.append(number)
             continue
@@ -171,7 +176,8 @@ def _join(tree: Tree, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight]
             tree.steps.append((joint.row, leg.first))
 
 
-def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight]) -> list[Leaf]:
+def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight],
+            bounds: np.ndarray) -> list[Leaf]:
     """Return the ends of branches on which a leg may hang, the best first."""
     first = sights[leg.first]
     below = _below(tree, number)
@@ -181,11 +187,13 @@ def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]]
             continue
         spent = first.hops - sights[leaf.row].hops
         into_vm = leg.entry == 1
-        if leaf.kind != (IN_VM if into_vm else OUT) or spent not in ((0, 1) if into_vm else (0,)):
+        if leaf.kind != (IN_VM if into_vm else OUT) or spent != into_vm:    # a VM that sends it on takes a hop
             continue
         if (into_vm and tree.legs[other].host != leg.host) or (not leg.entry and tree.legs[other].host == leg.host):
             continue
-        out.append(leaf)
+        took, slack = first.when - sights[leaf.row].when, bounds[tree.legs[other].host, leg.host]
+        if -slack - _ROUNDING <= took <= slack + _LONGEST:
+            out.append(leaf)
     when = first.when
 
     def nearness(leaf: Leaf) -> tuple[bool, bool, bool, float]:
