@@ -20,7 +20,7 @@ PREREQS_STAMP := $(VENV)/prereqs-$(shell cat roles/prereqs/*/* playbooks/setup.y
 
 PYTHON_CODE := $(wildcard bpftools library module_utils roles tests)
 
-.PHONY: help setup lab lab-down demo lint types unit integration faults molecule smoke test bench
+.PHONY: help setup lab lab-down demo lint types unit truth integration faults molecule smoke test bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
@@ -53,6 +53,9 @@ types: setup  ## check types: mypy
 unit: setup  ## run the unit tests
 	pytest tests/unit
 
+truth: setup  ## hold what the merger says against situations whose truth is known
+	pytest tests/truth
+
 # On "another machine", so that a lab that is up is not disturbed and nothing is left behind.
 integration: setup  ## run the tests on a namespace lab of their own (as root)
 	tests/elsewhere pytest tests/integration
@@ -69,7 +72,7 @@ smoke: emulation  ## try the tracers on one emulated hypervisor with a distribut
 bench: setup  ## measure and print the figures (as root)
 	for bench in tests/bench/bench_*.py; do echo "== $$bench"; $$bench; done
 
-test: lint types unit integration molecule smoke  ## everything that must pass
+test: lint types unit truth integration molecule smoke  ## everything that must pass
 
 $(PIP_STAMP): requirements.txt requirements-dev.txt
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

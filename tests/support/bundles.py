@@ -160,10 +160,11 @@ def ipv4(source: str, target: str, payload: bytes, *, protocol: int = 17, ident:
                        _address(target)) + options + payload
 
 
-def ipv6(source: str, target: str, payload: bytes, *, protocol: int = 17, ttl: int = 64) -> bytes:
-    """Return an IPv6 packet; extension headers are part of the payload."""
-    return struct.pack("!IHBB16s16s", 6 << 28, len(payload), protocol, ttl, _address(source),
-                       _address(target)) + payload
+def ipv6(source: str, target: str, payload: bytes, *, protocol: int = 17, ttl: int = 64,
+         length: int | None = None) -> bytes:
+    """Return an IPv6 packet; extension headers are part of the payload; length: its, if not that of what is given."""
+    return struct.pack("!IHBB16s16s", 6 << 28, len(payload) if length is None else length, protocol, ttl,
+                       _address(source), _address(target)) + payload
 
 
 def udp(source: int, target: int, payload: int | bytes = 0) -> bytes:
@@ -172,9 +173,11 @@ def udp(source: int, target: int, payload: int | bytes = 0) -> bytes:
     return struct.pack("!HHHH", source, target, 8 + len(data), 0) + data
 
 
-def tcp(source: int, target: int, *, seq: int = 0, ack: int = 0, flags: int = 16, payload: int = 0) -> bytes:
-    """Return a TCP segment with `payload` zeros."""
-    return struct.pack("!HHIIBBHHH", source, target, seq & 0xFFFFFFFF, ack, 5 << 4, flags, 512, 0, 0) + bytes(payload)
+def tcp(source: int, target: int, *, seq: int = 0, ack: int = 0, flags: int = 16, payload: int = 0,
+        options: bytes = b"", window: int = 512) -> bytes:
+    """Return a TCP segment with `payload` zeros; options: padded to whole words of four bytes."""
+    return struct.pack("!HHIIBBHHH", source, target, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 5 + len(options) // 4 << 4,
+                       flags, window, 0, 0) + options + bytes(payload)
 
 
 def icmp(kind: int, code: int, ident: int = 0, seq: int = 0, payload: int = 56) -> bytes:
