@@ -7,6 +7,9 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 HYPERVISORS ?= 2
+SEEDS ?= 0-199
+FEATURES ?= full
+JOBS ?= 2
 
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -20,7 +23,7 @@ PREREQS_STAMP := $(VENV)/prereqs-$(shell cat roles/prereqs/*/* playbooks/setup.y
 
 PYTHON_CODE := $(wildcard bpftools library module_utils roles tests)
 
-.PHONY: help setup lab lab-down demo lint types unit truth integration faults molecule smoke test bench
+.PHONY: help setup lab lab-down demo lint types unit truth simulation integration faults molecule smoke test bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
@@ -53,8 +56,11 @@ types: setup  ## check types: mypy
 unit: setup  ## run the unit tests
 	pytest tests/unit
 
-truth: setup  ## hold what the merger says against situations whose truth is known
-	pytest tests/truth
+truth: setup  ## hold what the merger says against situations, and random fleets, whose truth is known
+	pytest tests/truth tests/simulation
+
+simulation: setup  ## try random fleets (SEEDS=0-1999 FEATURES=full, plain or plain,+nat; JOBS=2)
+	cd tests && python -m simulation --seeds $(SEEDS) --features $(FEATURES) --jobs $(JOBS)
 
 # On "another machine", so that a lab that is up is not disturbed and nothing is left behind.
 integration: setup  ## run the tests on a namespace lab of their own (as root)

@@ -126,7 +126,7 @@ class Bundle:
         directory = os.path.join(str(run_directory), "hosts", self.host, self.manifest["tracer"])
         os.makedirs(directory, exist_ok=True)
         array = self.records() if records is None else records
-        data = memoryview(np.ascontiguousarray(array)).cast("B") if len(array) else b""
+        data = np.ascontiguousarray(array).data.cast("B") if len(array) else b""
         manifest = copy.deepcopy(self.manifest)
         counters = manifest["counters"]
         for name in ("seen", "matched", "written"):

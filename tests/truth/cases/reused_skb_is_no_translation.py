@@ -16,11 +16,11 @@ from truth.truth import Summary, flow_count
 CHANCES = (1000, 2000, 3000)
 
 
-def _flows():
+def _flows() -> list[tuple[int, int]]:
     """Return (flow, IP id) of each packet."""
     choose = random.Random(1)
     idents = [choose.randrange(65535) for _ in range(5)]
-    out = []
+    out: list[tuple[int, int]] = []
     for number in range(4000):
         flow = choose.randrange(5)
         idents[flow] = idents[flow] % 65535 + 1
