@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,13 @@ class Bundle:
     """One tracer's bundle on one host."""
 
     def __init__(self, host: str, *devices: tuple[int, str, str], boot: float | None = None, skew: float = 0.0,
-                 drift: float = 0.0, duration: float = 10.0, points: tuple[str, ...] = POINTS) -> None:
+                 drift: float = 0.0, duration: float = 10.0, points: tuple[str, ...] = POINTS,
+                 tracer: str = TRACER) -> None:
         """devices: (ifindex, name, role), role: phy, vnet (a VM's tap), veth, tunnel, ...; skew: seconds that the wall
         clock is ahead; drift: seconds that both clocks gain in a second."""
         self.host, self.skew, self.drift, self.duration = host, skew, drift, duration
         self.boot = 1000.0 + sum(host.encode()) if boot is None else boot
-        self.points = list(points)
+        self.points, self.tracer = list(points), tracer
         self.rows: list[dict[str, Any]] = []
         self.manifest: dict[str, Any] = self._manifest()
         self._made = 0
@@ -69,10 +71,10 @@ class Bundle:
     def _manifest(self) -> dict[str, Any]:
         end = self.monotonic(self.duration)
         return {
-            "format": FORMAT, "run_id": RUN_ID, "tracer": TRACER, "host": self.host, "tool_version": "0.1.0",
+            "format": FORMAT, "run_id": RUN_ID, "tracer": self.tracer, "host": self.host, "tool_version": "0.1.0",
             "bcc_version": "0.26.0", "python_version": "3.11.2",
             "kernel": {"release": "6.1.0-test", "version": "#1", "machine": "x86_64", "boot_id": "boot-" + self.host},
-            "command_line": [TRACER], "filter": {}, "record": layout(),
+            "command_line": [self.tracer], "filter": {}, "record": layout(),
             "points": {"requested": self.points, "skipped": {}, "attached": [
                 {"id": number, "name": name, "hook": "raw_tracepoint", "target": name}
                 for number, name in enumerate(self.points)]},
@@ -113,12 +115,20 @@ class Bundle:
             "mac": "02:00:00:00:00:%02x" % (ifindex % 256), "mtu": 1500, "master": 0, "role": role,
             "statistics": {"before": before, "after": dict(before, **rose)}})
 
-    def counted(self, ifindex: int, **rose: int) -> None:
+    def counted(self, ifindex: int, netns: int = NETNS, **rose: int) -> None:
         """Let a device's counters gain more than what was recorded."""
         after = next(device["statistics"]["after"] for device in self.manifest["devices"]
-                     if device["ifindex"] == ifindex and device["netns"] == NETNS)
+                     if device["ifindex"] == ifindex and device["netns"] == netns)
         for name, gain in rose.items():
             after[name] += gain
+
+    def forget(self, unseen: Callable[[dict[str, Any]], bool]) -> None:
+        """Let the tracer not have recorded some rows, of packets that passed, and that the devices counted."""
+        for row in filter(unseen, self.rows):
+            name = {"dev.rx": "rx_packets", "dev.tx": "tx_packets"}.get(self.points[row["point"]])
+            if name:
+                self.counted(row["ifindex"], row["netns"], **{name: max(1, row.get("gso_segs", 0))})
+        self.rows = [row for row in self.rows if not unseen(row)]
 
     def skb(self) -> Skb:
         """Return a new sk_buff with new data."""
@@ -157,7 +167,7 @@ class Bundle:
         """Free a packet as a drop; a tap whose ring is full counts it."""
         self.seen(second, "skb.drop", ifindex, packet, skb, location=location, reason=reason, **fields)
         if location == RING_FULL:
-            self.counted(ifindex, tx_dropped=1, tx_packets=-1)
+            self.counted(ifindex, fields.get("netns", NETNS), tx_dropped=1, tx_packets=-1)
 
     def free(self, second: float, ifindex: int, packet: bytes, skb: Skb, **fields: Any) -> None:
         """Free a packet at the end of its way, if this host's tracer looks at that."""

@@ -38,4 +38,5 @@ def test_what_is_said_is_true(case: Case) -> None:
     if case.merged.refused:
         assert getattr(case.module, "MAY_REFUSE", False), case.merged.refused
         return
-    assert case.module.check(case.merged.summary, case.merged.verdict) == []
+    false = case.module.check(case.merged.summary, case.merged.verdict)
+    assert not false, "\n".join(false)

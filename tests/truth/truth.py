@@ -115,6 +115,12 @@ def arrived_at_most(summary: Summary, count: int, words: str) -> list[str]:
     return [] if said <= count else ["%d packets of %s are said to have arrived; it was %d" % (said, words, count)]
 
 
+def arrived_at_least(summary: Summary, count: int, words: str) -> list[str]:
+    """No fewer than `count` packets of these flows arrived."""
+    said = total(flows(summary, words), "arrived")
+    return [] if said >= count else ["%d packets of %s are said to have arrived; it was %d" % (said, words, count)]
+
+
 def flow_count(summary: Summary, words: str, least: int, most: int) -> list[str]:
     """The flows with these words have so many packets."""
     said = total(flows(summary, words), "packets")
@@ -152,3 +158,26 @@ def counts_packets(summary: Summary, count: int) -> list[str]:
     """So many records were read."""
     return [] if summary["records"] == count else ["%d records are said to be there; it was %d" % (
         summary["records"], count)]
+
+
+def no_step(summary: Summary, one: str, two: str) -> list[str]:
+    """No packet went from places that begin with one of these words to places that begin with the other."""
+    steps = [["%(host)s %(device)s" % segment[end] for end in ("from", "to")] for segment in summary["segments"]]
+    return ["there is said to be a step %s > %s; there is none" % (begin, end) for begin, end in steps
+            if begin.startswith(one) and end.startswith(two)]
+
+
+def has_status(summary: Summary, host: str, status: str) -> list[str]:
+    """A host is complete, partial or missing."""
+    said = summary["hosts"].get(host, {}).get("status")
+    return [] if said == status else ["%s is said to be %s; it is %s" % (host, said, status)]
+
+
+def has_words(verdict: str, *words: str) -> list[str]:
+    """The verdict has one of these words."""
+    return [] if any(word in verdict.lower() for word in words) else ["the verdict does not say %r" % words[0]]
+
+
+def has_no_words(verdict: str, words: str) -> list[str]:
+    """The verdict does not have these words."""
+    return ["the verdict says %r" % words] if words in verdict else []
