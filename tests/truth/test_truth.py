@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each case: its bundles are made and merged, and what the merger says about them must be true."""
 import importlib
+import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +10,11 @@ from types import ModuleType
 from typing import NamedTuple
 
 import pytest
+from jsonschema import Draft202012Validator
 from truth.bundle import RUN_ID
 from truth.merging import Merged, merge
 
+SCHEMA = json.loads((Path(__file__).parent / "summary.schema.json").read_text())
 CASES = sorted(path.stem for path in (Path(__file__).parent / "cases").glob("*.py"))
 
 
@@ -40,3 +44,10 @@ def test_what_is_said_is_true(case: Case) -> None:
         return
     false = case.module.check(case.merged.summary, case.merged.verdict)
     assert not false, "\n".join(false)
+
+
+def test_the_summary_has_its_form(case: Case) -> None:
+    """It has what the schema says, for all of these situations."""
+    errors = Draft202012Validator(SCHEMA).iter_errors(case.merged.summary) if case.merged.summary else []
+    wrong = {"%s: %s" % (re.sub(r"\d+", "", error.json_path), error.message[:200]) for error in errors}
+    assert not wrong, "\n".join(sorted(wrong))
