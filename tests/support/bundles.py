@@ -12,6 +12,7 @@ import ipaddress
 import json
 import os
 import struct
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -121,19 +122,23 @@ class Bundle:
                 out[name][place] = value
         return out
 
-    def write(self, run_directory: Any, records: np.ndarray | None = None) -> str:
-        """Write the bundle to RUN/hosts/HOST/TRACER; return that directory."""
+    def write(self, run_directory: Any, records: np.ndarray | Iterable[np.ndarray] | None = None) -> str:
+        """Write the bundle to RUN/hosts/HOST/TRACER; return that directory. records: an array, or several."""
         directory = os.path.join(str(run_directory), "hosts", self.host, self.manifest["tracer"])
         os.makedirs(directory, exist_ok=True)
-        array = self.records() if records is None else records
-        data = np.ascontiguousarray(array).data.cast("B") if len(array) else b""
+        given = self.records() if records is None else records
+        digest, count, size = hashlib.sha256(), 0, 0
+        with open(os.path.join(directory, "records.bin"), "wb") as handle:
+            for array in [given] if isinstance(given, np.ndarray) else given:
+                data = np.ascontiguousarray(array).data.cast("B") if len(array) else b""
+                handle.write(data)
+                digest.update(data)
+                count, size = count + len(array), size + len(data)
         manifest = copy.deepcopy(self.manifest)
         counters = manifest["counters"]
         for name in ("seen", "matched", "written"):
-            counters[name] = counters[name] or len(array)
-        manifest["files"]["records.bin"] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        with open(os.path.join(directory, "records.bin"), "wb") as handle:
-            handle.write(data)
+            counters[name] = counters[name] or count
+        manifest["files"]["records.bin"] = {"bytes": size, "sha256": digest.hexdigest()}
         with open(os.path.join(directory, "manifest.json"), "w") as text:
             json.dump(manifest, text)
         with open(os.path.join(directory, "tracer.log"), "w"):
