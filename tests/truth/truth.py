@@ -181,3 +181,9 @@ def has_words(verdict: str, *words: str) -> list[str]:
 def has_no_words(verdict: str, words: str) -> list[str]:
     """The verdict does not have these words."""
     return ["the verdict says %r" % words] if words in verdict else []
+
+
+def has_doubt(summary: Summary, *words: str) -> list[str]:
+    """One of the doubts has all of these words."""
+    found = any(all(word in doubt for word in words) for doubt in summary["doubts"])
+    return [] if found else ["no doubt names %s" % ", ".join(words)]
