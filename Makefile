@@ -7,6 +7,9 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 HYPERVISORS ?= 2
+SEEDS ?= 0-199
+FEATURES ?= full
+JOBS ?= 2
 
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -20,7 +23,7 @@ PREREQS_STAMP := $(VENV)/prereqs-$(shell cat roles/prereqs/*/* playbooks/setup.y
 
 PYTHON_CODE := $(wildcard bpftools library module_utils roles tests)
 
-.PHONY: help setup lab lab-down demo lint types unit integration faults molecule smoke test bench
+.PHONY: help setup lab lab-down demo lint types unit truth simulation integration faults molecule smoke test bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
@@ -53,6 +56,12 @@ types: setup  ## check types: mypy
 unit: setup  ## run the unit tests
 	pytest tests/unit
 
+truth: setup  ## hold what the merger says against situations, and random fleets, whose truth is known
+	pytest tests/truth tests/simulation
+
+simulation: setup  ## try random fleets (SEEDS=0-1999 FEATURES=full, plain or plain,+nat; JOBS=2)
+	cd tests && python -m simulation --seeds $(SEEDS) --features $(FEATURES) --jobs $(JOBS)
+
 # On "another machine", so that a lab that is up is not disturbed and nothing is left behind.
 integration: setup  ## run the tests on a namespace lab of their own (as root)
 	tests/elsewhere pytest tests/integration
@@ -69,7 +78,7 @@ smoke: emulation  ## try the tracers on one emulated hypervisor with a distribut
 bench: setup  ## measure and print the figures (as root)
 	for bench in tests/bench/bench_*.py; do echo "== $$bench"; $$bench; done
 
-test: lint types unit integration molecule smoke  ## everything that must pass
+test: lint types unit truth integration molecule smoke  ## everything that must pass
 
 $(PIP_STAMP): requirements.txt requirements-dev.txt
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time and peak memory of a merge: makes bundles in bulk, merges them, prints both.
 
-    tests/bench/bench_merge.py                       16 hosts, 500,000 records each
-    tests/bench/bench_merge.py --hosts 8 --records 1250000 --grow
-                                                     10 million records, and how time and memory grow up to there
+    tests/bench/bench_merge.py                       talk, flood and sites, as large as they are by default
+    tests/bench/bench_merge.py talk --grow           how CPU time and memory grow from 10 to 40 million records
+    tests/bench/bench_merge.py flood --records 200000
+
+talk     8 hosts, 1,000 flows: pairs of VMs that talk; 10 million records
+flood    a million flows: a SYN flood; 2 million records
+sites    200 hosts, 400 places of the code each at which packets are dropped; 2 million records
 """
 import argparse
 import os
@@ -14,9 +18,48 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-sys.path[:0] = [os.path.join(ROOT, "tests"), os.path.join(ROOT, "bpftools")]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bpftools")]
+
+from support import traffic  # noqa: E402
+
+MERGER = ROOT / "bpftools" / "merge_captures.py"
+GROW = 4      # times the records
+_TURNS = 9    # of templates: 8 hosts have 1,000 flows
+
+
+class Kind(NamedTuple):
+    """A kind of capture."""
+
+    records: int                                         # if none are asked for
+    make: Callable[[Path, argparse.Namespace, int], int]   # writes the bundles; returns how many records there are
+    bar: str
+
+
+KINDS = {
+    "talk": Kind(10_000_000, lambda run, options, records: traffic.make_pairs(
+        run, options.hosts or 8, records // (options.hosts or 8), _TURNS), "60 s, 1.5 GiB on 2 CPUs"),
+    "flood": Kind(2_000_000, lambda run, _, records: traffic.make_flood(run, records), "60 s, 1.5 GiB on 2 CPUs"),
+    "sites": Kind(2_000_000, lambda run, options, records: traffic.make_sites(
+        run, options.hosts or 200, options.sites, records), "60 s on 2 CPUs"),
+}
+
+
+class Cost(NamedTuple):
+    """What a merge took."""
+
+    status: int
+    seconds: float
+    cpu: float      # s
+    peak: int       # bytes, over all processes
+
+    def __str__(self) -> str:
+        return "%.1f s, %.1f s of CPU, peak %.0f MiB over all processes" % (
+            self.seconds, self.cpu, self.peak / 2**20) + (", exit status %d" % self.status if self.status else "")
 
 
 def tree(pid: int) -> list[int]:
@@ -44,51 +87,64 @@ def resident(pid: int) -> int:
     return total
 
 
-def measure(run: str, hosts: int, records: int) -> int:
-    """Make the bundles of a run if they are not there, merge them, print time and memory; return the exit status."""
-    if not os.path.isdir(run):
-        from support import traffic
-        for pair in range(1, hosts // 2 + 1):
-            long = records / 6 * traffic.PERIOD + 1
-            traffic.make_pair(run, pair, records, traffic.host("hv-%02da" % pair, duration=long),
-                              traffic.host("hv-%02db" % pair, duration=long, skew=0.01 * pair, drift=1e-5 * pair,
-                                           boot=5000.0))
-    size = sum(os.path.getsize(os.path.join(place, name)) for place, _, names in os.walk(run) for name in names
-               if name == "records.bin")
+def merge(run: Path) -> Cost:
+    """Merge a run."""
     begin, peak, used = time.monotonic(), 0, resource.getrusage(resource.RUSAGE_CHILDREN)
-    child = subprocess.Popen([sys.executable, os.path.join(ROOT, "bpftools", "merge_captures.py"), "--quiet", run])
+    child = subprocess.Popen([sys.executable, str(MERGER), "--quiet", str(run)])
     while child.poll() is None:
         peak = max(peak, resident(child.pid))
         time.sleep(0.02)
     took, after = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
-    total = hosts * (records // 6 * 6)
-    print("merge: %d bundles, %d records, %.2f GB: %.1f s (%.2f M records/s, %.1f s of CPU, %d CPUs, load %.1f), peak "
-          "%.0f MiB over all processes, exit status %d" % (
-              hosts, total, size / 1e9, took, total / took / 1e6, cpu, len(os.sched_getaffinity(0)),
-              os.getloadavg()[0], peak / 2**20, child.returncode), flush=True)
-    return child.returncode
+    return Cost(child.returncode, took, after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime, peak)
+
+
+def measure(name: str, records: int, options: argparse.Namespace, directory: Path) -> Cost:
+    """Make the bundles of a run if they are not there, merge them, print what that took."""
+    run, begin = directory / ("%s-%d" % (name, records)), time.monotonic()
+    made = ""
+    if not run.is_dir():
+        unfinished = run.with_name(run.name + ".new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        records = KINDS[name].make(unfinished, options, records)
+        unfinished.rename(run)
+        made = " (made in %.1f s)" % (time.monotonic() - begin)
+    files = list(run.glob("hosts/*/*/records.bin"))
+    size = sum(path.stat().st_size for path in files)
+    print("%s: %d bundles, %d records, %.2f GB%s" % (name, len(files), records, size / 1e9, made), flush=True)
+    cost = merge(run)
+    print("    %s; %.2f M records/s, %d CPUs, load %.1f; bar: %s" % (
+        cost, records / cost.seconds / 1e6, len(os.sched_getaffinity(0)), os.getloadavg()[0], KINDS[name].bar),
+        flush=True)
+    if not options.directory:
+        shutil.rmtree(run)
+    return cost
 
 
 def main() -> int:
-    """Run the benchmark."""
+    """Run the benchmark; the exit status is 1 if a merge failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hosts", type=int, default=16, help="an even number (default 16)")
-    parser.add_argument("--records", type=int, default=500_000, help="for each host (default 500000)")
-    parser.add_argument("--grow", action="store_true", help="also with a quarter and a half of the records")
-    parser.add_argument("--directory", help="where to make the bundles; kept, and used again if it is there")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", default=[], help="talk, flood, sites; all if none is given")
+    parser.add_argument("--records", type=int, help="in all")
+    parser.add_argument("--hosts", type=int, help="of talk (an even number) or sites")
+    parser.add_argument("--sites", type=int, default=400, help="of each host (default 400)")
+    parser.add_argument("--grow", action="store_true", help="also with %d times the records, and compare" % GROW)
+    parser.add_argument("--directory", type=Path,
+                        help="where to make the bundles; kept, and used again if they are there")
     options = parser.parse_args()
-    directory = options.directory or tempfile.mkdtemp(prefix="bench-merge-")
-    status = 0
-    for part in (4, 2, 1) if options.grow else (1,):
-        records = options.records // part
-        run = os.path.join(directory, "run-%d-%d" % (options.hosts, records))
-        status = status or measure(run, options.hosts, records)
-        if not options.directory:
-            shutil.rmtree(run)
-    if not options.directory:
-        shutil.rmtree(directory)
-    return status
+    unknown = sorted(set(options.kinds) - set(KINDS))
+    if unknown:
+        parser.error("there is no kind %s: %s" % (", ".join(unknown), ", ".join(KINDS)))
+    failed = False
+    with tempfile.TemporaryDirectory(prefix="bench-merge-") as scratch:
+        for name in options.kinds or KINDS:
+            records = options.records or KINDS[name].records
+            costs = [measure(name, times * records, options, options.directory or Path(scratch))
+                     for times in ((1, GROW) if options.grow else (1,))]
+            failed = failed or any(cost.status for cost in costs)
+            if options.grow:
+                print("    %d times the records: %.2f times the CPU time, %.2f times the memory; bar: 4.4, 1" % (
+                    GROW, costs[1].cpu / costs[0].cpu, costs[1].peak / costs[0].peak))
+    return int(failed)
 
 
 if __name__ == "__main__":

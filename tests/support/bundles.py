@@ -12,6 +12,7 @@ import ipaddress
 import json
 import os
 import struct
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -121,19 +122,23 @@ class Bundle:
                 out[name][place] = value
         return out
 
-    def write(self, run_directory: Any, records: np.ndarray | None = None) -> str:
-        """Write the bundle to RUN/hosts/HOST/TRACER; return that directory."""
+    def write(self, run_directory: Any, records: np.ndarray | Iterable[np.ndarray] | None = None) -> str:
+        """Write the bundle to RUN/hosts/HOST/TRACER; return that directory. records: an array, or several."""
         directory = os.path.join(str(run_directory), "hosts", self.host, self.manifest["tracer"])
         os.makedirs(directory, exist_ok=True)
-        array = self.records() if records is None else records
-        data = memoryview(np.ascontiguousarray(array)).cast("B") if len(array) else b""
+        given = self.records() if records is None else records
+        digest, count, size = hashlib.sha256(), 0, 0
+        with open(os.path.join(directory, "records.bin"), "wb") as handle:
+            for array in [given] if isinstance(given, np.ndarray) else given:
+                data = np.ascontiguousarray(array).data.cast("B") if len(array) else b""
+                handle.write(data)
+                digest.update(data)
+                count, size = count + len(array), size + len(data)
         manifest = copy.deepcopy(self.manifest)
         counters = manifest["counters"]
         for name in ("seen", "matched", "written"):
-            counters[name] = counters[name] or len(array)
-        manifest["files"]["records.bin"] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        with open(os.path.join(directory, "records.bin"), "wb") as handle:
-            handle.write(data)
+            counters[name] = counters[name] or count
+        manifest["files"]["records.bin"] = {"bytes": size, "sha256": digest.hexdigest()}
         with open(os.path.join(directory, "manifest.json"), "w") as text:
             json.dump(manifest, text)
         with open(os.path.join(directory, "tracer.log"), "w"):
@@ -160,10 +165,11 @@ def ipv4(source: str, target: str, payload: bytes, *, protocol: int = 17, ident:
                        _address(target)) + options + payload
 
 
-def ipv6(source: str, target: str, payload: bytes, *, protocol: int = 17, ttl: int = 64) -> bytes:
-    """Return an IPv6 packet; extension headers are part of the payload."""
-    return struct.pack("!IHBB16s16s", 6 << 28, len(payload), protocol, ttl, _address(source),
-                       _address(target)) + payload
+def ipv6(source: str, target: str, payload: bytes, *, protocol: int = 17, ttl: int = 64,
+         length: int | None = None) -> bytes:
+    """Return an IPv6 packet; extension headers are part of the payload; length: its, if not that of what is given."""
+    return struct.pack("!IHBB16s16s", 6 << 28, len(payload) if length is None else length, protocol, ttl,
+                       _address(source), _address(target)) + payload
 
 
 def udp(source: int, target: int, payload: int | bytes = 0) -> bytes:
@@ -172,9 +178,11 @@ def udp(source: int, target: int, payload: int | bytes = 0) -> bytes:
     return struct.pack("!HHHH", source, target, 8 + len(data), 0) + data
 
 
-def tcp(source: int, target: int, *, seq: int = 0, ack: int = 0, flags: int = 16, payload: int = 0) -> bytes:
-    """Return a TCP segment with `payload` zeros."""
-    return struct.pack("!HHIIBBHHH", source, target, seq & 0xFFFFFFFF, ack, 5 << 4, flags, 512, 0, 0) + bytes(payload)
+def tcp(source: int, target: int, *, seq: int = 0, ack: int = 0, flags: int = 16, payload: int = 0,
+        options: bytes = b"", window: int = 512) -> bytes:
+    """Return a TCP segment with `payload` zeros; options: padded to whole words of four bytes."""
+    return struct.pack("!HHIIBBHHH", source, target, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 5 + len(options) // 4 << 4,
+                       flags, window, 0, 0) + options + bytes(payload)
 
 
 def icmp(kind: int, code: int, ident: int = 0, seq: int = 0, payload: int = 56) -> bytes:

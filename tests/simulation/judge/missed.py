@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which losses could be known for sure, and were they told?"""
+import collections
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..headers import UDP
+from ..machines import VM
+from ..packets import ITSELF, Loss, Packet, Place
+from .truth import Finding, Truth, certain, of_packets
+
+MISSED = "missed"
+_MARGIN = 0.3        # s: so near to the ends of a window nothing must be said
+_COMPARED = 20_000   # µs: clocks that are closer than this are compared well
+
+
+@dataclass
+class Untold:
+    """What could be known, and what was told of it."""
+
+    decidable: int = 0
+    told: int = 0
+    found: list[Finding] = field(default_factory=list)
+
+
+def judge(truth: Truth, summary: Mapping[str, Any]) -> Untold:
+    """Count the losses that could be known, and those that were told, for flows that share names."""
+    sure = _Sure(truth, summary)
+    known = [packet for packet in truth.world.packets if sure(packet)]
+    out = Untold(len(known))
+    family = _families(truth)
+    said: collections.Counter[str] = collections.Counter()
+    true: collections.Counter[str] = collections.Counter()
+    for loss in of_packets(certain(summary)):
+        said[family.get(loss["flow"], loss["flow"])] += loss["wire_packets"]
+    names = {}
+    for packet in known:
+        name = min(packet.keys)
+        true[family[name]] += 1
+        names[family[name]] = name
+    for key, count in true.items():
+        out.told += min(count, said[key])
+        if said[key] < count:
+            out.found.append(Finding(MISSED, "%s: %d certain losses, %d could be known (%s)" % (
+                names[key], said[key], count, truth.words(names[key]))))
+    return out
+
+
+def _families(truth: Truth) -> dict[str, str]:
+    """Return name of a flow -> one name for all flows that share packets."""
+    parent: dict[str, str] = {}
+
+    def root(key: str) -> str:
+        while parent.setdefault(key, key) != key:
+            key = parent[key]
+        return key
+
+    for packet in truth.world.packets:
+        first, *rest = sorted(packet.keys) or [""]
+        root(first)
+        for key in rest:
+            parent[root(key)] = root(first)
+    return {key: root(key) for key in parent}
+
+
+class _Sure:
+    """Whether everybody can know from the records that a packet was lost."""
+
+    def __init__(self, truth: Truth, summary: Mapping[str, Any]) -> None:
+        self.truth, self.summary, self.world = truth, summary, truth.world
+        self.some_nonlinear = any(host.tracing.nonlinear for host in self.world.observed)
+        self.at_home = {sight.place[:2] for packet in self.world.packets for sight in packet.sights
+                        if sight.recorded and sight.place[2] == "dev.rx" and sight.copy in ITSELF}
+
+    def __call__(self, packet: Packet) -> bool:
+        if not packet.lost or packet.many or packet.twins or not packet.keys or len(packet.gone) != 1:
+            return False
+        if packet.flow.kind == "frag" or (not packet.ident and packet.proto == UDP and self.some_nonlinear):
+            return False
+        if not self._is_told_from_copies(packet):
+            return False
+        loss = packet.gone[0]
+        if loss.sight is not None and loss.sight.recorded:
+            return self._is_its_own(packet, loss)
+        return loss.kind in ("wire", "silent") and self._vanished(packet, loss)
+
+    def _is_told_from_copies(self, packet: Packet) -> bool:
+        """Whether it is known which branch is the packet: there are no copies, or its receiver's home is known."""
+        if not any(sight.recorded and sight.copy not in ITSELF for sight in packet.sights):
+            return True
+        receiver: VM = packet.flow.ends[1 - packet.way]
+        return all((host.name, tap) in self.at_home for _, host, tap in receiver.home)
+
+    def _is_its_own(self, packet: Packet, loss: Loss) -> bool:
+        """Whether what was dropped is known to be the packet, not a copy that a host made without its being recorded:
+        the host recorded everything, or the same skb as it came."""
+        drop = loss.sight
+        assert drop is not None
+        return self.truth.complete(self.truth.hosts[loss.place[0]]) or any(
+            sight.recorded and sight.place[0] == loss.place[0] and sight.place[2] == "dev.rx"
+            and (sight.skb, sight.head) == (drop.skb, drop.head) for sight in packet.sights)
+
+    def _vanished(self, packet: Packet, loss: Loss) -> bool:
+        """Whether all that could have seen it go on looked, and others of its flow show where that is."""
+        steps = packet.steps()
+        if not steps or not steps[-1].recorded:
+            return False
+        hosts = [self.truth.hosts[name] for name in loss.hosts]
+        if not all(self.truth.complete(host) for host in hosts):
+            return False
+        if not all(host.tracing.opens + _MARGIN < loss.time < host.tracing.opens + self.world.duration - _MARGIN
+                   for host in hosts):
+            return False
+        if len(hosts) == 1:
+            return self._did_not_end(packet, loss) and self._is_shown(packet, steps[-1].place, loss)
+        clocks = [self.summary["hosts"][host.name]["clock"] for host in hosts]
+        if any(clock["bound_us"] is None or clock["bound_us"] > _COMPARED for clock in clocks
+               if not clock["method"].startswith("reference")):
+            return False
+        return self._is_shown(packet, steps[-1].place, loss)
+
+    def _did_not_end(self, packet: Packet, loss: Loss) -> bool:
+        """Whether it is known that the host did not take a packet for itself: frees are recorded, and it has none."""
+        host = self.truth.hosts[loss.place[0]]
+        return "skb.free" in host.tracing.points and not any(
+            sight.place[0] == host.name and sight.place[2] == "skb.free" for sight in packet.sights)
+
+    def _is_shown(self, packet: Packet, last: Place, loss: Loss) -> bool:
+        """Whether other packets of the same flow, before and after it, show where it should have been seen next."""
+        before = after = False
+        for other in self.truth.by_key[min(packet.keys)]:
+            if other is packet or (other.flow, other.way) != (packet.flow, packet.way):
+                continue
+            steps = [sight for sight in other.sights if sight.recorded and sight.copy == ""
+                     and sight.place[2] not in ("skb.free", "skb.drop")]
+            places = [sight.place for sight in steps]
+            if last not in places:
+                continue
+            at = places.index(last)
+            if any(place[:2] == loss.then if loss.then else place[0] == last[0] for place in places[at + 1:]):
+                before |= steps[at].time < loss.time
+                after |= steps[at].time > loss.time
+        return before and after

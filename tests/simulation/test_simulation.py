@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Some hundred random fleets: nothing false may be said about any of them. `make simulation` tries more."""
+import os
+from collections import defaultdict
+
+import pytest
+
+from simulation.features import MORE, features_of
+from simulation.judge import INFLATED, MISSED
+from simulation.pool import try_all
+from simulation.score import Score
+from simulation.trial import Outcome, Task, try_task
+
+TOLD_PERCENT = 99      # of the losses that could be known
+SEEDS = {"full": range(150), "plain": range(50),
+         **{"plain,+" + name: range(1000 + 10 * number, 1003 + 10 * number) for number, name in enumerate(MORE)}}
+SECONDS = 60           # after which a seed is given up: its merge hangs
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, list[Outcome]]:
+    """What all seeds gave, by their features."""
+    names = {tuple(features_of(features)): features for features in SEEDS}
+    tasks = [Task(seed, features) for features, name in names.items() for seed in SEEDS[name]]
+    out = defaultdict(list)
+    for outcome in try_all(try_task, tasks, len(os.sched_getaffinity(0)), SECONDS):
+        out[names[tuple(outcome.task.features)]].append(outcome)
+    return out
+
+
+@pytest.mark.parametrize("features", SEEDS)
+def test_nothing_false_is_said(features: str, outcomes: dict[str, list[Outcome]]) -> None:
+    """Of no fleet, with whatever it has."""
+    false = ["seed %d %s: %s" % (outcome.task.seed, *found) for outcome in outcomes[features]
+             for found in outcome.found if found.kind not in (MISSED, INFLATED)]
+    assert not false, "\n".join(sorted(false))
+
+
+def test_what_can_be_known_is_said(outcomes: dict[str, list[Outcome]], capsys: pytest.CaptureFixture[str]) -> None:
+    """Nearly all losses that could be known are told, over all fleets."""
+    score = Score()
+    for several in outcomes.values():
+        for outcome in several:
+            score.add(outcome)
+    with capsys.disabled():
+        print("\n%s" % "\n".join(score.lines()))
+    assert score.told_percent >= TOLD_PERCENT

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packets go from hv-a through hv-c, a router, to hv-b, and answers come back the same way.
+
+Of 300 packets 10 are lost between hv-a and hv-c and 10 between hv-c and hv-b.
+"""
+from pathlib import Path
+
+from truth.bundle import ETH0
+from truth.fleet import Fleet
+from truth.packets import A, B, datagram
+from truth.truth import Summary, lost_at
+
+ETH1 = 3
+PLACES = ("hv-a eth0 > hv-c eth0", "hv-c eth1 > hv-b eth0")
+
+
+def make(run_dir: Path) -> None:
+    fleet = Fleet()
+    router = fleet.host("hv-c", (ETH0, "eth0", "phy"), (ETH1, "eth1", "phy"))
+    for number in range(300):
+        second, packet, answer = 1 + 0.02 * number, datagram(number), datagram(number, B, A)
+        fleet.out(fleet.a, second, packet)
+        if number % 30 == 11:
+            continue
+        router.through(second + 58e-6, ETH0, ETH1, packet, took=10e-6)
+        if number % 30 == 12:
+            continue
+        fleet.into(fleet.b, second + 118e-6, packet)
+        fleet.out(fleet.b, second + 0.001, answer)
+        router.through(second + 0.001058, ETH1, ETH0, answer, took=10e-6)
+        fleet.into(fleet.a, second + 0.001118, answer)
+    fleet.write(run_dir)
+
+
+def check(summary: Summary, verdict: str) -> list[str]:
+    out = lost_at(summary, 20, *PLACES)
+    for place in PLACES:
+        one, two = place.split(" > ")
+        missing = [segment["missing"] for segment in summary["segments"]
+                   if "%(host)s %(device)s" % segment["from"] == one and "%(host)s %(device)s" % segment["to"] == two]
+        if missing != [10]:
+            out.append("10 packets were lost at %s; the segments say %s" % (place, missing))
+    return out

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""hv-b has a filter of its own: it records packets to port 443 only. hv-a records everything.
+
+A sends to ports 5001 and 443, and everything arrives. hv-b was not looking for the packets to port 5001, and its
+manifest says so: none of them can be called lost.
+"""
+from pathlib import Path
+
+from truth.bundle import ETH0, VNET0
+from truth.fleet import Fleet
+from truth.packets import datagram
+from truth.truth import Summary, lost_nothing
+
+
+def make(run_dir: Path) -> None:
+    fleet = Fleet()
+    fleet.talk(port=443)
+    fleet.b.manifest["filter"] = {"dst_port": "443"}
+    for number in range(100):
+        fleet.out(fleet.a, 1 + 0.05 * number, datagram(number))
+        fleet.send(1.01 + 0.05 * number, datagram(number + 1000, port=443))
+    fleet.b.counted(ETH0, rx_packets=100)
+    fleet.b.counted(VNET0, tx_packets=100)
+    fleet.write(run_dir)
+
+
+def check(summary: Summary, verdict: str) -> list[str]:
+    return lost_nothing(summary)
