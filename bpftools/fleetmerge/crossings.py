@@ -22,8 +22,8 @@ from .places import FAR, NEAR, Places
 from .survey import Survey, read_rows, window_of
 
 NEVER = np.iinfo("i8").max
-_MOST_KEYS = 4_000_000    # packets that are looked at, over all machines
-_MOST_OF_ONE = 400_000    # … and of one machine; of more, the same part everywhere
+_MOST_KEYS = 2_000_000    # packets that are looked at, over all machines
+_MOST_OF_ONE = 100_000    # … and of one machine; of more, the same part everywhere
 _INSIDE = ("vnet", "loopback", "bridge", "internal", "tunnel", "bond", "vlan")   # or over a device that leads outside
 _OPENING = 20_000_000     # ns after its window began in which a machine may see the second half of a packet's visit
 _FLOW = 8                 # packets of a flow that show where it comes from, where records were lost
@@ -100,6 +100,7 @@ def _look(machine: Machine, bundles: Sequence[Bundle], surveys: Sequence[Survey]
              for turn, number in enumerate(machine.members)]
     seen = np.concatenate(parts) if parts else np.zeros(0, _SIGHT)
     seen["time"] += machine.origin - machine.start
+    seen = seen[np.lexsort((seen["place"], seen["key"]))]
     mine = [bundles[number] for number in machine.members]
     whole = not any(bundle.lost() or bundle.truncated or bundle.problems for bundle in mine)
     out = _by_key(seen, machine.number)
@@ -147,8 +148,7 @@ def _sights(survey: Survey, places: Places, offset: int, renamed: dict[int, int]
 
 
 def _by_key(seen: np.ndarray, machine: int) -> np.ndarray:
-    """Return one row for each packet."""
-    seen.sort(order=("key", "place"))
+    """Return one row for each packet. seen: sorted by key and place."""
     starts = np.flatnonzero(_changes(seen["key"]))
     out = np.zeros(len(starts), SIGHTS)
     if not len(starts):

@@ -15,7 +15,7 @@ from .crossings import Machine
 from .fit import STEEPEST, Points, limit, pace_of
 from .rough import Edge, Track, tracks_of
 
-_ROOM = 4_000_000    # limits that are kept: pairs of machines times times of the grid
+_ROOM = 2_000_000    # limits that are kept: pairs of machines times times of the grid
 _FINEST, _COARSEST = 513, 33
 _READING = 1e3       # ns: no two clocks are compared better than this
 
