@@ -322,7 +322,7 @@ def test_packets_that_look_the_same_are_not_compared(tmp_path: Path, ident: int,
         second, packet = 0.5 + number, cluster.packet(1, 0, 1, ident=ident)
         if number >= 10 - sent:
             cluster.out(cluster.hosts[0], second, packet)
-        elif number < 8:
+        elif number < (8 if sent > 1 else 1):
             cluster.into(cluster.hosts[1], second + 60e-6, packet)
     assert_undisturbed(cluster.clocks(tmp_path))
 
@@ -371,7 +371,8 @@ def test_windows_that_begin_at_different_times(tmp_path: Path, late: float, drif
 
 
 def test_a_clock_that_bends(tmp_path: Path) -> None:
-    """A daemon slews hv-b's clock in the second half: bounds hold, and nothing arrives before it was sent."""
+    """A daemon slews hv-b's clock in the second half: bounds hold, and nothing arrives before it was sent (but by what
+    the clock can bend between two knots)."""
     cluster = Cluster({}, {"skew": 0.2})
     bent = cluster.hosts[1]
     straight = bent.monotonic, bent.realtime
@@ -387,7 +388,7 @@ def test_a_clock_that_bends(tmp_path: Path) -> None:
             (a, cluster.hosts[0], second), (b, bent, second + 58e-6))]
         back = [clock.to_wall(np.array([host.monotonic(moment)]))[0] for clock, host, moment in (
             (b, bent, second + 1.008e-3), (a, cluster.hosts[0], second + 1.058e-3))]
-        assert there[0] <= there[1] and back[0] <= back[1]
+        assert min(there[1] - there[0], back[1] - back[0]) >= -20_000
 
 
 def test_a_few_packets_taken_for_others_do_no_harm(tmp_path: Path) -> None:
