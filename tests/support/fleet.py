@@ -12,8 +12,8 @@ from typing import Any
 
 from fleetmerge import merge
 from fleetmerge.bundle import find as inputs
-from fleetmerge.findings import topology
 from fleetmerge.bundle.find import Expected
+from fleetmerge.findings import topology
 from fleetmerge.products.summary import Request
 
 from .bundles import Bundle, ethernet, ipv4, udp

@@ -1,273 +1,186 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Align the hosts' clocks to each other, by the packets that two of them saw.
+"""Align the hosts' clocks to each other, by the packets that several of them saw and by what clock daemons promise.
 
-Only packets whose direction is sure count: they left a host by a device that leads to other hosts, and entered another
-by such a device; and they came from a VM of the one, or went to a VM of the other, or were seen at no other such device
-of a host that lost no records. Between a host and a VM that was traced as a host of its own the VM's device counts.
+Each pair of machines between which packets went has limits: how far the one clock can be ahead of the other, over time.
+Limits add up over third machines, which tightens them, or shows that some cannot be. Each clock is set into the middle
+of what is left; what is left around it is its bound. Packets decide about promises, not the other way round.
 """
-import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ..bundle.manifest import Bundle
-from ..packet.identity import NOT_FOLLOWED, packet_keys
-from ..packet.places import FAR, NEAR, Places
-from ..packet.survey import Survey, read_rows, window_of
-from .fit import Offset, chain, fit
-from .host import HostClock
+from ..packet.places import Places
+from ..packet.survey import Survey
+from .crossings import Machine, crossings, machines_of
+from .host import Apart, HostClock
+from .rough import Edge, edges_of
+from .settle import Group, group_of, parted, settled
 
-_MOST_KEYS = 400_000   # packets of one host that are looked at; of more, the same part on every host
-_SEEN = np.dtype([("key", "<u8"), ("time", "<i8"), ("place", "<u2")])
-METHOD_PACKETS = "packets both ways"
-
-
-@dataclass
-class Crossing:
-    """When packets left or entered a host: sorted keys, times on the host's plain clock (ns)."""
-
-    key: np.ndarray
-    time: np.ndarray
-    sure: np.ndarray   # bool: the packet began here, or ended here
-
-
-@dataclass
-class Machine:
-    """One host, in one boot: everything with the same monotonic clock."""
-
-    name: str
-    members: list[int]          # numbers of its bundles
-    clock: HostClock
-    left: dict[int, Crossing]      # NEAR, FAR
-    entered: dict[int, Crossing]
-    groups: np.ndarray          # the groups of flows that were seen here
-
-    @property
-    def plain(self) -> int:
-        """What makes its monotonic time a wall time, at a rate of exactly 1."""
-        return int(self.clock.wall[0] - self.clock.monotonic[0])
+METHOD_PACKETS, METHOD_ORDER, METHOD_WALL = "packets both ways", "packets one way: order only", "wall clocks"
+METHOD_REFERENCE = "reference, its wall clock"
 
 
 def align(bundles: Sequence[Bundle], clocks: Sequence[HostClock], surveys: Sequence[Survey],
           places: Sequence[Places], renamed: dict[int, int]) -> list[HostClock]:
-    """Return each bundle's clock, aligned with the others where packets allow it.
+    """Return each bundle's clock, aligned with the others where packets or promises allow it.
 
     renamed: flow -> its name before address translation.
     """
-    by_machine: dict[tuple[str, str], list[int]] = {}
-    for number, bundle in enumerate(bundles):
-        boot = str(bundle.manifest["kernel"].get("boot_id") or number)
-        by_machine.setdefault((bundle.host, boot), []).append(number)
-    if len(by_machine) < 2:
+    machines = machines_of(bundles, clocks, surveys, places, renamed)
+    if len(machines) < 2:
         return list(clocks)
-    share = _share(surveys, places)
-    machines = [_machine(members, bundles, clocks, surveys, places, renamed, share) for members in by_machine.values()]
-    edges = {(one, two): edge for one in range(len(machines)) for two in range(one + 1, len(machines))
-             for edge in [_edge(machines[one], machines[two], _span(machines[one], bundles))] if edge}
+    edges, wrong = edges_of(machines, crossings(machines))
+    parts = [group_of(part, edges) for part in _parts(machines, edges)]
+    for group in parts:
+        wrong += [(group.machines[one].number, group.machines[two].number) for one, two in group.wrong]
     out = list(clocks)
-    for tree, (reference, reached) in enumerate(_trees(machines, edges)):
-        for number, (offset, through) in reached.items():
-            clock = _aligned(machines[number], machines[reference], offset, through, bundles)
-            if tree:   # nothing joins these to the first tree, but what the wall clocks promise
-                clock = replace(clock, reference=False, bound_us=machines[number].clock.bound_us)
-                clock.method = "wall clock" if number == reference else clock.method
-            for member in machines[number].members:
+    for turn, group in enumerate(parts):
+        for machine, clock in zip(group.machines, _clocks(group, len(machines), edges), strict=True):
+            if turn:   # nothing tells how far its clocks are from those of the first group
+                clock = replace(clock, reference=False, bound_us=None,
+                                method="wall clock" if clock.reference else clock.method)
+            clock.doubt = " ".join(text for text in (clock.doubt, _mistrust(machine, machines, wrong)) if text)
+            for member in machine.members:
                 out[member] = clock
     return out
 
 
-def _share(surveys: Sequence[Survey], places: Sequence[Places]) -> np.uint64:
-    """Return a mask: packets whose key has none of its bits are looked at."""
-    most = max((survey.count for survey in surveys), default=0)
-    return np.uint64((1 << max(0, (most // 2 // _MOST_KEYS).bit_length())) - 1)
+def _parts(machines: Sequence[Machine], edges: Sequence[Edge]) -> list[list[Machine]]:
+    """Return the machines that edges or promises join, the largest part first."""
+    part = list(range(len(machines)))
+    promising = [machine.number for machine in machines if machine.clock.bound_us is not None]
+    for one, two in [*((edge.one, edge.two) for edge in edges), *zip(promising[:-1], promising[1:], strict=True)]:
+        old, new = part[two], part[one]
+        part = [new if number == old else number for number in part]
+    members = {number: [machine for machine in machines if part[machine.number] == number] for number in set(part)}
+    return sorted(members.values(), key=lambda some: (
+        -len(some), min(_promise(machine) for machine in some), some[0].name))
 
 
-def _machine(members: list[int], bundles: Sequence[Bundle], clocks: Sequence[HostClock], surveys: Sequence[Survey],
-             places: Sequence[Places], renamed: dict[int, int], share: np.uint64) -> Machine:
-    left: dict[int, list[np.ndarray]] = {NEAR: [], FAR: []}
-    entered: dict[int, list[np.ndarray]] = {NEAR: [], FAR: []}
-    groups = []
-    clock = clocks[members[0]]
-    plain = int(clock.wall[0] - clock.monotonic[0])
-    for number in members:
-        for part in read_rows(surveys[number]):
-            part = part[part["kind"] != NOT_FOLLOWED]
-            groups.append(np.unique(part["group"]))
-            out, into = places[number].leaving[part["place"]], places[number].entering[part["place"]]
-            sided = (out | into) > 0
-            part, out, into = part[sided], out[sided], into[sided]
-            keys = packet_keys(part, renamed)
-            chosen = (keys & share) == 0
-            for which, pieces in ((out, left), (into, entered)):
-                for side in (NEAR, FAR):
-                    rows = chosen & (which == side)
-                    seen = np.zeros(int(rows.sum()), _SEEN)
-                    seen["key"], seen["time"] = keys[rows], part["time"][rows] + plain
-                    seen["place"] = part["place"][rows]
-                    pieces[side].append(seen)
-    gone = {side: _once(left[side], np.maximum) for side in (NEAR, FAR)}
-    come = {side: _once(entered[side], np.minimum) for side in (NEAR, FAR)}
-    whole = not any(bundles[number].lost() or bundles[number].truncated for number in members)
-    far = any(place.uplink for number in members for place in places[number].entries)
-    sure = [_among(gone[FAR][0], come[NEAR][0]) | (whole & ~_among(gone[FAR][0], come[FAR][0])),
-            _among(come[FAR][0], gone[NEAR][0]) | (whole & ~_among(come[FAR][0], gone[FAR][0]))]
-    return Machine(bundles[members[0]].host, members, clock,
-                   # a machine without any way to other hosts is a VM: what leaves it begins there, …
-                   {NEAR: _all(gone[NEAR], not far), FAR: Crossing(*gone[FAR], sure[0])},
-                   {NEAR: _all(come[NEAR], not far), FAR: Crossing(*come[FAR], sure[1])},
-                   np.unique(np.concatenate(groups)) if groups else np.zeros(0, "u8"))
+def _promise(machine: Machine) -> float:
+    return np.inf if machine.clock.bound_us is None else machine.clock.bound_us
 
 
-def _all(seen: tuple[np.ndarray, np.ndarray], sure: bool) -> Crossing:
-    return Crossing(*seen, np.full(len(seen[0]), sure))
-
-
-def _once(pieces: list[np.ndarray], pick: np.ufunc) -> tuple[np.ndarray, np.ndarray]:
-    """Return (sorted keys, times) of the packets that were seen no more than once at any place."""
-    if not pieces:
-        return np.zeros(0, "u8"), np.zeros(0, "i8")
-    rows = np.concatenate(pieces)
-    rows = rows[np.lexsort((rows["place"], rows["key"]))]
-    if not len(rows):
-        return np.zeros(0, "u8"), np.zeros(0, "i8")
-    new = np.append(True, rows["key"][1:] != rows["key"][:-1])
-    again = np.append(False, (~new[1:]) & (rows["place"][1:] == rows["place"][:-1]))
-    starts = np.flatnonzero(new)
-    single = ~np.logical_or.reduceat(again, starts)
-    return rows["key"][starts][single], pick.reduceat(rows["time"], starts)[single]
-
-
-def _among(keys: np.ndarray, others: np.ndarray) -> np.ndarray:
-    if not len(others):
-        return np.zeros(len(keys), bool)
-    place = np.minimum(np.searchsorted(others, keys), len(others) - 1)
-    return others[place] == keys
-
-
-def _crossed(one: Crossing, two: Crossing) -> tuple[np.ndarray, np.ndarray]:
-    """Return (time at one, time at two) of the packets that left one host and entered the other."""
-    if not len(one.key) or not len(two.key):
-        return np.zeros(0, "i8"), np.zeros(0, "i8")
-    place = np.minimum(np.searchsorted(two.key, one.key), len(two.key) - 1)
-    both = (two.key[place] == one.key) & (one.sure | two.sure[place])
-    return one.time[both], two.time[place[both]]
-
-
-def _crossings(one: Machine, two: Machine) -> tuple[np.ndarray, np.ndarray]:
-    """Return (time at one, time at two) of all packets that went from one to the other."""
-    near, far = (_crossed(one.left[side], two.entered[side]) for side in (NEAR, FAR))
-    return np.concatenate([near[0], far[0]]), np.concatenate([near[1], far[1]])
-
-
-def _edge(one: Machine, two: Machine, span: tuple[float, float]) -> Offset | None:
-    """Return the second machine's clock minus the first's, if packets or wall clocks bound it."""
-    wall = None
-    if one.clock.bound_us is not None and two.clock.bound_us is not None:
-        wall = Offset(np.array([span[0]]), np.zeros(1), (one.clock.bound_us + two.clock.bound_us) * 1e3)
-    if not len(np.intersect1d(one.groups, two.groups, assume_unique=True)):
-        return wall
-    sent, arrived = _crossings(one, two)
-    there = sent.astype("f8"), (arrived - sent).astype("f8")
-    sent, arrived = _crossings(two, one)
-    back = arrived.astype("f8"), (sent - arrived).astype("f8")
-    packets = fit(there, back) if len(there[0]) and len(back[0]) else None
-    if packets and (not wall or packets.bound <= wall.bound):
-        return packets
-    return _one_way(there, back, wall, span)
-
-
-def _one_way(there: tuple[np.ndarray, np.ndarray], back: tuple[np.ndarray, np.ndarray], wall: Offset | None,
-             span: tuple[float, float]) -> Offset | None:
-    """Traffic in one direction says on one side how far the clocks can be apart: nothing arrives before it was sent."""
-    if len(there[0]) and len(back[0]):
-        return wall
-    bound = wall.bound if wall else np.inf
-    low, high = -bound, bound
-    if len(there[0]):
-        high = min(high, float(there[1].min()))
-    if len(back[0]):
-        low = max(low, float(back[1].max()))
-    if low > high:   # the daemon's promise does not hold
-        low = high = high if len(there[0]) else low
-    if not np.isfinite(low + high):
-        near = min(max(0.0, low), high)   # the least change that makes the order causal; how far off nobody knows
-        return Offset(np.array([span[0]]), np.array([near]), np.inf) if near else wall
-    return Offset(np.array([span[0]]), np.array([(low + high) / 2]), (high - low) / 2)
-
-
-def _span(machine: Machine, bundles: Sequence[Bundle]) -> tuple[float, float]:
-    """Return when the machine's window begins and ends, on its plain clock."""
-    bounds = [_reach(bundles[number], machine.clock) for number in machine.members]
-    return float(min(low for low, _ in bounds) + machine.plain), float(max(high for _, high in bounds) + machine.plain)
-
-
-def _reach(bundle: Bundle, clock: HostClock) -> tuple[int, int]:
-    """Return from when to when there are records, monotonic; a window without bounds ends when the tracer ended."""
-    low, high = window_of(bundle)
-    ended = int(bundle.manifest["window"].get("ended_ns") or 0)
-    last = int(clock.monotonic[-1])
-    return (low or int(clock.monotonic[0])), (high if high < 1 << 62 else max(ended, last, low + 1))
-
-
-def _trees(machines: Sequence[Machine], edges: dict[tuple[int, int], Offset],
-           ) -> list[tuple[int, dict[int, tuple[Offset, list[str]]]]]:
-    """Return (reference, machine -> (offset to it, the way there)) for each set of machines that edges join."""
-    around: dict[int, list[tuple[int, Offset]]] = {number: [] for number in range(len(machines))}
-    for (one, two), edge in edges.items():
-        around[one].append((two, edge))
-        around[two].append((one, edge.turned()))
-    done: set[int] = set()
+def _clocks(group: Group, count: int, edges: Sequence[Edge]) -> list[HostClock]:
+    """Return the clocks of a group's machines. count: how many machines there are in all."""
+    reference = _reference(group)
+    places = settled(group, reference)
+    bounds = parted(group, places)
+    chosen = group.machines[reference]
+    times = np.rint(group.tracks[reference].own(group.grid)).astype("i8") + chosen.start   # of the reference
+    wall = chosen.clock.to_wall(times)
     out = []
-    # the best kept wall clock is the reference; of clocks that nobody keeps, the one with the nearest neighbours
-    order = sorted(range(len(machines)), key=lambda number: (
-        machines[number].clock.bound_us if machines[number].clock.bound_us is not None else np.inf,
-        -len(around[number]), sum(min(edge.bound, 1e15) for _, edge in around[number]), machines[number].name))
-    for reference in order:
-        if reference not in done:
-            reached = _shortest(reference, around, machines)
-            done |= set(reached)
-            out.append((reference, reached))
+    for row, machine in enumerate(group.machines):
+        us = np.full((count, len(wall)), np.inf)
+        us[[other.number for other in group.machines]] = bounds[row] / 1e3
+        clock = _clock(group, row, places[row] - places[reference], times, reference)
+        ends = np.searchsorted(wall, clock.to_wall(np.array([machine.start, machine.end])))
+        own = slice(max(0, int(ends[0]) - 1), int(ends[1]) + 1)
+        worst = float(us[chosen.number][own].max())
+        bound = clock.bound_us if row == reference else worst if np.isfinite(worst) else None
+        if row == reference and not group.believed[row]:
+            bound = None
+        out.append(replace(clock, number=machine.number, apart=Apart(wall, us, own), bound_us=bound,
+                           doubt=_broken(group, row), method=clock.method or _method(group, row, reference, edges)))
     return out
 
 
-def _shortest(start: int, around: dict[int, list[tuple[int, Offset]]], machines: Sequence[Machine],
-              ) -> dict[int, tuple[Offset, list[str]]]:
-    """Follow the ways with the smallest sums of bounds."""
-    here = Offset(np.array([float(machines[start].clock.wall[0])]), np.zeros(1), 0.0)
-    waiting: list[tuple[float, int, int, Offset, list[str]]] = [(0.0, 0, start, here, [])]
-    reached: dict[int, tuple[Offset, list[str]]] = {}
-    count = 0
-    while waiting:
-        _, _, number, offset, through = heapq.heappop(waiting)
-        if number in reached:
+def _reference(group: Group) -> int:
+    """Return the machine whose wall clock counts: the best kept one; of clocks that nobody keeps, the one to which the
+    others are nearest."""
+    width = np.minimum(group.width, 1e15).sum(axis=1)
+    return min(range(len(group.machines)), key=lambda row: (
+        _promise(group.machines[row]) if group.believed[row] else np.inf, width[row], group.machines[row].name))
+
+
+def _clock(group: Group, row: int, place: np.ndarray, times: np.ndarray, reference: int) -> HostClock:
+    """Return a machine's clock, leading to the reference's wall time; place: on the group's axis, against it.
+    times: of the grid, monotonic ns of the reference."""
+    machine, chosen = group.machines[row], group.machines[reference]
+    if row == reference:
+        return replace(machine.clock, method=METHOD_REFERENCE, reference=True)
+    # when the reference's time on the axis is the grid's, that of this machine is this much later
+    knots, given = _few(group.grid, place)
+    own = np.rint(group.tracks[row].own(knots + given)).astype("i8") + machine.start
+    theirs = np.rint(group.tracks[reference].own(knots)).astype("i8") + chosen.start
+    knees = chosen.clock.monotonic[(chosen.clock.monotonic > theirs[0]) & (chosen.clock.monotonic < theirs[-1])]
+    if len(knees):   # where the reference's own line bends
+        own = np.append(own, np.rint(np.interp(knees.astype("f8"), theirs.astype("f8"), (own - own[0]).astype("f8"))
+                                     ).astype("i8") + own[0])
+        theirs = np.append(theirs, knees)
+    order = np.argsort(own, kind="stable")
+    own, wall = own[order], chosen.clock.to_wall(theirs[order])
+    keep = np.append(True, np.diff(own) > 1000)
+    clock = replace(machine.clock, monotonic=own[keep], wall=wall[keep], method="")
+    ends = np.array([machine.start, machine.end])
+    moved = (clock.to_wall(ends) - machine.clock.to_wall(ends)).astype("f8")
+    clock.offset_us = float(moved[0] / 1e3)
+    clock.drift_ppm = float((moved[1] - moved[0]) / max(machine.end - machine.start, 1) * 1e6)
+    return clock
+
+
+def _few(grid: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Leave out the times between which a line is straight anyway."""
+    straight = place[0] + (place[-1] - place[0]) * (grid - grid[0]) / (grid[-1] - grid[0])
+    if np.abs(place - straight).max() < 1.0:
+        return grid[[0, -1]], place[[0, -1]]
+    return grid, place
+
+
+def _method(group: Group, row: int, reference: int, edges: Sequence[Edge]) -> str:
+    """Return in words what a machine's clock rests on."""
+    there, back = group.by_packets[reference, row], group.by_packets[row, reference]
+    width = float((there + back).min())
+    final = float((group.ahead[reference, row] + group.ahead[row, reference]).min())
+    if not np.isfinite(final):
+        one_way = np.isfinite(there[0]) or np.isfinite(back[0])
+        return METHOD_ORDER + _through(group, row, reference) if one_way else "wall clock"
+    promised = not np.isfinite(width) or final < 0.99 * width
+    if np.isfinite(width):
+        return METHOD_PACKETS + " and wall clocks" * promised + _through(group, row, reference)
+    return ("packets one way and " if np.isfinite(there[0]) or np.isfinite(back[0]) else "") + METHOD_WALL
+
+
+def _through(group: Group, row: int, reference: int) -> str:
+    """Return through which other machines the limits lead."""
+    middle = len(group.grid) // 2
+    packets, direct = group.by_packets[:, :, middle], group.direct[:, :, middle]
+    names = []
+    for one, two in ((reference, row), (row, reference)):
+        if not np.isfinite(packets[one, two]) or direct[one, two] <= packets[one, two] + 1.0:
             continue
-        reached[number] = (offset, through)
-        for other, edge in around[number]:
-            if other not in reached:
-                count += 1
-                heapq.heappush(waiting, (offset.bound + edge.bound, count, other, chain(offset, edge),
-                                         through + ([machines[number].name] if number != start else [])))
-    return reached
+        names += [group.machines[via].name for via in range(len(group.machines)) if via not in (one, two)
+                  and packets[one, via] + packets[via, two] <= packets[one, two] + 1.0]
+    return ", through %s" % ", ".join(dict.fromkeys(names)) if names else ""
 
 
-def _aligned(machine: Machine, reference: Machine, offset: Offset, through: list[str],
-             bundles: Sequence[Bundle]) -> HostClock:
-    """Return the machine's clock, leading to the reference's wall time."""
-    if machine is reference:
-        return replace(machine.clock, method="reference, its wall clock", reference=True)
-    span = offset.first_time(np.array(_span(machine, bundles)))
-    own = reference.clock.monotonic.astype("f8") + reference.plain
-    times = np.unique(np.concatenate([span, offset.time, own[(own > span[0]) & (own < span[1])]]))  # of the reference
-    wall = reference.clock.to_wall(np.rint(times).astype("i8") - reference.plain)
-    monotonic = np.rint(times + offset.at(times)).astype("i8") - machine.plain
-    keep = np.append(True, np.diff(monotonic) > 1000)
-    ahead = offset.at(span)
-    rate = (ahead[1] - ahead[0]) / max(span[1] - span[0], 1.0)
-    known = np.isfinite(offset.bound)
-    method = "packets one way: order only" if not known else METHOD_PACKETS if len(offset.time) > 1 else "wall clocks"
-    return replace(machine.clock, monotonic=monotonic[keep], wall=wall[keep],
-                   bound_us=offset.bound / 1e3 if known else None, method=method + (
-                       ", through %s" % ", ".join(through) if through else ""),
-                   offset_us=float(-ahead[0] / 1e3), drift_ppm=float(-rate * 1e6))
+def _broken(group: Group, row: int) -> str:
+    """Return a sentence about a promise that packets contradict; empty if they do not."""
+    if row not in group.against:
+        return ""
+    gap, other = group.against[row]
+    machine, against = group.machines[row], group.machines[other]
+    if group.believed[row]:
+        return ""
+    if group.broken[row]:
+        return ("The clock of %s is further off than its daemon promises (%s): by packets, %s more than this and the "
+                "promise of %s allow, and other hosts agree with %s; its promise is not used." % (
+                    machine.name, _ms(_promise(machine)), _ms(gap / 1e3), against.name, against.name))
+    return ("Packets show that the clocks of %s and %s are further apart than their daemons promise (%s and %s), by %s "
+            "at least; which of them is wrong cannot be told, and the promise of %s is not used." % (
+                machine.name, against.name, _ms(_promise(machine)), _ms(_promise(against)), _ms(gap / 1e3),
+                machine.name))
 
+
+def _ms(us: float) -> str:
+    return "%.3g ms" % (us / 1e3)
+
+
+def _mistrust(machine: Machine, machines: Sequence[Machine], wrong: Sequence[tuple[int, int]]) -> str:
+    """Return a sentence about pairs of machines whose packets say what cannot be."""
+    others = sorted({machines[two if one == machine.number else one].name for one, two in wrong
+                     if machine.number in (one, two)})
+    return ("The packets between %s and %s contradict others, or each other, on how far the clocks are apart; they "
+            "were not used for that." % (machine.name, ", ".join(others)) if others else "")

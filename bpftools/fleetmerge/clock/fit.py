@@ -1,91 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fit the offset between two clocks from packets that crossed in both directions.
+"""How far one clock can be ahead of another, from packets that crossed.
 
 A packet from A to B says: B's clock is ahead by at most (time at B - time at A), because it took no negative time on
-the way. One from B to A says: by at least that, with the sign turned. The offset is a line between these two sets of
-points; how far lines that fit can be apart is its bound. Clocks that no line fits are cut into pieces.
+the way: an upper limit at the moment when it was sent. One from B to A says the same with the sign turned: a lower
+limit. Between packets a limit loosens at the rate at which the clocks can part.
+
+Times and values are f8 ns.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 STEEPEST = 1e-3   # rate between two clocks; crystals are within 100 ppm, daemons slew by 500 ppm
+WANDER = 50e-6    # what the rate may change by unseen, between packets both ways before and after
 Points = tuple[np.ndarray, np.ndarray]   # times, values
 _BINS = 1024
-_DEEPEST = 4      # times that the window is cut in half
-_FEWEST = 8       # points on each side that a piece needs
+_LONGER = 0.1     # of a stretch with packets both ways: so long after it, and before it, its rate is held to go on
+_CONTRADICTION = 1e3    # ns: less than this is how well clocks can be read
+_FEW_WRONG = 0.02       # part of the packets that may contradict the others, without all of them being in doubt
+_ROUNDS = 64
 
 
 @dataclass
-class Offset:
-    """How far a second clock is ahead of a first one, over the first one's time: a broken line through knots."""
+class Line:
+    """A line through the room that the limits leave."""
 
-    time: np.ndarray     # f8 ns, of the first clock
-    value: np.ndarray    # f8 ns
-    bound: float         # ns; the true offset is within this of the line
+    level: float      # at time 0
+    slope: float
+    margin: float     # ns to the nearest limit; negative: no line fits
+    least: float      # slopes of the lines that fit
+    most: float
 
-    def at(self, time: np.ndarray) -> np.ndarray:
-        """Return the offset at times; beyond the ends the last piece's slope goes on."""
-        if len(self.time) == 1:
-            return np.full(np.shape(time), self.value[0])
-        piece = np.clip(np.searchsorted(self.time, time, "right") - 1, 0, len(self.time) - 2)
-        slope = np.diff(self.value) / np.diff(self.time)
-        return self.value[piece] + slope[piece] * (time - self.time[piece])
-
-    def turned(self) -> "Offset":
-        """Return how far the first clock is ahead of the second, over the second one's time."""
-        return Offset(self.time + self.value, -self.value, self.bound)
-
-    def first_time(self, second: np.ndarray) -> np.ndarray:
-        """Return the first clock's time when the second one shows these times."""
-        return second + self.turned().at(second)
+    @property
+    def fits(self) -> bool:
+        """Whether the line keeps all limits."""
+        return self.margin >= -_CONTRADICTION / 2
 
 
-def fit(upper: Points, lower: Points, depth: int = 0) -> Offset | None:
-    """Fit a line below the points `upper` and above `lower` (times, values; f8 ns), over the time that they cover.
-
-    None if the points contradict each other, so that there is no such line in any piece.
-    """
-    start, end = min(upper[0].min(), lower[0].min()), max(upper[0].max(), lower[0].max())
-    end = max(end, start + 1.0)
-    above, below = hull(*upper, start, end), hull(*lower, start, end, upper=False)
-    middle = (start + end) / 2
+def fit_line(upper: Points, lower: Points) -> Line:
+    """Return the line below the points `upper` and above `lower` that stays farthest from all of them."""
+    above, below = hull(upper), hull(lower, upper=False)
+    middle = (min(above[0].min(), below[0].min()) + max(above[0].max(), below[0].max())) / 2
     slope, margin = _steepness(above, below, middle)
-    if margin >= 0:
-        level = ((above[1] - slope * (above[0] - middle)).min() + (below[1] - slope * (below[0] - middle)).max()) / 2
-        ends = np.array([start, end])
-        values = level + slope * (ends - middle)
-        return Offset(ends, values, _bound(above, below, middle, ends, values))
-    if depth == _DEEPEST:
-        return None
-    pieces = []
-    for low, high in ((start, middle), (middle, end)):
-        half = [(times[inside], values[inside]) for times, values in (upper, lower)
-                for inside in [(times >= low) & (times <= high)]]
-        if min(len(half[0][0]), len(half[1][0])) < _FEWEST:
-            return None
-        piece = fit(half[0], half[1], depth + 1)
-        if piece is None:
-            return None
-        pieces.append(piece)
-    return _joined(pieces[0], pieces[1])
+    level = ((above[1] - slope * (above[0] - middle)).min() + (below[1] - slope * (below[0] - middle)).max()) / 2
+    least, most = _slopes(above, below, slope)
+    return Line(float(level - slope * middle), slope, margin / 2, least, most)
 
 
-def hull(times: np.ndarray, values: np.ndarray, start: float, end: float, upper: bool = True) -> Points:
+def hull(points: Points, upper: bool = True) -> Points:
     """Return the points that bind: the lower hull of an upper limit, the upper hull of a lower one."""
-    if not len(times):
-        return times, values
     sign = 1.0 if upper else -1.0
-    bins = np.clip(((times - start) / max(end - start, 1.0) * _BINS).astype("i8"), 0, _BINS - 1)
-    order = np.lexsort((sign * values, bins))
-    first = order[np.append(True, np.diff(bins[order]) > 0)]
-    first = first[np.argsort(times[first], kind="stable")]
+    times, values = _tightest(points, sign)
     kept: list[int] = []
-    for point in first.tolist():
+    for point in range(len(times)):
         while len(kept) > 1 and _turns_up(times, sign * values, kept[-2], kept[-1], point):
             kept.pop()
         kept.append(point)
     return times[kept], values[kept]
+
+
+def _tightest(points: Points, sign: float) -> Points:
+    """Return the tightest limit of each of a number of stretches of time, in the order of time."""
+    chosen = np.array(_tightest_rows(points, sign))
+    return points[0][chosen], points[1][chosen]
+
+
+def _tightest_rows(points: Points, sign: float) -> np.ndarray:
+    times, values = points
+    start, span = times.min(), max(times.max() - times.min(), 1.0)
+    bins = np.minimum(((times - start) / span * _BINS).astype("i8"), _BINS - 1)
+    order = np.lexsort((sign * values, bins))
+    first = order[np.append(True, np.diff(bins[order]) > 0)]
+    return first[np.argsort(times[first], kind="stable")]
 
 
 def _turns_up(times: np.ndarray, values: np.ndarray, one: int, two: int, three: int) -> bool:
@@ -95,59 +81,107 @@ def _turns_up(times: np.ndarray, values: np.ndarray, one: int, two: int, three: 
 
 
 def _steepness(above: Points, below: Points, middle: float) -> tuple[float, float]:
-    """Return (slope, margin) of the line that stays farthest from all points; the margin is concave in the slope."""
-    def margin(slope: float) -> float:
+    """Return (slope, room) of the line that stays farthest from all points; the room is concave in the slope."""
+    def room(slope: float) -> float:
         return float((above[1] - slope * (above[0] - middle)).min() - (below[1] - slope * (below[0] - middle)).max())
     low, high = -STEEPEST, STEEPEST
-    for _ in range(80):
+    for _ in range(60):
         one, two = low + (high - low) / 3, high - (high - low) / 3
-        if margin(one) < margin(two):
+        if room(one) < room(two):
             low = one
         else:
             high = two
     # where several slopes are as good, the flattest: a line with no slope at all is the likeliest
-    best = margin((low + high) / 2)
-    return (0.0, margin(0.0)) if margin(0.0) >= best - 1e-6 else ((low + high) / 2, best)
+    best = room((low + high) / 2)
+    return (0.0, room(0.0)) if room(0.0) >= best - 1e-6 else ((low + high) / 2, best)
 
 
-def _bound(above: Points, below: Points, middle: float, ends: np.ndarray, chosen: np.ndarray) -> float:
-    """Return how far any line that fits can be from the chosen one, at either end."""
-    times = np.concatenate([above[0], below[0]]) - middle
-    limits = np.concatenate([above[1], below[1]])
-    signs = np.concatenate([np.ones(len(above[0])), -np.ones(len(below[0]))])   # sign * (level + slope t) <= sign * v
-    corners = [np.zeros((0, 2))]
-    for slope in (-STEEPEST, STEEPEST):
-        levels = limits - slope * times
-        corners.append(np.column_stack([levels, np.full(len(levels), slope)]))
-    one, two = np.triu_indices(len(times), 1)
-    apart = np.abs(times[one] - times[two]) > 1
-    one, two = one[apart], two[apart]
-    slopes = (limits[one] - limits[two]) / (times[one] - times[two])
-    corners.append(np.column_stack([limits[one] - slopes * times[one], slopes]))
-    lines = np.concatenate(corners)
-    lines = lines[np.abs(lines[:, 1]) <= STEEPEST * (1 + 1e-9)]
-    worst = 0.0
-    for chunk in np.array_split(lines, max(1, len(lines) * len(times) // 4_000_000)):
-        over = signs * (chunk[:, :1] + chunk[:, 1:] * times - limits)
-        fitting = chunk[over.max(axis=1) <= 1.0]
-        if len(fitting):
-            values = fitting[:, :1] + fitting[:, 1:] * (ends - middle)
-            worst = max(worst, float(np.abs(values - chosen).max()))
-    return worst
+def _slopes(above: Points, below: Points, slope: float) -> tuple[float, float]:
+    """Return the least and the greatest slope of the lines that fit: that of an upper limit's point and a lower
+    limit's between which no steeper line passes. The given one fits, or no line does."""
+    apart = above[0][:, None] - below[0]
+    rise = above[1][:, None] - below[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steep = np.where(apart == 0, 0, rise / apart)
+    most = float(np.min(steep, where=apart > 0, initial=STEEPEST))
+    least = float(np.max(steep, where=apart < 0, initial=-STEEPEST))
+    return min(least, slope), max(most, slope)
 
 
-def _joined(first: Offset, second: Offset) -> Offset:
-    """Join two pieces; where they meet the line goes through the middle, and the bound grows by what that moves."""
-    between = (first.time[-1] + second.time[0]) / 2
-    ends = [float(piece.at(np.array([between]))[0]) for piece in (first, second)]
-    meeting, moved = sum(ends) / 2, abs(ends[0] - ends[1]) / 2
-    return Offset(np.concatenate([first.time[:-1], [between], second.time[1:]]),
-                  np.concatenate([first.value[:-1], [meeting], second.value[1:]]),
-                  max(first.bound, second.bound) + moved)
+def limit(points: Points, grid: np.ndarray, pace: "Pace") -> np.ndarray:
+    """Return an upper limit at the times of a grid, from points and the pace at which it loosens beside them."""
+    if not len(points[0]):
+        return np.full(len(grid), np.inf)
+    order = np.argsort(points[0], kind="stable")
+    times, values = points[0][order], points[1][order] - pace.slope * points[0][order]
+    run, here = pace.run(times), pace.run(grid)
+    after = np.append(np.inf, np.minimum.accumulate(values - run))
+    before = np.append(np.minimum.accumulate((values + run)[::-1])[::-1], np.inf)
+    place = np.searchsorted(times, grid, "right")
+    # between two times of the grid the limit may bulge by what the pace allows within one step of it
+    bulge = pace.inside * (float(np.diff(grid).max()) if len(grid) > 1 else 0.0) / 2
+    return np.minimum(after[place] + here, before[place] - here) + pace.slope * grid + bulge
 
 
-def chain(one: Offset, two: Offset) -> Offset:
-    """Return the offset of a third clock to the first, from that of the second to the first (`one`) and of the third
-    to the second (`two`); their bounds add up."""
-    times = np.unique(np.concatenate([one.time, one.first_time(two.time)]))
-    return Offset(times, one.at(times) + two.at(times + one.at(times)), one.bound + two.bound)
+@dataclass
+class Pace:
+    """How fast a limit loosens: slowly while packets went both ways, and a little longer; else as fast as the clocks
+    may part."""
+
+    slope: float         # of the line from which the clocks part
+    inside: float        # rate
+    outside: float       # rate
+    start: float         # of the stretch with packets both ways
+    end: float
+
+    def turned(self) -> "Pace":
+        """Return the pace of limits to the other side."""
+        return replace(self, slope=-self.slope)
+
+    def run(self, time: np.ndarray) -> np.ndarray:
+        """Return the integral of the rate up to a time."""
+        within = np.clip(time, self.start, self.end) - self.start
+        return self.inside * within + self.outside * (time - self.start - within)
+
+
+def pace_of(there: Points, back: Points, kept: bool = True, steepest: float = STEEPEST) -> Pace:
+    """Return at which pace the limits from packets loosen. there: upper limits of how far the second clock is ahead,
+    back: upper limits of how far it is behind; kept: a daemon may slew one of the clocks, so that a rate holds only as
+    long as packets show it; steepest: the rate that the clocks can have against each other."""
+    if not len(there[0]) or not len(back[0]):
+        return Pace(0.0, steepest, steepest, 0.0, 0.0)
+    start, end = max(there[0].min(), back[0].min()), min(there[0].max(), back[0].max())
+    line = fit_line(there, (back[0], -back[1]))
+    if start >= end or not line.fits:
+        return Pace(0.0, steepest, steepest, 0.0, 0.0)
+    slope = (line.least + line.most) / 2
+    inside = min((line.most - line.least) / 2 + WANDER, steepest)
+    longer = _LONGER * (end - start)
+    return Pace(slope, inside, steepest + abs(slope) if kept else inside, float(start - longer), float(end + longer))
+
+
+def agreeing(there: Points, back: Points, steepest: float = STEEPEST) -> tuple[Points, Points] | None:
+    """Leave out the few packets that contradict most of the others: they were taken for others that look the same.
+
+    Each packet one way contradicts each packet the other way with which no clocks could agree. None if so many are
+    wrong that nobody can tell which.
+    """
+    most = _FEW_WRONG * (len(there[0]) + len(back[0])) + 1
+    wrong = 0
+    for _ in range(_ROUNDS):
+        if not len(there[0]) or not len(back[0]):
+            return None if wrong else (there, back)
+        rows = _tightest_rows(there, 1.0), _tightest_rows(back, 1.0)
+        one, two = [(side[0][chosen], side[1][chosen]) for side, chosen in zip((there, back), rows, strict=True)]
+        clash = (one[1][:, None] + two[1] + steepest * np.abs(one[0][:, None] - two[0])) < -_CONTRADICTION
+        if not clash.any():
+            return there, back
+        counts = clash.sum(axis=1), clash.sum(axis=0)
+        worst = max(counts[0].max(), counts[1].max())
+        out = [chosen[count == worst] for chosen, count in zip(rows, counts, strict=True)]
+        wrong += len(out[0]) + len(out[1])
+        if wrong > most:
+            return None
+        there, back = (tuple(np.delete(column, gone) for column in side)   # type: ignore[assignment]
+                       for side, gone in zip((there, back), out, strict=True))
+    return None

@@ -3,7 +3,7 @@
 
 A host's clock is a broken line through knots (monotonic, wall). Both of a host's tracers share it.
 """
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,27 @@ import numpy as np
 from ..bundle.manifest import Bundle
 from ..errors import BundleError
 
+DISCIPLINED = 15e-6   # rate at which a clock that a daemon keeps may leave its promise (RFC 5905: PHI)
 _SLEW = 600e-6      # a clock daemon slews by at most 500 ppm; more than this between two pairs is a step
 _STEP_FLOOR = 1e6   # ns: what reading the two clocks may be apart without being a step
 
 
 @dataclass
+class Apart:
+    """How far one host's wall time, as it is said, may be from that of each other host, over time."""
+
+    wall: np.ndarray   # s8 ns, ascending
+    us: np.ndarray     # f8 (host, time); inf: nobody knows
+    own: slice         # the times of the host's own window
+
+
+@dataclass
 class HostClock:
-    """How a host's monotonic time maps to wall time."""
+    """How a host's monotonic time maps to wall time.
+
+    A bound is true or None: over all of the host's window its wall time is not further off than that, against the
+    reference. For a step between two hosts bound_to() is the better one: it is never above the sum of both bounds.
+    """
 
     monotonic: np.ndarray        # s8 knots, ascending
     wall: np.ndarray             # s8
@@ -28,6 +42,26 @@ class HostClock:
     offset_us: float = 0.0       # added to the host's own wall clock, to agree with the other hosts
     drift_ppm: float = 0.0       # by how much it is then made to run faster
     reference: bool = False      # the other hosts were aligned to this one
+    doubt: str = ""              # a sentence: what the packets show to be wrong with this clock, or with its promise
+    kept: bool = False           # a daemon keeps the clock: it may change its rate
+    number: int = 0              # of its machine, among those that were aligned
+    apart: Apart | None = None   # from each machine, by number; None: it was not aligned with any
+
+    def bound_to(self, other: "HostClock", start: int | None = None, end: int | None = None) -> float | None:
+        """Return how far, in us, a time between an event here and one at the other host may be wrong; None: nobody
+        knows. start, end: wall ns between which the events lie; without them, the window of both. 0 on one machine."""
+        if self.apart is None or other.apart is None:
+            return 0.0 if self is other else None
+        if self.number == other.number:
+            return 0.0
+        row, wall = self.apart.us[other.number], self.apart.wall
+        low, high = max(self.apart.own.start, other.apart.own.start), min(self.apart.own.stop, other.apart.own.stop)
+        if start is not None:
+            low = min(max(0, int(np.searchsorted(wall, start, "right")) - 1), len(wall) - 1)
+        if end is not None:
+            high = int(np.searchsorted(wall, end, "left")) + 1
+        worst = float(row[low:max(high, low + 1)].max())
+        return worst if np.isfinite(worst) else None
 
     def to_wall(self, monotonic: np.ndarray) -> np.ndarray:
         """Convert monotonic ns (any integer array) to wall ns (s8). Beyond the knots time runs at the nominal rate."""
@@ -42,7 +76,7 @@ class HostClock:
         return self.wall[piece] + since + (since * rate).astype("i8")
 
 
-def host_clock(bundles: Iterable[Bundle]) -> HostClock:
+def host_clock(bundles: Sequence[Bundle]) -> HostClock:
     """Return the clock of one host from all its bundles (of one boot); BundleError if it has none."""
     pairs = sorted((int(pair["monotonic_ns"]), int(pair["realtime_ns"]), int(pair.get("error_ns") or 0))
                     for bundle in bundles for pair in _pairs(bundle))
@@ -64,7 +98,7 @@ def host_clock(bundles: Iterable[Bundle]) -> HostClock:
                 continue  # where in between it was stepped nobody knows: time runs on from before
         knots.append((monotonic, wall, error))
     return HostClock(np.array([knot[0] for knot in knots], "i8"), np.array([knot[1] for knot in knots], "i8"),
-                     _bound_us(bundles, knots), "wall clock", step / 1000)
+                     _bound_us(bundles, knots), "wall clock", step / 1000, kept=_kept(bundles))
 
 
 def _pairs(bundle: Bundle) -> list[dict[str, Any]]:
@@ -75,7 +109,7 @@ def _pairs(bundle: Bundle) -> list[dict[str, Any]]:
     return list(pairs)
 
 
-def _bound_us(bundles: Iterable[Bundle], knots: list[tuple[int, int, int]]) -> float | None:
+def _bound_us(bundles: Sequence[Bundle], knots: list[tuple[int, int, int]]) -> float | None:
     """A clock that a daemon keeps is as good as the daemon says; one that nobody keeps has no bound."""
     daemon = []
     for bundle in bundles:
@@ -84,3 +118,9 @@ def _bound_us(bundles: Iterable[Bundle], knots: list[tuple[int, int, int]]) -> f
             return None
         daemon.append(float(clock["max_error_us"]))
     return max(daemon) + max(knot[2] for knot in knots) / 1000 if daemon else None
+
+
+def _kept(bundles: Sequence[Bundle]) -> bool:
+    """Whether a daemon runs that may slew the clock; the monotonic clock is slewed with it."""
+    return any(bundle.manifest["clock"].get("synchronised") or bundle.manifest["clock"].get("daemon")
+               for bundle in bundles)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..clock.host import HostClock
 from ..journey.found import DROPPED, FLOWS, NAMES, OF_PACKET, UNKNOWN, VANISHED, Findings
 from ..words import iso
 from .losses import _FIELDS
@@ -54,7 +55,7 @@ def _add(out: dict[tuple[str, str], dict[str, Any]], names: Names, row: np.void)
             have[name] += value
 
 
-def segments(findings: Findings, names: Names, bounds: Mapping[str, float | None]) -> list[dict[str, Any]]:
+def segments(findings: Findings, names: Names, clocks: Mapping[str, HostClock]) -> list[dict[str, Any]]:
     """Return the steps, in the order of their places; missing: packets that were lost between the two."""
     missing: dict[tuple[int, int], list[int]] = {}
     for kind, gone in findings.losses.items():
@@ -68,7 +69,7 @@ def segments(findings: Findings, names: Names, bounds: Mapping[str, float | None
     for pair in sorted(set(findings.steps) | set(missing), key=lambda pair: [str(names.place(one)) for one in pair]):
         one, two = names.place(pair[0]), names.place(pair[1])
         step = findings.steps.get(pair)
-        bound = 0.0 if one.host == two.host else _sum(bounds.get(one.host), bounds.get(two.host))
+        bound = 0.0 if one.host == two.host else clocks[one.host].bound_to(clocks[two.host])
         entry: dict[str, Any] = {
             "from": one.short(), "to": two.short(), "packets": step.packets if step else 0,
             "bytes": step.bytes if step else 0, "missing": missing.get(pair, [0, 0])[0],
@@ -81,10 +82,6 @@ def segments(findings: Findings, names: Names, bounds: Mapping[str, float | None
                                    "max": step.most / 1e3, "bound": bound}
         out.append(entry)
     return out
-
-
-def _sum(one: float | None, two: float | None) -> float | None:
-    return None if one is None or two is None else one + two
 
 
 def paths(findings: Findings, names: Names, most: int) -> list[dict[str, Any]]:

@@ -61,7 +61,7 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
     own = [clocks[machine.bundles[0]] for machine in machines]
     host_of = [atlas.hosts.index(bundles[machine.bundles[0]].host) for machine in machines]
     _count_hardware(trusts, atlas, bundles, machines, chained)
-    return Setting(atlas, facts_of(trusts, atlas.hosts), own, host_of, bounds_of(trusts, atlas.hosts), names,
+    return Setting(atlas, facts_of(trusts, atlas.hosts), own, host_of, bounds_of(own, host_of, len(atlas.hosts)), names,
                    _final(names), partition, files, homes_of(chained, own, atlas.flows), _many(atlas.flows), told)
 
 
@@ -86,11 +86,13 @@ def _split(chained: Chained, partition: Partition, names: Names, prefix: str) ->
     return split(chained, partition, names, prefix)
 
 
-def bounds_of(trusts: dict[str, Trust], hosts: Sequence[str]) -> np.ndarray:
-    """Return by how much two hosts' clocks may be apart, ns, for each pair."""
-    own = np.array([trusts[host].bound if host in trusts else np.inf for host in hosts], "f8")
-    out = own[:, None] + own[None, :]
-    np.fill_diagonal(out, 0.0)
+def bounds_of(clocks: Sequence[HostClock], host_of: Sequence[int], hosts: int) -> np.ndarray:
+    """Return by how much two hosts' clocks may be apart, ns, for each pair. clocks, host_of: of each machine."""
+    out = np.zeros((hosts, hosts))
+    for one, here in zip(clocks, host_of, strict=True):
+        for two, there in zip(clocks, host_of, strict=True):
+            bound = one.bound_to(two)
+            out[here, there] = max(out[here, there], np.inf if bound is None else bound * 1e3)
     return out
 
 

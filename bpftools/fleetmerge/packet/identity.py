@@ -12,8 +12,7 @@ import numpy as np
 from ..arrays import numbered
 from ..bundle.records import CANONICAL, canonical
 from . import headers as parsing
-from .headers import (ETH_ARP, GENEVE_PORT, ICMP, ICMPV6, IN_GRE, NO_TUNNEL, TCP, UDP, VXLAN_PORTS, Headers,
-                      is_echo)
+from .headers import ETH_ARP, GENEVE_PORT, ICMP, ICMPV6, IN_GRE, NO_TUNNEL, TCP, UDP, VXLAN_PORTS, Headers, is_echo
 
 ROW = np.dtype([
     ("time", "<i8"),       # CLOCK_MONOTONIC

@@ -41,8 +41,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     note_holes(findings, names.atlas.hosts, trusts)
     followed, copies = losses(findings, names, trusts)
     lost = followed + drops_not_followed(store)
-    bounds = {host.name: 0.0 if host.bundles[0][2].reference else host.bundles[0][2].bound_us
-              for host in hosts if host.bundles}
+    clocks = {host.name: host.bundles[0][2] for host in hosts if host.bundles}
     devices = device_table(hosts)
     places = seen(store)
     became = findings.flows["became"].sum(axis=0).tolist() if len(findings.flows) else [0] * len(NAMES)
@@ -64,7 +63,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "flows": flows(findings, names, lost, hosts_of(store)), "flows_total": len(findings.flows),
         "flows_not_followed": not_followed(store),
         "paths": paths(findings, names, PATHS),
-        "segments": segments(findings, names, bounds),
+        "segments": segments(findings, names, clocks),
         "losses": [_shown(loss) for loss in lost[:LOSSES]], "losses_total": len(lost),
         "drops": sum(loss["packets"] for loss in lost if loss["kind"] == "drop"),
         "copies": [_shown(loss) for loss in copies[:LOSSES]],

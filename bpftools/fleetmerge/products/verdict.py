@@ -185,6 +185,8 @@ def doubts(hosts: Sequence[Host], foreign: Sequence[str], summary: Mapping[str, 
         if clock.stepped_us:
             out.append("The wall clock of %s was stepped by %+.3f s during the run; its records keep the time from "
                        "before the step." % (host.name, clock.stepped_us / 1e6))
+        if clock.doubt:
+            out.append(clock.doubt)
         if lossy.get(host.name) and not host.lost:
             out.append(lossy[host.name][0].upper() + lossy[host.name][1:] + ".")
     loose = [host.name for host in present if host.bundles[0][2].bound_us is None and not host.bundles[0][2].reference]

@@ -7,7 +7,7 @@ import pytest
 from support.bundles import WALL, Bundle
 
 from fleetmerge.bundle.manifest import open_bundle
-from fleetmerge.clock.host import HostClock, host_clock
+from fleetmerge.clock.host import Apart, HostClock, host_clock
 from fleetmerge.errors import BundleError
 
 
@@ -71,3 +71,38 @@ def test_no_clock_at_all(tmp_path: Any) -> None:
     bundle.manifest["window"] = {}
     with pytest.raises(BundleError, match="no clock pair"):
         clock_of(bundle, tmp_path)
+
+
+def test_a_daemon_may_slew_the_clock(tmp_path: Any) -> None:
+    bundle = Bundle("hv-a")
+    assert not clock_of(bundle, tmp_path / "free").kept
+    bundle.manifest["clock"]["daemon"] = "ntpd"
+    assert clock_of(bundle, tmp_path / "daemon").kept
+    bundle.manifest["clock"].update(daemon="", synchronised=True, max_error_us=10)
+    assert clock_of(bundle, tmp_path / "synchronised").kept
+
+
+def aligned(number: int, apart: Apart | None) -> HostClock:
+    return HostClock(np.array([0]), np.array([0]), None, "", number=number, apart=apart)
+
+
+def test_bound_between_two_hosts() -> None:
+    wall = np.array([0, 10, 20, 30, 40])
+    one = aligned(0, Apart(wall, np.array([[0.0] * 5, [50.0, 9.0, 5.0, 7.0, np.inf]]), slice(0, 4)))
+    two = aligned(1, Apart(wall, np.array([[50.0, 9.0, 5.0, 7.0, np.inf], [0.0] * 5]), slice(1, 5)))
+    assert one.bound_to(two) == two.bound_to(one) == 9.0         # in the windows of both
+    assert one.bound_to(two, 20, 30) == 7.0
+    assert one.bound_to(two, 12, 18) == 9.0                      # the times around it
+    assert one.bound_to(two, 20, 20) == 5.0
+    assert one.bound_to(two, start=25) == 7.0
+    assert one.bound_to(two, end=5) == 9.0
+    assert one.bound_to(two, -5, 5) == 50.0
+    assert one.bound_to(two, 25, 35) is None
+    assert one.bound_to(two, 90, 99) is None
+    assert one.bound_to(one) == 0.0
+
+
+def test_bound_to_a_host_that_was_not_aligned() -> None:
+    one, two = aligned(0, None), aligned(0, None)
+    assert one.bound_to(two) is None
+    assert one.bound_to(one) == 0.0
