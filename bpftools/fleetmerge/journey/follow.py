@@ -70,25 +70,27 @@ class Way:
 
 def explore(setting: Setting, part: int) -> Findings:
     """Follow the packets of one part."""
-    rows, host = _load(setting, part)
+    rows, host, own = _load(setting, part)
     if not len(rows):
         return Findings()
-    units = make_units(rows, host, setting.names, setting.partition, part)
+    units = make_units(rows, host, own, setting.names, setting.partition, part)
     packets = find_packets(units, setting.atlas.layout, setting.bounds)
     return _Part(setting, packets).findings()
 
 
-def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (the part's rows of all machines, with wall times, in the order of host and time; their hosts)."""
-    parts, hosts = [], []
+def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (the part's rows of all machines, with wall times, in the order of host and time; their hosts; their
+    times by their own clocks)."""
+    parts, hosts, own = [], [], []
     for machine in sorted(range(len(setting.files)), key=lambda number: setting.host_of[number]):
         rows = read_part(setting.files[machine][part])
+        own.append(rows["time"].copy())
         rows["time"] = setting.clocks[machine].to_wall(rows["time"])
         parts.append(rows)
         hosts.append(np.full(len(rows), setting.host_of[machine], "i4"))
-    rows, host = np.concatenate(parts), np.concatenate(hosts)
+    rows, host, clock = np.concatenate(parts), np.concatenate(hosts), np.concatenate(own)
     keep = setting.atlas.layout.step[rows["place"]] | setting.atlas.layout.drop[rows["place"]]
-    return rows[keep], host[keep]
+    return rows[keep], host[keep], clock[keep]
 
 
 def _keyed(streams: np.ndarray, number: int) -> np.ndarray:
@@ -266,7 +268,7 @@ class _Part:
             others = [other for other in shape.tree.leaves if other is not leaf]
             # on one host, what stayed in its skb is no copy of what went to VMs in others
             known = leaf.trunk and all(other.kind == IN_VM and other.leg == leaf.leg for other in others)
-            known &= not self._packets.unsure[shape.starts[which]].any()
+            known &= shape.tree.legs[leaf.leg].entry > 0 and not self._packets.unsure[shape.starts[which]].any()
             self._extras.append(Extra(OF_BRANCH, shape.packets[which], shape.starts[which] + leaf.mark,
                                       shape.place(leaf.row) if leaf.row >= 0 else NOWHERE,
                                       0 if known else grounds.UNDECIDED.bit))
@@ -354,7 +356,10 @@ class _Part:
         out = self._starts.copy()
         for shape in self._shapes:
             out[shape.packets] = shape.starts + shape.tree.legs[0].first
-        return out
+        # where it could not be recognised it has no name: take where it was seen last
+        rows, row = self._packets.units.rows, self._packets.units.row
+        last = np.append(self._starts[1:], len(row)) - 1
+        return np.where(rows["kind"][row[out]] == UNREADABLE, last, out)
 
     def _home_hosts(self, packets: np.ndarray) -> np.ndarray:
         table = np.full(int(self._layout.device.max()) + 1, -1, "i4")

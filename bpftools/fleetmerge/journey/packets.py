@@ -18,6 +18,7 @@ from .units import Units
 
 _LONG = 200e6        # ns: so long no packet waits on a host before a copy is made of it
 _LATEST = 500e6      # ns: nothing comes later than this after it was sent
+_PROMPT = 10e6       # ns: or than this, where others that look the same were sent, too
 _STRAY = 1 << 20     # turns from here on are of packets whose beginning was not seen
 _NEAR_MISS = 2e6     # ns: packets that look the same and are closer than this may be taken for each other
 
@@ -85,14 +86,16 @@ def _comes_again(start: np.ndarray, first: np.ndarray, place: np.ndarray, time: 
         return out
     suspects = np.unique(start[begins])
     many = np.flatnonzero(among(start, suspects))
+    times = np.bincount(np.searchsorted(suspects, start[many]), enters[many])   # that it was seen to come in
+    often = times[np.searchsorted(suspects, start[many])] > 1
     seen: set[int] = set()
     group, last = -1, 0
-    for unit, of, at, when, comes, fresh in zip(many.tolist(), start[many].tolist(), place[many].tolist(),
-                                                time[many].tolist(), enters[many].tolist(), begins[many].tolist(),
-                                                strict=True):
+    for unit, of, at, when, comes, fresh, pause in zip(
+            many.tolist(), start[many].tolist(), place[many].tolist(), time[many].tolist(), enters[many].tolist(),
+            begins[many].tolist(), np.where(often, _NEAR_MISS, _LONG).tolist(), strict=True):
         if of != group or comes:
             group, seen = of, set()
-        elif fresh and (at in seen or when - last > _LONG):
+        elif fresh and (at in seen or when - last > pause):
             out[unit], seen = True, set()
         seen.add(at)
         last = when
@@ -172,16 +175,15 @@ def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, f
                  units.ident[at], np.zeros(len(at), bool))
     hops = units.rows["hops"][units.row[at]]
     near = layout.arrives[place[at]] == 1
-    legs.origin = _origins(legs, len(keys), near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)), near, arrives)
+    legs.origin = _origins(legs, len(keys), near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)), near)
     turn, unsure, twins = _sent(legs, len(keys), bounds)
     return turn[of], unsure[of], twins[of]
 
 
-def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray, arrives: np.ndarray) -> np.ndarray:
+def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray) -> np.ndarray:
     """Return which legs the key's packets began with: those that VMs sent; else those at the place where the first of
     them was seen."""
-    rank = np.where(near, 1, np.where(arrives, 2, 3))
-    order = np.lexsort((legs.time, rank, legs.key))
+    order = np.lexsort((legs.time, ~near, legs.key))
     best = order[np.append(True, legs.key[order][1:] != legs.key[order][:-1])]
     place = np.empty(keys, "i8")
     place[legs.key[best]] = legs.place[best]
@@ -195,7 +197,8 @@ def _sent(legs: _Legs, keys: int, bounds: np.ndarray) -> tuple[np.ndarray, np.nd
     slack = _slack(legs, keys, bounds)
     by_time, since = _by_time(legs, slack)
     told, by_ident = _by_ident(legs, keys, np.bincount(legs.key, legs.origin, keys).astype("i8"))
-    stray = ~legs.origin & ((by_time < 0) | (since > _LATEST)) & ~told[legs.key]
+    several = np.bincount(legs.key, _ranks(legs.key, legs.place, legs.time) > 0, keys)[legs.key] > 0
+    stray = ~legs.origin & ((by_time < 0) | (since > np.where(several, _PROMPT + slack, _LATEST))) & ~told[legs.key]
     bursts = _bursts(legs, slack)
     # what was sent in one burst is counted through at each place; bursts are told apart by time
     burst = _at_turn(legs, bursts, by_time)
@@ -209,10 +212,10 @@ def _sent(legs: _Legs, keys: int, bounds: np.ndarray) -> tuple[np.ndarray, np.nd
     rank = _ranks(one, legs.place, legs.time)
     turn = np.where(mixed[one], burst + np.minimum(rank, np.maximum(count[one] - 1, 0)), by_time)
     turn = np.where(told[legs.key], by_ident, turn)
-    unsure = (count > 1) & _uneven(one, legs.place, count, ~stray)
+    unsure = ((count > 1) & _uneven(one, legs.place, count, ~stray)) | (np.bincount(one, stray, number) > 0)
     turn = np.where(stray, _STRAY + _ranks_of_strays(legs, stray, slack), turn)
-    alike = (count[one] > 1) & ~told[legs.key] & ~stray
-    return turn, alike & unsure[one], alike
+    doubtful = ~told[legs.key] & ~stray
+    return turn, doubtful & unsure[one], doubtful & (count[one] > 1)
 
 
 def _slack(legs: _Legs, keys: int, bounds: np.ndarray) -> np.ndarray:

@@ -57,7 +57,8 @@ def _step(one: np.ndarray, two: np.ndarray, packets: Packets, same_host: bool) -
     leads = units.lead[one]
     out = Step(int(leads.sum()), int(units.size[one].sum()) + 40 * int(leads.sum()))
     sure = ~(packets.unsure[one] | packets.unsure[two])
-    came, went = rows["time"][before][sure], rows["time"][after][sure]
+    time = units.own if same_host else rows["time"]
+    came, went = time[before][sure], time[after][sure]
     took = (went - came).astype("f8")
     if len(took):
         out.least, out.most = float(took.min()), float(took.max())

@@ -23,6 +23,7 @@ class Units:
     rows: np.ndarray      # identity.ROW: the records, time in wall ns; `flow` is the first name, `said` as recorded
     said: np.ndarray      # u8 by row: the flow as it was recorded there
     host: np.ndarray      # i4 by row
+    own: np.ndarray       # i8 by row: time by the machine's own clock, for what happens on one host
     row: np.ndarray       # u4 by unit: into rows
     number: np.ndarray    # u4 by unit: which piece of its record it is, from 0
     lead: np.ndarray      # bool by unit: it begins a packet that this record shows; cut smaller elsewhere, others do not
@@ -35,12 +36,12 @@ class Units:
 
     def taken(self, which: np.ndarray) -> "Units":
         """Return some of the units, in the order given."""
-        return Units(self.rows, self.said, self.host, self.row[which], self.number[which], self.lead[which],
+        return Units(self.rows, self.said, self.host, self.own, self.row[which], self.number[which], self.lead[which],
                      self.size[which], self.ident[which], self.key[which])
 
 
-def make_units(rows: np.ndarray, host: np.ndarray, names: Names, partition: Partition, part: int) -> Units:
-    """Return the units of one part; rows: of all hosts, with wall times."""
+def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names, partition: Partition, part: int) -> Units:
+    """Return the units of one part; rows: of all hosts, with wall times; own: monotonic ones."""
     said = np.ascontiguousarray(rows["flow"])
     rows["flow"] = names.rename(said)
     _fill_networks(rows, host)
@@ -66,7 +67,7 @@ def make_units(rows: np.ndarray, host: np.ndarray, names: Names, partition: Part
     key = mix(key, rows["network"][row])
     unreadable = rows["kind"][row] == UNREADABLE    # nothing but its chain tells what it is
     key[unreadable] = mix(mix(rows["chain"][row[unreadable]], host[row[unreadable]].astype("u8")), _ACK)
-    units = Units(rows, said, host, row, number, lead, length.astype("u4"), ident, key)
+    units = Units(rows, said, host, own, row, number, lead, length.astype("u4"), ident, key)
     in_order = np.argsort(row, kind="stable")   # of host and time, as the rows are
     return _of_part(units.taken(in_order), block[in_order], partition, part)
 
