@@ -302,13 +302,17 @@ class _Part:
         pending = Pending(waiting, units, places, results.how[waiting].astype("u1"), results.gaps[waiting],
                           self._stream[waiting], self._time[units], self._home[waiting], self._stays[waiting],
                           np.array([told.get(address, NOWHERE) for address in self._target[1][waiting].tolist()], "i4"),
-                          self._packets.unsure[self._starts[waiting]])
+                          self._packets.unsure[self._starts[waiting]] & self._doubles())
         judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances).judge(pending)
         self._in_vms(pending, judged)
         results.outcome[waiting], results.after[waiting], results.gaps[waiting] = (judged.outcome, judged.after,
                                                                                  judged.gaps)
         results.last[waiting] = places
         self._drops(on_way)
+
+    def _doubles(self) -> bool:
+        """Whether packets are doubled on their way: then even the number of those that look the same says little."""
+        return any(shape.tree.doubles and not self._packets.twins[shape.starts[0]] for shape in self._shapes)
 
     def _went(self, places: set[int]) -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield (key of stream and place, time, next place) of the packets that went on from some places."""
