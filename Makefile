@@ -18,14 +18,20 @@ export LC_ALL := C.UTF-8
 PIP_STAMP := $(VENV)/pip-$(shell cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)
 PREREQS_STAMP := $(VENV)/prereqs-$(shell cat roles/prereqs/*/* playbooks/setup.yml | sha256sum | cut -c1-16)
 
+OLDEST := ansible-core==2.16.19
+OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
+
 PYTHON_CODE := $(wildcard bpftools library module_utils roles tests)
 
-.PHONY: help setup lab lab-down demo lint types unit integration faults molecule smoke test bench
+.PHONY: help setup oldest lab lab-down demo lint types unit integration faults molecule smoke test bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
 
 setup: $(PREREQS_STAMP)  ## make .venv and install the system packages (cheap when done)
+	@:
+
+oldest: $(OLDEST_STAMP)  ## make .venv/oldest, the oldest Ansible that is supported, for the tests that use it
 	@:
 
 lab: setup  ## start the namespace lab (HYPERVISORS=2 to 8)
@@ -50,7 +56,7 @@ lint: setup  ## check style: ruff, yamllint, ansible-lint
 types: setup  ## check types: mypy
 	mypy
 
-unit: setup  ## run the unit tests
+unit: setup $(OLDEST_STAMP)  ## run the unit tests
 	pytest tests/unit
 
 # On "another machine", so that a lab that is up is not disturbed and nothing is left behind.
@@ -80,6 +86,14 @@ $(PIP_STAMP): requirements.txt requirements-dev.txt
 
 $(PREREQS_STAMP): $(PIP_STAMP)
 	ansible-playbook playbooks/setup.yml
+	@touch $@
+
+# It runs on Python 3.10 to 3.12; elsewhere the tests that need it are skipped, and say so.
+$(OLDEST_STAMP): $(PIP_STAMP)
+	if $(VENV)/bin/python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))'; then \
+		$(VENV)/bin/python -m venv $(VENV)/oldest && \
+		$(VENV)/oldest/bin/python -m pip install --quiet --disable-pip-version-check $(OLDEST); \
+	else mkdir -p $(VENV)/oldest; fi
 	@touch $@
 
 -include tests/hypervisors/hypervisors.mk

@@ -9,6 +9,7 @@ description:
   - Runs skbfleet's tracers on a host, detached from the connection, and speaks with them through files in the
     directory of the run.
   - The tracers end by themselves when their window is over, whatever becomes of the controller or the network.
+  - Whatever the host answers is an answer, and only data; a lost connection is a failure with RV(lost).
   - The module needs neither bcc nor a kernel feature itself; O(python) is the interpreter that has bcc.
 author: The skbfleet authors
 options:
@@ -71,6 +72,12 @@ options:
     description: Seconds to wait, for O(state=armed) until armed, for O(state=finished) from the end of the window.
     type: float
     default: 60
+  patience:
+    description:
+      - Seconds for which a host that was lost is tried again.
+      - The action plugin of the same name takes it; the module itself ignores it.
+    type: float
+    default: 0
 attributes:
   check_mode:
     support: full
@@ -109,6 +116,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+lost:
+  description: Set if the connection broke.
+  returned: failure
+  type: bool
 tracers:
   description: What each tracer has come to.
   returned: always, but for O(state=absent)
@@ -187,6 +198,7 @@ ARGUMENTS = {
     "close": {"type": "bool", "default": False},
     "owner": {"type": "int", "default": 0},
     "timeout": {"type": "float", "default": 60},
+    "patience": {"type": "float", "default": 0},
 }
 REQUIRED = [
     ("state", "armed", ["run_id", "tracers", "host"]),

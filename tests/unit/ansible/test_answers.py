@@ -67,7 +67,7 @@ def test_a_task_that_failed_is_explained(answers, failure, begin, do):
 
 
 def test_a_host_that_cannot_be_reached(answers):
-    lost = {"unreachable": True, "msg": "Task failed: Failed to connect to the host via ssh: No route to host"}
+    lost = {"lost": True, "msg": "Task failed: Failed to connect to the host via ssh: No route to host"}
     (found,) = answers.obstacles({"skipped": True}, lost)
     assert found == {"what": "it cannot be reached: Failed to connect to the host via ssh: No route to host",
                      "do": "check its address, its ssh daemon and the network in between"}
@@ -92,10 +92,10 @@ def test_runs_that_are_there(answers):
         assert second["what"] == "x"
 
 
-def test_the_tools_are_the_tracers_and_nothing_else(answers, tmp_path):
+def test_the_tools_are_the_tracers_and_nothing_else(pack, tmp_path):
     for name in ("a.py", "skbtrace/b.py", "skbtrace/bpf/c.h", "skbtrace/b.pyc", "fleetmerge/d.py", "skbtrace/note.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
-    packed = base64.b64decode(answers.pack(str(tmp_path)))
+    packed = base64.b64decode(pack.pack(str(tmp_path)))
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
         assert sorted(tar.getnames()) == ["a.py", "skbtrace/b.py", "skbtrace/bpf/c.h"]

@@ -91,7 +91,7 @@ def test_both_may_be_on_one_host(decide, ends):
 
 
 def test_none_is_one_sentence(decide, ends):
-    answers = {**found(), "hv-b": {"unreachable": True, "msg": "Task failed: Failed to connect\n"}}
+    answers = {**found(), "hv-b": {"lost": True, "msg": "Task failed: Failed to connect\n"}}
     assert decide.decide(answers, ends.of())["error"] == (
         "pair_dst is '192.168.32.20': no hypervisor of this play carries it; hv-a sees 52:54:00:32:00:14 behind eth0 "
         "(veth), hv-c sees 52:54:00:32:00:14 behind eth0 (veth); hv-b: it cannot be reached: Failed to connect; set "
