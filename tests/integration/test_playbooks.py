@@ -41,17 +41,6 @@ def test_a_command_is_traced_on_both_hosts(lab, play):
     assert nothing_is_left(lab)
 
 
-def test_the_command_of_a_case_is_run_by_reproduce_alone(lab, play, tmp_path):
-    case = tmp_path / "case.yml"
-    mark = tmp_path / "mark"
-    case.write_text(f"capture_protocol: icmp\ncapture_duration: 1\nreproduce_command: touch {mark}\n")
-    done = play.run("drop_monitor.yml", "-e", f"@{case}", capture_run_id="c")
-    assert done.returncode == 0, done.stdout
-    assert not mark.exists()
-    assert play.run("reproduce.yml", capture_run_id="r", capture_case=str(case)).returncode == 0
-    assert mark.exists()
-
-
 def test_the_controller_is_killed_inside_the_window(lab, play):
     killed = play.begin("datapath_tracing.yml", **PING, capture_run_id="k", capture_duration=8)
     for host in BOTH:
@@ -155,7 +144,9 @@ def test_eight_hosts_share_one_window_with_two_forks(lab, play):
     ({"capture_points": ["dev.rxx"]}, "capture_points is 'dev.rxx': it must be one of"),
     ({"capture_duration": 0}, "capture_duration is '0': it must be more than 0 and at most 86400 seconds"),
     ({"capture_duration": 90000}, "capture_duration is '90000': it must be more than 0 and at most 86400 seconds"),
-    ({"capture_interface": "eth0"}, "capture_interface is not a variable of skbfleet: did you mean capture_interfaces"),
+    ({"capture_everything": False}, "capture_everything is false and no filter is set: set capture_src or "),
+    ({"captur_case": "x.yml"}, "captur_case is not a variable of skbfleet, and was set to 'x.yml': did you mean"),
+    ({"capture_interface": "eth0"}, "capture_interface is not a variable of skbfleet, and was set to 'eth0': "),
     ({"capture_src": "{{ lookup('pipe', 'touch MARK') }}"}, "it must be a plain value, templates are not evaluated"),
     ({"capture_src": "$(touch MARK)"}, "capture_src is '$(touch MARK)': it must be an IPv4 or IPv6 address"),
 ])
@@ -179,7 +170,7 @@ def test_one_hosts_bad_variable_stops_all_before_any_is_touched(play, tmp_path):
                          "    hv-b: {ansible_host: 192.0.2.2, capture_sorce: 192.0.2.9}\n")
     done = play.run("capture.yml", "-i", str(inventory))
     assert done.returncode != 0
-    assert "capture_sorce is not a variable of skbfleet: did you mean capture_src?" in done.stdout
+    assert "capture_sorce is not a variable of skbfleet, and was set to '192.0.2.9': did you mean" in done.stdout
     assert "UNREACHABLE" not in done.stdout
 
 

@@ -181,7 +181,7 @@ def test_a_run_in_progress_is_in_the_way_and_survives(lab, play):
 
 @pytest.mark.parametrize(("variables", "sentence"), [
     ({"preflight_profile": "ovz"}, "ovz in preflight_profile is not a profile: it must be one of bridge, drop, full"),
-    ({"preflight_profil": "ovs"}, "preflight_profil is not a variable of the preflight: it must be one of pre"),
+    ({"preflight_profil": "ovs"}, "preflight_profil is not a variable of skbfleet, and was set to 'ovs': did you mean"),
     ({"capture_remote_dir": "relative"}, "capture_remote_dir is 'relative': it must be an absolute path"),
 ])
 def test_bad_input_is_refused_before_any_host_is_asked(play, variables, sentence):

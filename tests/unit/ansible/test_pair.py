@@ -41,9 +41,9 @@ def test_bad_values_are_one_sentence(pair, changes, sentence):
 
 def test_unknown_names_templates_and_another_filter_are_refused(pair):
     known = list(values())
-    pair.check_names(["pair_src", "other", "capture_src"], known)
-    with pytest.raises(pair.Refused, match="pair_source is not a variable of skbfleet: did you mean pair_src"):
-        pair.check_names(["pair_source"], known)
+    pair.check_prefix({"pair_src": 1, "other": 2, "capture_src": 3}, "pair_", known)
+    with pytest.raises(pair.Refused, match="pair_source is not a variable of skbfleet, .*: did you mean pair_src"):
+        pair.check_prefix({"pair_source": 1}, "pair_", known)
     with pytest.raises(pair.Refused, match="templates are not evaluated"):
         pair.check_plain("pair_src", "{{ lookup('pipe', 'id') }}")
     ends = pair.pair_of(values(), HOSTS)
