@@ -164,3 +164,34 @@ def test_a_bundle_without_end_is_cut_off(attack):
     assert done.returncode != 0
     assert attack.outcome()["hv-a"]["why"].startswith("its bundle is larger than the 257 MiB that capture_max_bytes")
     assert not list((attack.captures / "r").glob("*.gz"))
+
+
+def test_what_the_inventory_sets_for_a_host_alone_is_found(attack):
+    """In its line, in host_vars, and for a group, with a case that sets the same."""
+    for folder, name, text in (("host_vars", "hv-b", "capture_dst: 192.0.2.22"),
+                               ("group_vars", "hypervisors", "capture_dst: 192.0.2.99")):
+        (attack.directory / folder).mkdir()
+        (attack.directory / folder / f"{name}.yml").write_text(text)
+    lines = attack.directory / "line.yml"
+    lines.write_text("hypervisors: {hosts: {hv-c: {capture_dst: 192.0.2.33}}}")
+    case = attack.directory / "case.yml"
+    case.write_text("capture_dst: 192.0.2.10\ncapture_hosts: {hv-d: {capture_dst: 192.0.2.44}}")
+    hosts = {name: attack.host(id={"lost": "x"}) for name in ("hv-a", "hv-b", "hv-c", "hv-d")}
+    done = attack.run("capture.yml", hosts, "-i", str(lines), given={"capture_case": str(case)})
+    run = json.loads((attack.captures / "r" / "run.json").read_text())
+    assert {name: one["dst"] for name, one in run["hosts"].items()} == {
+        "hv-a": "192.0.2.10", "hv-b": "192.0.2.22", "hv-c": "192.0.2.33", "hv-d": "192.0.2.44"}, done.stdout
+
+
+def test_a_refusal_is_one_sentence_and_touches_nothing(attack):
+    word = attack.word("given")
+    for given, said in (({"captur_case": "x.yml"}, "did you mean capture_case?"),
+                        ({"capture_src": ""}, "capture_everything is false and no filter is set"),
+                        ({"capture_dst": word}, "it must be a plain value"), ({"capture_scr": word}, "capture_src?")):
+        done = attack.run("capture.yml", {"hv-a": attack.host(id={"lost": "was asked"})}, given=given)
+        assert done.returncode != 0
+        assert said in " ".join(done.stdout.split())
+        assert "was asked" not in done.stdout
+        assert "Traceback" not in done.stdout
+        assert not attack.captures.exists()
+    assert attack.executed() == []
