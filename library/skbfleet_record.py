@@ -24,7 +24,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Is not meant for check mode.
+    description: Writes nothing, and fails if something was in the way on a host.
   diff_mode:
     support: none
     description: There is nothing to compare.

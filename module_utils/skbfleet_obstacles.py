@@ -23,6 +23,8 @@ ADVICE = (
     (r"cannot be used", "install bcc and its library from the same source, or run playbooks/prereqs.yml"),
     (r"must run as root", "let Ansible become root there"),
     (r"MiB free", "make room there, or set capture_remote_dir to a directory on another disk"),
+    (r"must be a directory that belongs to|may own or change",
+     "look at who made it, and remove it or set capture_remote_dir to another directory"),
     (r"^capture_\w+ is ", "correct this variable for this host"),
     (r"neither BTF", "{do}"),
     (r"did not answer within", "try again when it is less busy, or raise capture_arm_timeout"),
@@ -71,7 +73,8 @@ def of_error(error):
 def of_run(name):
     """Return the obstacle that another run is."""
     return obstacle("the run %s is in progress there" % name,
-                    "wait for its end, or end it with playbooks/cleanup.yml -e capture_run_id=%s" % name)
+                    "wait for its end, or, if its controller is gone, bring it home with playbooks/collect.yml "
+                    "-e capture_run_id=%s" % name)
 
 
 def obstacles(answer, contact=None, run_id=None):

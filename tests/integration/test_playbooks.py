@@ -91,6 +91,10 @@ def test_a_killed_run_can_be_cleaned_up(lab, play):
         wait_for_state(lab.netns(host), "k", "drop_monitor", "started", 60)
     kill(killed)
     done = play.run("cleanup.yml")
+    assert done.returncode != 0
+    assert "hv-a: run k, still running" in " ".join(done.stdout.split())
+    assert tracers_on(lab.netns("hv-a"))
+    done = play.run("cleanup.yml", capture_yes=True)
     assert done.returncode == 0, done.stdout
     assert "k/drop_monitor: SIGTERM" in done.stdout
     assert nothing_is_left(lab)

@@ -49,6 +49,7 @@ class Attack:
                                         "bytes": 0}}
         good = {"id": "0\n%d\n" % time.time_ns(),
                 "skbfleet_info": {"facts": FACTS, "error": "", "runs": {}, "trial": {}},
+                "skbfleet_capture:prepared": "honest",
                 "skbfleet_capture:armed": {"changed": True, "tracers": tracers, "why": "", "commands": {}},
                 "skbfleet_capture:started": {"changed": True, "tracers": tracers, "late_by_ns": 0},
                 "skbfleet_capture:finished": {"changed": True, "status": "complete", "why": "", "late_by_ns": 0,
@@ -74,9 +75,9 @@ class Attack:
         ended["bundle"] = {"path": "/x", "bytes": 1, "sha256": sha256(archive)}
         return {"skbfleet_capture__finished": {**ended, **changes}, "fetch": str(archive)}
 
-    def run(self, playbook: str, hosts: dict[str, dict], *words: str, variables: dict | None = None,
-            given: dict | None = None) -> subprocess.CompletedProcess:
-        """Run a playbook against these hosts; variables are the inventory's, given go to -e."""
+    def command(self, playbook: str, hosts: dict[str, dict], *words: str, variables: dict | None = None,
+                given: dict | None = None) -> tuple[list, dict]:
+        """Return (command line, environment); variables are the inventory's, given go to -e."""
         script, inventory = self.directory / "script.json", self.directory / "hosts.json"
         script.write_text(json.dumps(hosts))
         inventory.write_text(json.dumps({"hypervisors": {
@@ -89,9 +90,14 @@ class Attack:
                        "HOSTILE_SCRIPT": str(script), "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_PIPELINING": "true"}
         extra = {"capture_output_dir": str(self.captures), "capture_run_id": "r", "merge_python": sys.executable,
                  **(given or {})}
-        return subprocess.run([self.binaries / "ansible-playbook", ROOT / "playbooks" / playbook, "-i", inventory,
-                               "-e", json.dumps({key: value for key, value in extra.items() if value is not None}),
-                               *words], env=environment, cwd=ROOT, text=True, stdin=subprocess.DEVNULL,
+        return [self.binaries / "ansible-playbook", ROOT / "playbooks" / playbook, "-i", inventory, "-e",
+                json.dumps({key: value for key, value in extra.items() if value is not None}), *words], environment
+
+    def run(self, playbook: str, hosts: dict[str, dict], *words: str, variables: dict | None = None,
+            given: dict | None = None) -> subprocess.CompletedProcess:
+        """Run a playbook against these hosts, without a terminal."""
+        command, environment = self.command(playbook, hosts, *words, variables=variables, given=given)
+        return subprocess.run(command, env=environment, cwd=ROOT, text=True, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240, check=False)
 
     def outcome(self) -> dict:

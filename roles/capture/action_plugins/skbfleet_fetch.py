@@ -28,6 +28,7 @@ class ActionModule(ActionBase):
         target, most = self._task.args["dest"], int(self._task.args["most"])
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         umask = os.umask(0o077)
+        os.makedirs(os.path.dirname(target), exist_ok=True)  # of a run that another controller began
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
         try:
             answer = answer_of(lambda: self._fetch(self._task.args["src"], target), self._connection)

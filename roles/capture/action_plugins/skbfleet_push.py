@@ -14,8 +14,6 @@ if SHARED not in ansible.module_utils.__path__:
 
 from ansible.module_utils.skbfleet_contact import answer_of, ask
 
-MODE = "0711"  # others may pass, and see nothing: the ssh user fetches the bundle from a directory of its own below
-
 
 class ActionModule(ActionBase):
     """Returns whether anything was changed, or why not."""
@@ -26,8 +24,8 @@ class ActionModule(ActionBase):
         """Make the directory, then copy the archive into it."""
         super().run(tmp, task_vars)
         archive, directory = self._task.args["src"], self._task.args["dest"]
-        made = ask(self, task_vars, "ansible.legacy.file",
-                   {"path": directory, "state": "directory", "mode": MODE, "follow": False})
+        base, run_id = os.path.split(directory)
+        made = ask(self, task_vars, "skbfleet_capture", {"state": "prepared", "run_id": run_id, "remote_dir": base})
         if made.get("failed") or self._task.check_mode:
             return made
         return answer_of(lambda: self._copy(archive, os.path.join(directory, "tools.tar.gz"), task_vars),

@@ -14,7 +14,7 @@ if SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(SHARED)
 
 from ansible.module_utils.skbfleet_foreign import Unfit, as_data, shown
-from ansible.module_utils.skbfleet_outcome import LOST, of_host, read_outcome, read_run
+from ansible.module_utils.skbfleet_outcome import LOST, failures, of_host, read_outcome, read_run
 
 STEPS = {"contact": "__capture_contact", "checked": "__capture_checked", "armed": "__capture_armed",
          "ended": "__capture_ended", "unpacked": "__capture_unpacked", "removed": "__capture_removed",
@@ -44,9 +44,14 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Gather what every host came to, and write it."""
         super().run(tmp, task_vars)
+        directory = self._task.args["run_dir"]
         try:
             outcome = self._outcome(task_vars)
-            write(os.path.join(self._task.args["run_dir"], "outcome.json"), outcome)
+            if self._task.check_mode:
+                return as_data(self._would(task_vars, outcome))
+            if not os.path.isdir(directory):  # nobody began this run, and no host has anything of it
+                return as_data({"failed": True, "msg": failures(outcome)})
+            write(os.path.join(directory, "outcome.json"), outcome)
         except Unfit as error:
             return as_data({"failed": True, "msg": shown(error)})
         except OSError as error:
@@ -64,6 +69,15 @@ class ActionModule(ActionBase):
                 hosts[host] = of_host(known, recorded.get(host, {}).get("tracers", ()))
         return {"run_id": self._task.args["run_id"], "hosts": hosts,
                 "reproduce": self._reproduce(task_vars) or before["reproduce"]}
+
+    @staticmethod
+    def _would(task_vars, outcome):
+        """Return what check mode came to: a host fails if something was in its way."""
+        raw = task_vars["hostvars"].raw_get
+        failed = {host: one for host, one in outcome["hosts"].items()
+                  if host in task_vars["ansible_play_hosts_all"] and "failure" in known_of(raw(host))}
+        said = failures({"hosts": failed})
+        return {"changed": True, "failed": bool(said), "msg": said}
 
     def _reproduce(self, task_vars):
         command = task_vars.get("__capture_command")

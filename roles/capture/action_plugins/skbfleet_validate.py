@@ -110,6 +110,14 @@ def name_run(settings, run, stamp):
                       % (run_id, settings["output_dir"]))
 
 
+def check_limit(task_vars):
+    """Refuse a --limit without localhost: the run would be captured and not merged, and nobody would be told."""
+    limit = task_vars.get("ansible_limit")
+    if limit and not task_vars["hostvars"]._inventory.get_hosts("localhost", ignore_restrictions=True):
+        raise Refused("--limit is %r: it must name localhost too, where the merge runs: --limit '%s,localhost'"
+                      % (limit, limit))
+
+
 def check_host(host):
     """Refuse a name that could not be a directory's."""
     if not HOST.fullmatch(host):
@@ -193,6 +201,8 @@ class ActionModule(ActionBase):
         check_duration(settings)
         if args.get("run", "new") == "new":
             check_bounds(settings)
+        if args.get("run", "new") != "any":
+            check_limit(task_vars)
         return {"changed": False, "settings": settings, "arguments": arguments}
 
     def _settings(self, specs, given, task_vars):

@@ -3,7 +3,8 @@
 
 The environment variable HOSTILE_SCRIPT names a JSON file: {host: {question: answer}}. A question is `id` (who is logged
 in, and the clock), a module's name, or a module's name and state with a colon between. An answer is an object that the
-module returns, text that comes in place of one, or {"lost": text}: the connection breaks with these words.
+module returns, text that comes in place of one, {"lost": text}: the connection breaks with these words,
+{"broken": text}: Ansible itself fails with them, or "honest": the module is run.
 """
 import json
 import os
@@ -20,7 +21,7 @@ DOCUMENTATION = """
     extends_documentation_fragment: [connection_pipelining]
 """
 MODULE = re.compile(rb"skbfleet_(capture|info|locate)\b")
-STATE = re.compile(rb"state\W+(armed|started|finished|absent)\b")
+STATE = re.compile(rb"state\W+(prepared|armed|started|finished|absent)\b")
 
 
 class Connection(Local):
@@ -48,6 +49,8 @@ class Connection(Local):
         script, questions = self._script(), self._question(cmd, in_data)
         for question in questions:
             answer = script.get(question)
+            if answer == "honest":
+                return super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
             if isinstance(answer, dict) and "lost" in answer:
                 raise AnsibleConnectionFailure(answer["lost"])
             if isinstance(answer, dict) and "broken" in answer:

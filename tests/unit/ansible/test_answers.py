@@ -85,7 +85,7 @@ def test_a_host_that_answers_something_else(answers):
 def test_runs_that_are_there(answers):
     (found,) = answers.obstacles(answer(runs={"a": "running", "b": "ended"}), CONTACT)
     assert found["what"] == "the run a is in progress there"
-    assert "cleanup.yml -e capture_run_id=a" in found["do"]
+    assert "collect.yml -e capture_run_id=a" in found["do"]
     for state, begin in (("running", "the run a is in progress"), ("ended", "records of an earlier run a wait")):
         first, second = answers.obstacles(answer(runs={"a": state}, error="x"), run_id="a")
         assert first["what"].startswith(begin)
