@@ -148,12 +148,13 @@ def main():
     """Look, ask, and tell."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
-    result = {"changed": False, "error": "", "trial": {}}
+    result = {"changed": False, "error": "", "runs": {}, "trial": {}}
     try:
-        result.update(facts=facts(params["remote_dir"]), runs=runs(params["remote_dir"]))
+        result["facts"] = facts(params["remote_dir"])
+        result["runs"] = runs(params["remote_dir"])
         result["error"], result["trial"] = ask(params)
     except RunError as error:
-        module.fail_json(msg=str(error))
+        result["error"] = str(error)
     except tarfile.TarError as error:
         module.fail_json(msg="tools cannot be unpacked: %s" % error)
     except OSError as error:
