@@ -23,7 +23,7 @@ OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 
 PYTHON_CODE := $(wildcard bpftools library module_utils roles tests)
 
-.PHONY: help setup oldest lab lab-down demo lint types unit integration faults molecule smoke test bench
+.PHONY: help setup oldest lab lab-down demo lint types unit attacks integration faults molecule smoke test bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
@@ -56,8 +56,11 @@ lint: setup  ## check style: ruff, yamllint, ansible-lint
 types: setup  ## check types: mypy
 	mypy
 
-unit: setup $(OLDEST_STAMP)  ## run the unit tests
+unit: setup  ## run the unit tests
 	pytest tests/unit
+
+attacks: setup $(OLDEST_STAMP)  ## run the playbooks against hosts that lie, with the newest and the oldest Ansible
+	pytest tests/attacks
 
 # On "another machine", so that a lab that is up is not disturbed and nothing is left behind.
 integration: setup  ## run the tests on a namespace lab of their own (as root)
@@ -75,7 +78,7 @@ smoke: emulation  ## try the tracers on one emulated hypervisor with a distribut
 bench: setup  ## measure and print the figures (as root)
 	for bench in tests/bench/bench_*.py; do echo "== $$bench"; $$bench; done
 
-test: lint types unit integration molecule smoke  ## everything that must pass
+test: lint types unit attacks integration molecule smoke  ## everything that must pass
 
 $(PIP_STAMP): requirements.txt requirements-dev.txt
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

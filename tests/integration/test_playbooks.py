@@ -25,7 +25,7 @@ def nothing_is_left(lab: Lab, hosts=BOTH) -> bool:
 
 def test_a_command_is_traced_on_both_hosts(lab, play):
     done = play.run("reproduce.yml", **PING, capture_run_id="r", capture_duration=60,
-                    reproduce_command="ip netns exec vm-a ping -q -c 20 -i 0.02 192.168.32.20; exit 3")
+                    reproduce_command="ip netns exec vm-a ping -q -c 20 -i 0.02 -p 5ca1ab1e 192.168.32.20; exit 3")
     assert done.returncode == 0, done.stdout
     assert play.summary("r")["reproduce"]["status"] == 3
     for host in BOTH:
@@ -36,6 +36,9 @@ def test_a_command_is_traced_on_both_hosts(lab, play):
         assert manifest["per_point"]["dev.rx"]["matched"] == 2 * 20
         assert manifest["per_point"]["dev.tx"]["matched"] == 2 * 20
         assert "skb.drop" not in manifest["per_point"]
+        records = (play.output_dir / "r" / "hosts" / host / "datapath_tracing" / "records.bin").read_bytes()
+        assert bytes([192, 168, 32, 10, 192, 168, 32, 20]) in records
+        assert bytes.fromhex("5ca1ab1e") not in records  # payload stays on the hypervisor
         assert manifest["counters"]["lost"] == 0
         assert manifest["window"]["ended_ns"] - manifest["window"]["start_ns"] < 30e9  # closed when the command ended
     assert nothing_is_left(lab)

@@ -23,7 +23,7 @@ if SHARED not in ansible.module_utils.__path__:
 
 from ansible.module_utils import skbfleet_case
 from ansible.module_utils.skbfleet_case import COMMAND, HOSTS, check_plain
-from ansible.module_utils.skbfleet_foreign import as_data
+from ansible.module_utils.skbfleet_foreign import as_data, shown
 from ansible.module_utils.skbfleet_names import Refused, check_given, check_prefix, declared
 from ansible.module_utils.skbfleet_outcome import is_remote_dir
 
@@ -179,7 +179,7 @@ class ActionModule(ActionBase):
         try:
             result.update(as_data(self._plan(self._task.args, task_vars or {})))
         except Refused as error:
-            result.update(failed=True, msg=as_data(str(error)))
+            result.update(failed=True, msg=as_data(shown(error, 8000)))
         return result
 
     def _plan(self, args, task_vars):

@@ -18,7 +18,7 @@ SHARED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".
 if SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(SHARED)
 
-from ansible.module_utils.skbfleet_foreign import as_data
+from ansible.module_utils.skbfleet_foreign import as_data, shown
 from ansible.module_utils.skbfleet_names import Refused, check_prefix
 
 PREFIX = "pair_"
@@ -98,7 +98,7 @@ class ActionModule(ActionBase):
         try:
             result.update(changed=False, pair=as_data(self._pair(self._task.args, task_vars or {})))
         except Refused as error:
-            result.update(failed=True, msg=as_data(str(error)))
+            result.update(failed=True, msg=as_data(shown(error, 8000)))
         return result
 
     def _pair(self, args, task_vars):

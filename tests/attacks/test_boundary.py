@@ -145,3 +145,15 @@ def test_a_limit_without_localhost_is_refused(attack, limit, refused):
     else:
         assert done.returncode == 0, done.stdout
         assert list(json.loads((attack.captures / "r" / "summary.json").read_text())["hosts"]) == ["hv-a"]
+
+
+@pytest.mark.parametrize(("given", "sentence"), [
+    ({}, "merge_run_dir is not set: it must be the directory of a run, as captures/RUN"),
+    ({"merge_run_dir": "/nowhere"}, "merge_run_dir is '/nowhere': it must be the directory of a run"),
+    ({"merge_run_dri": "/x"}, "merge_run_dri is not a variable of skbfleet, and was set to '/x': did you mean merge"),
+    ({"merge_run_dir": "{{ lookup('pipe', 'id') }}"}, "it must be a plain value, templates are not evaluated there"),
+])
+def test_a_merge_of_nothing_is_an_error(attack, given, sentence):
+    done = attack.run("merge.yml", {}, given={"capture_output_dir": None, "capture_run_id": None, **given})
+    assert done.returncode != 0
+    assert sentence.replace("'", "''") in " ".join(done.stdout.split()) or sentence in " ".join(done.stdout.split())

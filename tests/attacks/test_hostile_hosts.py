@@ -195,3 +195,40 @@ def test_a_refusal_is_one_sentence_and_touches_nothing(attack):
         assert "Traceback" not in done.stdout
         assert not attack.captures.exists()
     assert attack.executed() == []
+
+
+FORGED = "\x1b[2J\x1b]0;owned\x07fine\r\nPLAY RECAP\nhv-a : ok=1\u202e\u2028\x9b31m" + "A" * 3_000_000
+
+
+def test_nothing_that_is_printed_or_kept_steers_a_terminal_or_forges_a_line(attack):
+    tracers = {"drop_monitor": {"state": "finished", "why": FORGED, "records": 1, "lost": 0, "bytes": 1}}
+    devices = [{"netns": 4026531840, "ifindex": 2, "name": FORGED[:400], "role": "phy", "mac": FORGED[:400]}]
+    hosts = {
+        "login": attack.host(id={"lost": FORGED}), "clock": attack.host(id=FORGED),
+        "output": attack.host(skbfleet_info=FORGED), "arm": attack.host(skbfleet_capture__armed={
+            "failed": True, "msg": FORGED}),
+        "why": attack.host(skbfleet_capture__finished={"status": "complete", "why": FORGED, "tracers": tracers,
+                                                       "bundle": {}}),
+        "whole": attack.host(**attack.bundle("whole", devices=devices, why=FORGED[:400], status="partial"))}
+    done = attack.run("capture.yml", hosts)
+    for name, text in (("the terminal", done.stdout), ("outcome.json", json.dumps(attack.outcome()))):
+        assert not set(text) & set("\x1b\x07\x9b\r\u202e\u2028"), name
+        assert len(text) < 200_000, name
+    for one in attack.outcome().values():
+        assert "\n" not in one["why"]
+    assert "\\x1b[2J" in attack.outcome()["why"]["why"]
+    assert not [line for line in done.stdout.splitlines() if line.startswith("hv-a :")]
+    done = attack.run("preflight.yml", {name: hosts[name] for name in ("login", "clock", "output")},
+                      given={"capture_run_id": None})
+    assert not set(done.stdout) & set("\x1b\x07\x9b\r\u202e\u2028")
+    assert len(done.stdout) < 50_000
+
+
+def test_a_case_cannot_steer_the_terminal(attack):
+    case = attack.directory / "case.yml"
+    for text in ('capture_src: "\\e[2J\\n\\n"\n', '"\\e[2J": 1\n', '"capture_\\e[2J": 1\n',
+                 'capture_points: ["\\e[2J"]\n'):
+        case.write_text(text)
+        done = attack.run("capture.yml", {"hv-a": attack.host()}, given={"capture_case": str(case)})
+        assert done.returncode != 0
+        assert "\x1b" not in done.stdout
