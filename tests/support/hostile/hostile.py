@@ -65,5 +65,7 @@ class Connection(Local):
 
     def fetch_file(self, in_path, out_path):
         """Hand over the bundle that the script names."""
+        if not in_path.endswith("/bundle/bundle.tar.gz"):
+            raise AnsibleError("the host was allowed to choose what is fetched: %r" % in_path)
         bundle = self._script().get("fetch")
         super().fetch_file(bundle or in_path, out_path)
