@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import tarfile
 import zlib
@@ -15,6 +16,7 @@ FILES = ("manifest.json", "records.bin", "tracer.log")
 BLOCK = 1 << 20
 MANIFEST_BYTES = 64 << 20   # stacks and symbols of a long run are a few MB
 MANIFEST_VALUES = 3000000
+LONG_TEXT = re.compile(rb'"(?:[^"\\]|\\.){4097}', re.DOTALL)  # no name and no reason is as long
 NAMES = {name + "/" + part for name in PROGRAMS for part in FILES}
 
 
@@ -128,6 +130,8 @@ def read_manifest(path):
     if len(content) > MANIFEST_BYTES or values > MANIFEST_VALUES:
         raise RunError("%s is larger than %d MiB or has more than %d values"
                        % (path, MANIFEST_BYTES >> 20, MANIFEST_VALUES))
+    if LONG_TEXT.search(content):
+        raise RunError("%s has a text of more than 4096 bytes" % path)
     try:
         manifest = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError):

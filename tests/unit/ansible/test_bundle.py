@@ -115,6 +115,8 @@ def test_a_manifest_speaks_for_the_host_that_it_came_from(tmp_path, change, sent
 
 @pytest.mark.parametrize(("text", "sentence"), [
     ("[" * 100_000, "is not JSON"), ("[1,2", "is not JSON"), ("\xff", "is not JSON"),
+    ('{"devices": [{"name": "' + "A" * 20_000_000 + '"}]}', "has a text of more than 4096 bytes"),
+    ('{"why": "' + "\\u0041" * 5000 + '"}', "has a text of more than 4096 bytes"),
     ("[" + "[]," * 1_500_001 + "1]", "has more than 3000000 values")])
 def test_a_manifest_that_would_fill_the_memory_is_refused(tmp_path, text, sentence):
     place = tmp_path / "drop_monitor"

@@ -41,11 +41,14 @@ def test_two_machines_of_one_name_are_refused(tmp_path: pathlib.Path) -> None:
         inputs.find(paths, str(tmp_path / "out"))
 
 
-def test_a_manifest_with_too_many_values_is_refused(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(("text", "words"), [
+    ('{"x": [' + "[]," * 1_600_000 + "1]}", "more than 3000000 values"),
+    ('{"why": "' + "A" * 20_000_000 + '"}', "a text of more than 4096 bytes")])
+def test_a_manifest_that_would_fill_memory_or_verdict_is_refused(tmp_path: pathlib.Path, text: str, words: str) -> None:
     honest, liar = Bundle("hv-a"), Bundle("hv-b")
     run = tmp_path / honest.manifest["run_id"]
     honest.write(run)
     with open(os.path.join(liar.write(run), "manifest.json"), "w") as handle:
-        handle.write('{"x": [' + "[]," * 1_600_000 + "1]}")
+        handle.write(text)
     (sentence,) = inputs.find([str(run)], None).broken["hv-b"]
-    assert sentence.endswith("its manifest.json has more than 3000000 values")
+    assert sentence.endswith("its manifest.json has " + words)
