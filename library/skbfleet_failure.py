@@ -26,6 +26,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+for_all:
+  description: Whether the step that failed here is done once for all hosts, so that all failed with it.
+  returned: success
+  type: bool
 why:
   description: The reason, one sentence.
   returned: success

@@ -22,6 +22,7 @@ WAITING = {"changed": True, "removed": ["/x"], "stopped": {}, "waiting": {"k": {
 
 @pytest.fixture
 def attack(tmp_path) -> Attack:
+    """What does not depend on the version of Ansible is tried with the newest."""
     return Attack(tmp_path, pathlib.Path(sys.executable).parent)
 
 
@@ -48,7 +49,8 @@ def terminal(command: list, environment: dict, answers: list[tuple[str, str]], t
     return process.wait(timeout=20), shown
 
 
-def test_who_aborts_a_wait_gets_an_answer_for_each_host(attack):
+def test_who_aborts_a_wait_gets_an_answer_for_each_host(either):
+    attack = either
     hosts = {name: attack.host() for name in ("hv-a", "hv-b", "hv-c")}
     command, environment = attack.command("capture.yml", hosts, variables={"capture_duration": 300})
     status, shown = terminal(command, environment, [("Pausing for", "\x03"), ("Press 'C'", "A")])

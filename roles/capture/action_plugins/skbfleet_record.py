@@ -27,6 +27,12 @@ def known_of(variables):
             if isinstance(variables.get(name), dict) and not variables[name].get("skipped")}
 
 
+def failure_for_all(everyone):
+    """Return the failure of a step for all hosts; some versions of Ansible let one host alone tell of it."""
+    found = [known["failure"]["why"] for known in everyone.values() if known.get("failure", {}).get("for_all")]
+    return {"failure": {"why": "a step for all hosts failed: " + str(found[0])}} if found else {}
+
+
 def write(path, content):
     """Write a JSON file as a whole, 0600."""
     with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
@@ -63,8 +69,10 @@ class ActionModule(ActionBase):
         recorded, before = read_run(directory), read_outcome(directory)
         hosts = {host: before["hosts"].get(host, LOST) for host in recorded or task_vars["ansible_play_hosts_all"]}
         hosts.update(before["hosts"])
-        for host in task_vars["ansible_play_hosts_all"]:
-            known = known_of(task_vars["hostvars"].raw_get(host))
+        everyone = {host: known_of(task_vars["hostvars"].raw_get(host)) for host in task_vars["ansible_play_hosts_all"]}
+        for host, known in everyone.items():
+            if "failure" not in known and "unpacked" not in known:
+                known.update(failure_for_all(everyone))
             if set(known) - {"recalled"} and hosts.get(host, {}).get("status") == "missing":
                 hosts[host] = of_host(known, recorded.get(host, {}).get("tracers", ()))
         return {"run_id": self._task.args["run_id"], "hosts": hosts,
