@@ -84,6 +84,7 @@ import sys
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.skbfleet_foreign import shown
 
 ARGUMENTS = {
     "run_dir": {"type": "path", "required": True},
@@ -91,6 +92,7 @@ ARGUMENTS = {
     "python": {"type": "path"},
     "expected": {"type": "dict"},
 }
+LINE, LINES = 4000, 200  # of what is printed; the products have all of it
 PRODUCTS = ("verdict.txt", "summary.json", "timeline.log", "events.parquet")
 
 
@@ -109,8 +111,8 @@ def why_failed(status, stderr):
     lines = [line for line in stderr.splitlines() if line.strip()]
     sentences = [line[len("error: "):] for line in lines if line.startswith("error: ")]
     if sentences:
-        return sentences[-1]
-    return "the merger ended with status %d: %s" % (status, lines[-1] if lines else "it said nothing")
+        return shown(sentences[-1])
+    return "the merger ended with status %d: %s" % (status, shown(lines[-1]) if lines else "it said nothing")
 
 
 def outcome(run_dir):
@@ -118,7 +120,9 @@ def outcome(run_dir):
     with open(os.path.join(run_dir, "summary.json")) as handle:
         summary = json.load(handle)
     return {
-        "verdict": summary["verdict"], "doubts": summary["doubts"], "drops": summary["drops"],
+        # with words of hosts and VMs in them: devices, processes, reasons
+        "verdict": [shown(line, LINE) for line in summary["verdict"][:LINES]],
+        "doubts": [shown(line, LINE) for line in summary["doubts"][:LINES]], "drops": summary["drops"],
         "records": summary["records"],
         "hosts": {name: host["status"] for name, host in summary["hosts"].items()},
         "products": {name: os.path.join(run_dir, name) for name in PRODUCTS},
