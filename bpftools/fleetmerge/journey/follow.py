@@ -7,6 +7,7 @@ import numpy as np
 
 from ..clock.host import HostClock
 from ..packet.identity import UNREADABLE, among, mix
+from ..packet.places import FAR
 from . import branches, grounds
 from .atlas import Atlas
 from .branches import choose
@@ -302,7 +303,8 @@ class _Part:
         pending = Pending(waiting, units, places, results.how[waiting].astype("u1"), results.gaps[waiting],
                           self._stream[waiting], self._time[units], self._home[waiting], self._stays[waiting],
                           np.array([told.get(address, NOWHERE) for address in self._target[1][waiting].tolist()], "i4"),
-                          self._packets.unsure[self._starts[waiting]] & self._doubles())
+                          self._packets.unsure[self._starts[waiting]]
+                          & (self._packets.loose[self._starts[waiting]] | self._doubles()))
         judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances).judge(pending)
         self._in_vms(pending, judged)
         results.outcome[waiting], results.after[waiting], results.gaps[waiting] = (judged.outcome, judged.after,
@@ -344,13 +346,14 @@ class _Part:
         results, layout = self._results, self._layout
         rows = np.flatnonzero(results.outcome == DROPPED)
         host = layout.host[self._place[results.unit[rows]]]
-        own = host == layout.host[self._place[self._origin[rows]]]
+        began = self._place[self._origin[rows]]
+        own = (host == layout.host[began]) & (layout.arrives[began] != FAR)
         shown = among(mix(self._stream[rows], (host + 1).astype("u8")), on_way)
         lives = np.isin(results.ground[rows], (branches.HOME, branches.SHOWN)) & (host == self._home_hosts(rows))
         # flooded through a switch, it would have come to other hosts, too, and by a tunnel it was sent to this one
         tap = (results.last[rows] >= 0) & layout.final[results.last[rows]] & layout.local[results.last[rows]]
         shown |= tap | (self._packets.units.rows["network"][self._packets.units.row[results.unit[rows]]] >> 24 > 0)
-        lossy = (self._setting.facts.here[host] > 0) & ~self._entered(rows)
+        lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & ~self._entered(rows)
         results.gaps[rows[~(own | shown | lives)]] |= np.uint32(grounds.NOT_ON_WAY.bit)
         lossy |= self._packets.units.rows["kind"][self._packets.units.row[results.unit[rows]]] == UNREADABLE
         results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)

@@ -19,7 +19,7 @@ class Gap:
     words: str      # {here}: host where the packet was seen last; {next}: host where it should have come
 
 
-ALIKE = Gap(1 << 0, UNKNOWN_, "other packets look the same, and packets are doubled on their way")
+ALIKE = Gap(1 << 0, UNKNOWN_, "other packets look the same, and even their number is not known")
 LOSSY_HERE = Gap(1 << 1, UNKNOWN_, "{lossy_here}")
 LOSSY_NEXT = Gap(1 << 2, UNKNOWN_, "{lossy_next}")
 EARLY = Gap(1 << 3, UNKNOWN_, "{next} stopped recording before")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..packet.identity import among, mix
+from ..packet.identity import IS_OTHER, among, mix
 from .atlas import Layout
 from .chains import INITIAL_HOPS
 from .partition import components
@@ -33,6 +33,7 @@ class Packets:
     chain: np.ndarray     # i8: position of the first unit of its chain, in this packet
     head: np.ndarray      # i8: position of the first unit with the same data on its host, in this packet
     unsure: np.ndarray    # bool: other packets look the same, and not all places saw as many of them
+    loose: np.ndarray     # bool: of some that look the same the beginning was not seen: even their number is not known
     twins: np.ndarray     # bool: others look the same, and were sent so shortly before or after that they may be mistaken
 
     @property
@@ -62,18 +63,20 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     enters |= _comes_again(start, root, place, time, enters)
     count = np.cumsum(enters)
     leg = (count - (count - enters)[start])[root].astype("i4") if len(units) else np.zeros(0, "i4")
-    packet, unsure, twins = units.key.copy(), np.zeros(len(units), bool), np.zeros(len(units), bool)
+    packet = units.key.copy()
+    unsure, twins, loose = (np.zeros(len(units), bool) for _ in range(3))
     many = _seen_again(units.key, start, leg)
     if len(many):
-        turn, doubt, alike = _turns(units, many, start, leg, first, layout, bounds, time, host, place)
+        turn, doubt, alike, open_ = _turns(units, many, start, leg, first, layout, bounds, time, host, place)
         packet[many] = np.where(turn > 0, mix(packet[many], turn.astype("u8")), packet[many])
-        unsure[many], twins[many] = doubt, alike
+        unsure[many], twins[many], loose[many] = doubt, alike, open_
         order = np.argsort(packet, kind="stable")
         units, packet, leg = units.taken(order), packet[order], leg[order]
-        unsure, twins = unsure[order], twins[order]
+        unsure, twins, loose = unsure[order], twins[order], loose[order]
     own_host = units.host[units.row].astype("u8") + np.uint64(1)
     return Packets(units, packet, leg, _firsts(packet, chain[units.row]),
-                   _firsts(packet, mix(rows["head"][units.row], own_host)), unsure, twins)
+                   _firsts(packet, mix(rows["head"][units.row], own_host)), unsure, loose,
+                   twins)
 
 
 def _comes_again(start: np.ndarray, first: np.ndarray, place: np.ndarray, time: np.ndarray,
@@ -160,24 +163,29 @@ class _Legs:
     time: np.ndarray
     ident: np.ndarray
     origin: np.ndarray    # bool: the packet began here
+    marked: np.ndarray    # bool: by its numbers or its payload no other packet is the same
 
 
 def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, first: np.ndarray, layout: Layout,
            bounds: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray,
-           ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (which time it was sent, from 0; whether that is unsure; whether it has twins) of doubtful units."""
+           ) -> tuple[np.ndarray, ...]:
+    """Return (which time it was sent, from 0; whether that is unsure; whether it has twins; whether of some of them the
+    beginning was not seen) of doubtful units."""
     code = start[many] * 65536 + np.minimum(leg[many], 65535)
     _, at, of = np.unique(code, return_index=True, return_inverse=True)
     at = many[at]
     keys, key = np.unique(units.key[at], return_inverse=True)
     arrives = layout.arrives[place[at]] > 0
     legs = _Legs(key, np.where(arrives, place[at], place[at].astype("i8") + len(layout.arrives)), host[at], time[at],
-                 units.ident[at], np.zeros(len(at), bool))
+                 units.ident[at], np.zeros(len(at), bool), _marked(units, at))
     hops = units.rows["hops"][units.row[at]]
     near = layout.arrives[place[at]] == 1
-    legs.origin = _origins(legs, len(keys), near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)), near)
+    sends = near & ((hops == 0) | np.isin(hops, INITIAL_HOPS))
+    legs.origin = _origins(legs, len(keys), sends, near)
+    legs.origin &= ~_doubled(legs, sends)
     turn, unsure, twins = _sent(legs, len(keys), bounds)
-    return turn[of], unsure[of], twins[of]
+    loose = np.bincount(legs.key, turn >= _STRAY, len(keys))[legs.key] > 0
+    return turn[of], unsure[of], twins[of], loose[of]
 
 
 def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -190,6 +198,23 @@ def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray) -> np.
     sent = np.zeros(keys, bool)
     sent[legs.key[sends]] = True
     return np.where(sent[legs.key], sends, legs.place == place[legs.key])
+
+
+def _marked(units: Units, at: np.ndarray) -> np.ndarray:
+    """Return which units no other packet looks like: by IP id, by a payload's hash, by an echo's numbers."""
+    row = units.rows[["ident", "hash", "seq", "kind"]][units.row[at]]
+    return (row["ident"] > 0) | ((row["kind"] == IS_OTHER) & ((row["hash"] > 0) | (row["seq"] >= 1 << 16)))
+
+
+def _doubled(legs: _Legs, sends: np.ndarray) -> np.ndarray:
+    """Return which legs are a packet that was doubled before anybody saw it: the same, at once, at the same place."""
+    order = np.lexsort((legs.time, legs.ident, legs.place, legs.key))
+    same = np.append(False, (legs.key[order][1:] == legs.key[order][:-1]) & (legs.place[order][1:] == legs.place[order][:-1])
+                     & (legs.ident[order][1:] == legs.ident[order][:-1])
+                     & (legs.time[order][1:] - legs.time[order][:-1] < _NEAR_MISS))
+    out = np.zeros(len(order), bool)
+    out[order] = same
+    return out & legs.marked & ~sends
 
 
 def _sent(legs: _Legs, keys: int, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -173,8 +173,8 @@ def recognise(raw: np.ndarray, outer: Headers, inside: np.ndarray, inner: Header
     """
     out = np.zeros(len(raw), ROW)
     _fill(out, outer, raw, length)
-    seen = inner.version > 0
-    hidden = inside[~seen & (inner.ethertype != ETH_ARP)]    # a tunnel's packet of which too little was recorded
+    seen = (inner.version > 0) | (_family(inner) == 1)
+    hidden = inside[~seen]    # a tunnel's packet of which too little was recorded
     out["kind"][hidden] = np.where(out["kind"][hidden] == IS_OTHER, UNREADABLE, out["kind"][hidden])
     if seen.any():
         rows = inside[seen]
