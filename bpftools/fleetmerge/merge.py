@@ -97,14 +97,16 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     hosts = gather(list(zip(bundles, [survey.index for survey in surveys], clocks, strict=True)),
                    request.inputs.broken, request.expected)
     trusts = trust_of(hosts)
-    setting = prepare(workers, atlas, linked, bundles, clocks, trusts, scratch, topology.told(entrances, atlas))
+    names = Names(atlas, labels)
+    setting = prepare(workers, atlas, linked, bundles, clocks, trusts, scratch, topology.told(entrances, atlas),
+                      names.refusals())
     findings = explore_all(workers, setting)
     events = os.path.join(scratch, EVENTS)
     ranges = plan(bundles, [survey.index for survey in surveys], clocks)
     merge_ranges(workers, bundles, clocks, ranges, linked.names.table(), os.path.join(scratch, TIMELINE), events)
     store = Store(events, scratch, counted, processes())
     try:
-        summary = summarise(request, hosts, store, findings, Names(atlas, labels), trusts)
+        summary = summarise(request, hosts, store, findings, names, trusts)
     finally:
         store.close()
     with open(os.path.join(scratch, SUMMARY), "w", encoding="utf-8") as handle:

@@ -15,6 +15,8 @@ from ..packet.places import Place
 # net/core/skbuff.c: frees a list of packets, as those that a qdisc threw away
 _HELPERS = ("kfree_skb_list", "kfree_skb_list_reason", "kfree_skb_reason", "sk_skb_reason_drop", "kfree_skb")
 
+_BRIDGE = ("br_", "__br_")
+
 
 @dataclass
 class Names:
@@ -58,6 +60,12 @@ class Names:
         at, frames = names.symbol(location), names.stack(stack)
         return {"function": _who(at, frames) if at else None, "at": at,
                 "reason": names.reason(reason) if reason else None, "stack": frames}
+
+
+    def refusals(self) -> np.ndarray:
+        """Return, for each drop, whether the bridge did not want the packet: it was for others, or from a wrong port."""
+        return np.array([False] + [(self.drop(number)["function"] or "").startswith(_BRIDGE)
+                                   for number in range(1, len(self.atlas.drops))])
 
 
 def _who(at: str, frames: Sequence[str]) -> str:

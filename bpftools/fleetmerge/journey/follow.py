@@ -20,7 +20,7 @@ from .shapes import Shape, find_shapes
 from .steps import Pair, Rows, measure
 from .tally import Extra, Results, tally
 from .trees import DROPPED as IS_DROPPED
-from .trees import FREED, IN_VM, OUT, Leaf
+from .trees import FREED, IN_VM, OPEN, OUT, Leaf
 from .units import make_units
 
 _MOST = 15      # hosts and devices of one packet that are looked at
@@ -42,6 +42,7 @@ class Setting:
     files: Sequence[Sequence[str]]      # of each machine, by part
     homes: Homes
     many: np.ndarray                    # u8, sorted: addresses of many receivers
+    refusals: np.ndarray                # bool by drop: the bridge did not want the packet, as one that is for others
     told: dict[int, int] = field(default_factory=dict)   # address -> place where the topology says that it comes in
 
     @property
@@ -273,6 +274,9 @@ class _Part:
             self._extras.append(Extra(OF_BRANCH, shape.packets[which], shape.starts[which] + leaf.mark,
                                       shape.place(leaf.row) if leaf.row >= 0 else NOWHERE,
                                       0 if known else grounds.UNDECIDED.bit))
+        common = shape.tree.common()
+        if common >= 0:    # so far all branches went together
+            self._ways.append(Way(shape, which, Leaf(OPEN, common, -1, True, 0), branches.UNDECIDED))
         row = way.leaf.mark if way.leaf.mark >= 0 else way.leaf.row
         self._results.put(way.packets, UNKNOWN if dropped else ENDED, way.units(row), 0, way.ground, NOWHERE)
 
@@ -350,9 +354,11 @@ class _Part:
         own = (host == layout.host[began]) & (layout.arrives[began] != FAR)
         shown = among(mix(self._stream[rows], (host + 1).astype("u8")), on_way)
         lives = np.isin(results.ground[rows], (branches.HOME, branches.SHOWN)) & (host == self._home_hosts(rows))
-        # flooded through a switch, it would have come to other hosts, too, and by a tunnel it was sent to this one
+        # by a tunnel it was sent to this host; and nobody filters, or queues, what is for others
         tap = (results.last[rows] >= 0) & layout.final[results.last[rows]] & layout.local[results.last[rows]]
-        shown |= tap | (self._packets.units.rows["network"][self._packets.units.row[results.unit[rows]]] >> 24 > 0)
+        row = self._packets.units.row[results.unit[rows]]
+        wanted = ~self._setting.refusals[self._packets.units.rows["drop"][row]] & (results.ground[rows] == branches.ONLY)
+        shown |= tap | wanted | (self._packets.units.rows["network"][row] >> 24 > 0)
         lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & ~self._entered(rows)
         results.gaps[rows[~(own | shown | lives)]] |= np.uint32(grounds.NOT_ON_WAY.bit)
         lossy |= self._packets.units.rows["kind"][self._packets.units.row[results.unit[rows]]] == UNREADABLE

@@ -52,8 +52,8 @@ def link(pool: Pool, atlas: Atlas, bundles: Sequence[Bundle], surveys: Sequence[
 
 
 def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle], clocks: Sequence[HostClock],
-            trusts: dict[str, Trust], scratch: str, told: dict[int, int]) -> Setting:
-    """Return the setting in which parts are followed. clocks: of each bundle; trusts: by host."""
+            trusts: dict[str, Trust], scratch: str, told: dict[int, int], refusals: np.ndarray) -> Setting:
+    """Return the setting in which parts are followed. clocks: of each bundle; trusts: by host; refusals: by drop."""
     machines, chained, names = linked.machines, linked.chained, linked.names
     partition = partition_of(atlas.flows, linked.edges, chained, PART_UNITS)
     prefixes = [os.path.join(scratch, "part-%d" % number) for number in range(len(machines))]
@@ -62,7 +62,7 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
     host_of = [atlas.hosts.index(bundles[machine.bundles[0]].host) for machine in machines]
     _count_hardware(trusts, atlas, bundles, machines, chained)
     return Setting(atlas, facts_of(trusts, atlas.hosts), own, host_of, bounds_of(own, host_of, len(atlas.hosts)), names,
-                   _final(names), partition, files, homes_of(chained, own, atlas.flows), _many(atlas.flows), told)
+                   _final(names), partition, files, homes_of(chained, own, atlas.flows), _many(atlas.flows), refusals, told)
 
 
 def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Machine]:

@@ -17,6 +17,7 @@ import numpy as np
 from .atlas import Layout
 
 _ROUNDING = 1e3     # ns: times are averages
+_AT_ONCE = 10e6     # ns that doubles are apart
 _LONGEST = 1e9      # ns that a packet may be between two hosts, or in a VM
 IN_VM, DROPPED, OUT, FREED, OPEN = "in_vm", "dropped", "out", "freed", "open"
 
@@ -78,6 +79,13 @@ class Tree:
             out.append(row)
             row = self.before.get(row, -1)
         return out[::-1]
+
+
+    def common(self) -> int:
+        """Return the last row that is on the way of every branch; -1 if there is none."""
+        ways = [self.way(leaf.row) for leaf in self.leaves if leaf.row >= 0]
+        together = [row for row in ways[0] if all(row in way for way in ways)] if ways else []
+        return together[-1] if together else -1
 
 
 def make_tree(sights: Sequence[Sight], layout: Layout, bounds: np.ndarray) -> Tree:
@@ -161,6 +169,16 @@ def _join(tree: Tree, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight]
     for number, leg in enumerate(tree.legs):
         if number == 0:
             continue
+        twin = _twin(tree, number, sights)
+        if twin is not None:
+            leg.parent, leg.joint, leg.sure = twin.parent, twin.joint, twin.sure
+            tree.doubles.append(leg.first)
+            if leg.joint >= 0:
+                tree.children[leg.joint].append(number)
+                tree.before[leg.first] = leg.joint
+                if layout.step[sights[leg.first].place]:
+                    tree.steps.append((leg.joint, leg.first))
+            continue
         joints = _joints(tree, number, leg, exits, sights, bounds)
         if not joints:
             tree.orphans.append(number)
@@ -174,6 +192,18 @@ def _join(tree: Tree, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight]
         tree.before[leg.first] = joint.row
         if layout.step[sights[leg.first].place]:
             tree.steps.append((joint.row, leg.first))
+
+
+def _twin(tree: Tree, number: int, sights: Sequence[Sight]) -> Leg | None:
+    """Return the leg of which this one is a double: it came in at the same place, at about the same time, with as many
+    hops left."""
+    leg = tree.legs[number]
+    first = sights[leg.first]
+    for other in tree.legs[:number]:
+        one = sights[other.first]
+        if leg.entry == 2 and (one.place, one.hops) == (first.place, first.hops) and abs(one.when - first.when) < _AT_ONCE:
+            return other
+    return None
 
 
 def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight],
