@@ -43,7 +43,7 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_wa
         return leaf.kind == DROPPED and leaf.row >= 0 and bool(
             layout.taken[sights[leaf.row].place] and layout.local[sights[leaf.row].place])
 
-    leaves = tree.leaves
+    leaves = tree.single()
     if home >= 0:
         return _towards(tree, sights, layout, home, on_the_way, shown, device, of_tap)
     if len(leaves) == 1:
@@ -58,11 +58,14 @@ def _trunk(leaves: list[Leaf]) -> Leaf:
 def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_way: Collection[int],
              shown: Collection[int], device: Callable[[Leaf], int], of_tap: Callable[[Leaf], bool]) -> Chosen:
     """Return the branch that leads to the destination's device."""
-    leaves = tree.leaves
+    leaves = tree.single()
     there = [leaf for leaf in leaves if of_tap(leaf) and device(leaf) == home]
     arrived = [leaf for leaf in there if leaf.kind == IN_VM]
     if there:
         return Chosen((arrived or there)[0], HOME)
+    within = [leaf for leaf in leaves if layout.vm[tree.legs[leaf.leg].host]]   # the VM was traced, too
+    if within:
+        return Chosen(within[0], HOME)
     host = _host_of(layout, home)
     rest = [leaf for leaf in leaves if not of_tap(leaf)]
     here = [leaf for leaf in rest if tree.legs[leaf.leg].host == host]

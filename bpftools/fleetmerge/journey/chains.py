@@ -3,7 +3,7 @@
 seen. They survive whatever changes on the way: addresses, tags, tunnels, sequence numbers.
 
 An skb's address comes back as soon as it was freed, so what ends a chain is decided from each record and the one before
-it: a free, a packet that comes in anew, the same place a second time, a long pause. Not every free can be seen, so where
+it: a free, a packet that comes in anew, the same device a second time, a long pause. Not every free can be seen, so where
 the content is another one, the data must be at the same address, and it must be soon.
 """
 import os
@@ -171,7 +171,8 @@ def _before(column: np.ndarray) -> np.ndarray:
 
 def _begins(layout: Layout, frees: bool, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Return whether a record begins another chain than the one before it, at the same address, is of."""
-    new = (before["skb"] != after["skb"]) | (before["drop"] > 0) | (before["place"] == after["place"])
+    new = (before["skb"] != after["skb"]) | (before["drop"] > 0)
+    new |= (before["place"] == after["place"]) & (layout.receives | layout.taken)[after["place"]]
     new |= after["time"] - before["time"] > _PAUSE
     comes = layout.arrives[after["place"]] > 0
     at_once = after["time"] - before["time"] < _SOON
@@ -184,7 +185,8 @@ def _begins(layout: Layout, frees: bool, before: np.ndarray, after: np.ndarray) 
     gone = layout.final[before["place"]] & layout.step[after["place"]] & (
         layout.device[before["place"]] != layout.device[after["place"]])
     new |= gone | ((before["head"] != after["head"]) & ~at_once & layout.step[after["place"]])
-    entered = layout.arrives[before["place"]] > 0
+    # where frees are not seen, what leaves by the device by which the other came may be an answer to it
+    entered = (layout.arrives[before["place"]] > 0) & (layout.device[before["place"]] != layout.device[after["place"]])
     return new | ~(_alike(before, after) | (soon & (entered | frees)))
 
 

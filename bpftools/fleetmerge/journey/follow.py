@@ -254,6 +254,8 @@ class _Part:
             self._undecided(way)
         elif leaf.kind == IS_DROPPED:
             self._settle(way, DROPPED, grounds.BRANCHES.bit if way.ground == branches.TRUNK else 0)
+        elif self._layout.vm[way.shape.tree.legs[leaf.leg].host] and leaf.kind != OUT:
+            self._settle(way, ARRIVED)      # it came into the VM, which was traced itself
         elif leaf.kind == IN_VM and home >= 0:   # only copies of it were seen to come to anybody
             self._settle(way, ENDED)
         else:
@@ -358,7 +360,7 @@ class _Part:
         tap = (results.last[rows] >= 0) & layout.final[results.last[rows]] & layout.local[results.last[rows]]
         row = self._packets.units.row[results.unit[rows]]
         wanted = ~self._setting.refusals[self._packets.units.rows["drop"][row]] & (results.ground[rows] == branches.ONLY)
-        shown |= tap | wanted | (self._packets.units.rows["network"][row] >> 24 > 0)
+        shown |= tap | wanted | layout.vm[host] | (self._packets.units.rows["network"][row] >> 24 > 0)
         lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & ~self._entered(rows)
         results.gaps[rows[~(own | shown | lives)]] |= np.uint32(grounds.NOT_ON_WAY.bit)
         lossy |= self._packets.units.rows["kind"][self._packets.units.row[results.unit[rows]]] == UNREADABLE

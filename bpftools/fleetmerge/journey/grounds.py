@@ -43,8 +43,9 @@ UNDECIDED = Gap(1 << 16, UNKNOWN_, "which of its branches is the packet is not k
 COUNTERS = Gap(1 << 17, LIKELY, "the counters of {next}'s devices show more packets than were recorded: hardware may "
                                 "have switched it past the kernel")
 FREED = Gap(1 << 18, LIKELY, "the kernel freed it without calling that a drop")
+ELSEWHERE = Gap(1 << 19, LIKELY, "between leaving {here} and coming back it was where nobody looked")
 GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD, RESIDENT,
-        IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED)
+        IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE)
 
 
 def certainty(gaps: int) -> str:

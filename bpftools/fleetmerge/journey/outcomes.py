@@ -100,6 +100,7 @@ class Judge:
         inside = here == there
         gaps |= self._facts.here[here]
         gaps |= np.where(inside, self._facts.inside[there], self._facts.next[there]).astype("u4")
+        gaps |= np.where(inside & (pending.how == BY_OUT), grounds.ELSEWHERE.bit, 0).astype("u4")
         outcome = np.full(len(pending), VANISHED, "u1")
         flying, edge = self._edges(pending, safe)
         gaps |= edge

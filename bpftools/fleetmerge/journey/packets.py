@@ -180,7 +180,10 @@ def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, f
                  units.ident[at], np.zeros(len(at), bool), _marked(units, at))
     hops = units.rows["hops"][units.row[at]]
     near = layout.arrives[place[at]] == 1
-    sends = near & ((hops == 0) | np.isin(hops, INITIAL_HOPS))
+    own = layout.vm[host[at]] & ~arrives     # of a VM that was traced as a host, it begins there
+    began = np.zeros(len(keys), bool)
+    began[key[own]] = True
+    sends = own | (near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)) & ~began[key])
     legs.origin = _origins(legs, len(keys), sends, near)
     legs.origin &= ~_doubled(legs, sends)
     turn, unsure, twins = _sent(legs, len(keys), bounds)

@@ -81,6 +81,11 @@ class Tree:
         return out[::-1]
 
 
+    def single(self) -> list[Leaf]:
+        """Return the leaves without those of doubles, if there are others."""
+        doubles = {number for number, leg in enumerate(self.legs) if leg.first in self.doubles}
+        return [leaf for leaf in self.leaves if leaf.leg not in doubles] or self.leaves
+
     def common(self) -> int:
         """Return the last row that is on the way of every branch; -1 if there is none."""
         ways = [self.way(leaf.row) for leaf in self.leaves if leaf.row >= 0]
@@ -97,7 +102,8 @@ def make_tree(sights: Sequence[Sight], layout: Layout, bounds: np.ndarray) -> Tr
         if key not in legs:
             legs[key] = Leg(key[0], [], int(layout.arrives[sight.place]), row)
         legs[key].rows.append(row)
-    tree.legs = sorted(legs.values(), key=lambda leg: (sights[leg.first].hops, leg.entry != 1, sights[leg.first].when))
+    tree.legs = sorted(legs.values(), key=lambda leg: (
+        sights[leg.first].hops, not (layout.vm[leg.host] and not leg.entry), leg.entry != 1, sights[leg.first].when))
     exits: list[tuple[int, Leaf]] = []
     for number, leg in enumerate(tree.legs):
         exits += [(number, leaf) for leaf in _branches(tree, leg, number, sights, layout)]
@@ -176,21 +182,20 @@ def _join(tree: Tree, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight]
             if leg.joint >= 0:
                 tree.children[leg.joint].append(number)
                 tree.before[leg.first] = leg.joint
-                if layout.step[sights[leg.first].place]:
-                    tree.steps.append((leg.joint, leg.first))
             continue
-        joints = _joints(tree, number, leg, exits, sights, bounds)
+        joints = _joints(tree, number, leg, exits, sights, layout, bounds)
         if not joints:
             tree.orphans.append(number)
             continue
         joint = joints[0]
-        leg.parent, leg.joint, leg.sure = joint.leg, joint.row, len(joints) == 1
+        leg.parent, leg.joint = joint.leg, joint.row
+        leg.sure = sum(sights[leaf.row].hops == sights[joint.row].hops for leaf in joints) == 1
         twice = [other for other in tree.children.get(joint.row, []) if tree.legs[other].host == leg.host]
         tree.children.setdefault(joint.row, []).append(number)
         if twice:
             tree.doubles.append(leg.first)
         tree.before[leg.first] = joint.row
-        if layout.step[sights[leg.first].place]:
+        if layout.step[sights[leg.first].place] and not twice:
             tree.steps.append((joint.row, leg.first))
 
 
@@ -207,7 +212,7 @@ def _twin(tree: Tree, number: int, sights: Sequence[Sight]) -> Leg | None:
 
 
 def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight],
-            bounds: np.ndarray) -> list[Leaf]:
+            layout: Layout, bounds: np.ndarray) -> list[Leaf]:
     """Return the ends of branches on which a leg may hang, the best first."""
     first = sights[leg.first]
     below = _below(tree, number)
@@ -215,22 +220,29 @@ def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]]
     for other, leaf in exits:
         if other == number or other in below or leaf.row < 0 or leaf.kind == DROPPED:
             continue
-        spent = first.hops - sights[leaf.row].hops
-        into_vm = leg.entry == 1
-        if leaf.kind != (IN_VM if into_vm else OUT) or spent != into_vm:    # a VM that sends it on takes a hop
-            continue
-        if (into_vm and tree.legs[other].host != leg.host) or (not leg.entry and tree.legs[other].host == leg.host):
+        if not _may_hang(leg, leaf, tree.legs[other].host, first.hops - sights[leaf.row].hops, layout):
             continue
         took, slack = first.when - sights[leaf.row].when, bounds[tree.legs[other].host, leg.host]
         if -slack - _ROUNDING <= took <= slack + _LONGEST:
             out.append(leaf)
     when = first.when
 
-    def nearness(leaf: Leaf) -> tuple[bool, bool, bool, float]:
+    def nearness(leaf: Leaf) -> tuple[int, bool, bool, bool, float]:
         seen = sights[leaf.row].when
-        return (tree.legs[leaf.leg].host == leg.host and leg.entry != 1, leaf.row in tree.children and leg.entry == 1,
+        return (-sights[leaf.row].hops, tree.legs[leaf.leg].host == leg.host and leg.entry != 1, leaf.row in tree.children and leg.entry == 1,
                 not leaf.trunk, abs(when - seen) + (1e9 if seen > when else 0))
     return sorted(out, key=nearness)
+
+
+def _may_hang(leg: Leg, leaf: Leaf, host: int, spent: int, layout: Layout) -> bool:
+    """Return whether a leg may hang on the end of a branch on `host`; spent: hops between the two."""
+    if layout.vm[leg.host] or layout.vm[host]:     # a VM that was traced as a host of its own
+        into = bool(layout.vm[leg.host])
+        return host != leg.host and spent == 0 and leaf.kind == (IN_VM if into else OUT) and leg.entry == (
+            2 if into else 1)
+    if leg.entry == 1:    # a VM that sends it on takes a hop
+        return leaf.kind == IN_VM and spent == 1 and host == leg.host
+    return leaf.kind == OUT and spent >= 0 and (leg.entry > 0 or host != leg.host)
 
 
 def _below(tree: Tree, number: int) -> set[int]:
