@@ -22,18 +22,19 @@ def flows(findings: Findings, names: Names, lost: Sequence[dict[str, Any]],
     out: dict[tuple[str, str], dict[str, Any]] = {}
     for row in chosen:
         _add(out, names, row)
-    certain: dict[tuple[str, str], int] = {}
+    certain: dict[tuple[str, str, str], int] = {}
     for entry in lost:
-        if entry["kind"] == "vanished" and entry["certainty"] == "certain":
-            key = entry["flow"], entry["network"]
+        if entry["certainty"] == "certain" and entry["of"] == "packet":
+            key = entry["kind"], entry["flow"], entry["network"]
             certain[key] = certain.get(key, 0) + entry["wire_packets"]
     listed = sorted(out.values(), key=lambda entry: (-entry["packets"], entry["key"], entry["network"]))[:FLOWS]
     for entry in listed:
-        # what was thought to have vanished may turn out to be known less well, once all parts are there
-        sure = min(certain.get((entry["key"], entry["network"]), 0), entry["vanished"])
-        entry["unknown"] += entry["vanished"] - sure
-        entry["vanished"] = sure
-        entry.update(hosts=hosts.get(entry["key"], []), first=iso(entry.pop("first_ns")), last=iso(entry.pop("last_ns")))
+        for kind, name in (("vanished", "vanished"), ("drop", "dropped")):
+            sure = min(certain.get((kind, entry["key"], entry["network"]), 0), entry[name])
+            entry["unknown"] += entry[name] - sure
+            entry[name] = sure
+        entry.update(hosts=hosts.get(entry["key"], []), first=iso(entry.pop("first_ns")),
+                     last=iso(entry.pop("last_ns")))
     return listed
 
 

@@ -11,9 +11,10 @@ from .atlas import Layout
 from .trees import DROPPED, IN_VM, OUT, Leaf, Sight, Tree
 
 # how it is known which branch is the packet
-ONLY, HOME, SHOWN, TRUNK, UNDECIDED = range(5)
+ONLY, HOME, SHOWN, DEVICE, TRUNK, UNDECIDED = range(6)
 GROUNDS = ("there was no other branch", "the destination's VM is there",
-           "other packets of the flow got to their destination that way", "it stayed in the skb that it came in",
+           "other packets of the flow got to their destination that way",
+           "no other branch went to a device: they were copies for the host itself", "it stayed in the skb that it came in",
            "which branch is the packet is not known")
 
 
@@ -48,7 +49,16 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_wa
         return _towards(tree, sights, layout, home, on_the_way, shown, device, of_tap)
     if len(leaves) == 1:
         return Chosen(leaves[0], ONLY)
+    # copies that the host made for itself came to no device
+    went = [leaf for leaf in leaves if not (not leaf.trunk and leaf.kind == DROPPED and _made_here(tree, leaf))]
+    if len(went) == 1 and went[0].trunk and of_tap(went[0]):
+        return Chosen(went[0], DEVICE)
     return Chosen(_trunk(leaves), UNDECIDED)
+
+
+def _made_here(tree: Tree, leaf: Leaf) -> bool:
+    """Whether nothing but the drop was seen of a branch."""
+    return leaf.mark >= 0 and tree.before.get(leaf.mark) == leaf.row
 
 
 def _trunk(leaves: list[Leaf]) -> Leaf:

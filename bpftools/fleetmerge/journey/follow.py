@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..clock.host import HostClock
-from ..packet.identity import UNREADABLE, among, mix
+from ..packet.identity import IS_FRAGMENT, UNREADABLE, among, mix
 from ..packet.places import FAR
 from . import branches, grounds
 from .atlas import Atlas
@@ -41,7 +41,7 @@ class Setting:
     partition: Partition
     files: Sequence[Sequence[str]]      # of each machine, by part
     homes: Homes
-    many: np.ndarray                    # u8, sorted: addresses of many receivers
+    many: np.ndarray                    # u8, sorted: flows to many receivers
     refusals: np.ndarray                # bool by drop: the bridge did not want the packet, as one that is for others
     told: dict[int, int] = field(default_factory=dict)   # address -> place where the topology says that it comes in
 
@@ -114,7 +114,7 @@ class _Part:
         first = units.row[self._origin]
         self._stream = mix(units.rows["flow"][first], units.rows["network"][first])
         self._target = self._targets()
-        self._many = among(self._target[-1], setting.many)
+        self._many = among(units.said[first], setting.many)
         self._home, self._stays, self._moves = self._homes()
         self._results = Results.empty(len(self._starts))
         self._extras: list[Extra] = []
@@ -309,6 +309,7 @@ class _Part:
         pending = Pending(waiting, units, places, results.how[waiting].astype("u1"), results.gaps[waiting],
                           self._stream[waiting], self._time[units], self._home[waiting], self._stays[waiting],
                           np.array([told.get(address, NOWHERE) for address in self._target[1][waiting].tolist()], "i4"),
+                          self._packets.units.rows["kind"][self._packets.units.row[units]] == IS_FRAGMENT,
                           self._packets.unsure[self._starts[waiting]]
                           & (self._packets.loose[self._starts[waiting]] | self._doubles()))
         judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances).judge(pending)

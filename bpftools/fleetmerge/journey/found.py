@@ -2,6 +2,7 @@
 """What the journeys of one part show. Parts add up."""
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,7 @@ class Findings:
     steps: dict[Pair, Step] = field(default_factory=dict)
     doubled: dict[int, int] = field(default_factory=dict)      # place -> packets that came to it once more
     holes: dict[int, int] = field(default_factory=dict)        # host -> packets that it must have seen and did not record
+    loops: dict[int, int] = field(default_factory=dict)        # place -> packets that came to it again and again
     paths: dict[tuple[int, ...], int] = field(default_factory=dict)     # group, places in their order -> packets
 
     def add(self, other: "Findings") -> None:
@@ -61,9 +63,14 @@ class Findings:
                 self.losses[kind] = lost
         for pair, step in other.steps.items():
             self.steps.setdefault(pair, Step()).add(step)
-        for mine, more in ((self.doubled, other.doubled), (self.holes, other.holes), (self.paths, other.paths)):
-            for key, count in more.items():
-                mine[key] = mine.get(key, 0) + count
+        for mine, more in ((self.doubled, other.doubled), (self.holes, other.holes), (self.loops, other.loops),
+                           (self.paths, other.paths)):
+            _add(mine, more)
+
+
+def _add(into: dict[Any, int], more: dict[Any, int]) -> None:
+    for key, count in more.items():
+        into[key] = into.get(key, 0) + count
 
 
 def add_flows(parts: Iterable[np.ndarray]) -> np.ndarray:

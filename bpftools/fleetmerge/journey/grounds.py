@@ -44,8 +44,9 @@ COUNTERS = Gap(1 << 17, LIKELY, "the counters of {next}'s devices show more pack
                                 "have switched it past the kernel")
 FREED = Gap(1 << 18, LIKELY, "the kernel freed it without calling that a drop")
 ELSEWHERE = Gap(1 << 19, LIKELY, "between leaving {here} and coming back it was where nobody looked")
+WAITS = Gap(1 << 20, LIKELY, "it is a fragment, and may wait on {here} for the others of its datagram")
 GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD, RESIDENT,
-        IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE)
+        IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS)
 
 
 def certainty(gaps: int) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..bundle.manifest import Bundle
 from ..clock.host import HostClock
+from ..packet.headers import ETH_ARP
 from ..packet.survey import FREE_POINT, Survey
 from .atlas import Atlas
 from .chains import Chained, Machine, chain
@@ -19,6 +20,7 @@ from .grounds import Trust
 from .outcomes import facts_of
 from .partition import Names, Partition, names_of, partition_of, split
 
+_ASKS = 1   # ARP: who has an address?
 PART_UNITS = 1_000_000   # packets at places that are followed at once
 
 
@@ -103,11 +105,12 @@ def _final(names: Names) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _many(flows: np.ndarray) -> np.ndarray:
-    """Return the addresses that stand for many receivers."""
+    """Return the flows to many receivers: multicast, broadcast, and questions of ARP."""
     first = flows["target"][:, 0]
     every = (flows["target"][:, :4] == 255).all(axis=1)
     many = np.where(flows["version"] == 6, first == 255, (flows["version"] == 4) & (((first >> 4) == 14) | every))
-    return np.unique(flows["to"][many])
+    asks = (flows["version"] == 0) & (flows["ethertype"] == ETH_ARP) & (flows["kind"] == _ASKS)
+    return flows["flow"][many | asks]
 
 
 def _count_hardware(trusts: dict[str, Trust], atlas: Atlas, bundles: Sequence[Bundle], machines: Sequence[Machine],
@@ -127,7 +130,7 @@ def _count_hardware(trusts: dict[str, Trust], atlas: Atlas, bundles: Sequence[Bu
                     device.get("name"), host, gained, seen)
 
 
-_STRANGERS = 16   # packets that are no IP, which a device counts, too
+_STRANGERS = 5    # packets that are no IP, or came just outside the window, which a device counts, too
 
 
 def _gained(device: dict[str, Any]) -> int:

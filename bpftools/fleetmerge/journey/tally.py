@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..packet.identity import IS_FRAGMENT, IS_TCP, mix
+from ..packet.identity import IS_FRAGMENT, IS_TCP, among, mix
 from .atlas import Layout
 from .evidence import NOWHERE
 from .found import (
@@ -92,6 +92,8 @@ def tally(packets: Packets, origin: np.ndarray, results: Results, extras: Sequen
             place = shape.place(row)
             out.doubled[place] = out.doubled.get(place, 0) + len(shape.packets)
         _holes(out, shape, layout)
+        for place in shape.tree.loops(shape.sights):
+            out.loops[place] = out.loops.get(place, 0) + len(shape.packets)
     _paths(out, packets, origin, ways)
     return out
 
@@ -158,10 +160,21 @@ def _flows(packets: Packets, origin: np.ndarray, results: Results, counts: np.nd
     out["skbs"] = units.number[at] == 0
     out["bytes"] = _bytes(packets, at)
     out["first"], out["last"] = rows["time"][first], rows["time"][units.row[results.unit[one]]]
-    out["again"] = ((rows["kind"][first] == IS_TCP) & (units.size[at] > 0)
-                    & (packets.packet[at] != units.key[at]))
+    out["again"] = _sent_again(packets, at, rows["kind"][first] == IS_TCP)
     out["became"][np.arange(len(one)), results.outcome[one]] = 1
     return add_flows([out])
+
+
+def _sent_again(packets: Packets, at: np.ndarray, tcp: np.ndarray) -> np.ndarray:
+    """Return which packets carry bytes that were sent before. One byte that was the end of a larger packet is none: so
+    TCP asks whether the other side is alive, or has room again (RFC 9293, 3.8.4 and 3.8.6.1)."""
+    units = packets.units
+    again = tcp & (units.size[at] > 0) & (packets.packet[at] != units.key[at])
+    single = np.flatnonzero(again & (units.size[at] == 1))
+    if len(single):
+        alone = np.sort(units.key[at][(packets.packet[at] == units.key[at]) & (units.size[at] == 1)])
+        again[single] = among(units.key[at[single]], alone)
+    return again
 
 
 def _bytes(packets: Packets, at: np.ndarray) -> np.ndarray:

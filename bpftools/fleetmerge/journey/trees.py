@@ -19,6 +19,7 @@ from .atlas import Layout
 _ROUNDING = 1e3     # ns: times are averages
 _AT_ONCE = 10e6     # ns that doubles are apart
 _LONGEST = 1e9      # ns that a packet may be between two hosts, or in a VM
+_TURNS = 3          # times that a packet comes to a place before that is a loop
 IN_VM, DROPPED, OUT, FREED, OPEN = "in_vm", "dropped", "out", "freed", "open"
 
 
@@ -80,6 +81,13 @@ class Tree:
             row = self.before.get(row, -1)
         return out[::-1]
 
+
+    def loops(self, sights: Sequence["Sight"]) -> list[int]:
+        """Return the places to which the packet came three times and more, with fewer and fewer hops left."""
+        came: dict[int, set[int]] = {}
+        for leg in self.legs:
+            came.setdefault(sights[leg.first].place, set()).add(sights[leg.first].hops)
+        return [place for place, hops in came.items() if len(hops) >= _TURNS]
 
     def single(self) -> list[Leaf]:
         """Return the leaves without those of doubles, if there are others."""

@@ -13,6 +13,7 @@ from ..packet.identity import IS_FRAGMENT, IS_TCP, UNREADABLE, among, mix
 from .partition import BLOCK, Names, Partition, turn
 
 _SYN, _FIN = 2, 1
+_LAP = 36     # bits: further than sequence numbers go in one connection that is captured
 _DATA, _ACK = np.uint64(0xDA7A), np.uint64(0xACC)
 
 
@@ -167,8 +168,19 @@ def _positions(rows: np.ndarray, row: np.ndarray, begin: np.ndarray) -> np.ndarr
     total = np.cumsum(step)
     start = np.maximum.accumulate(np.where(new, np.arange(len(new)), 0))
     out = np.empty(len(row), "i8")
-    out[order] = total - total[start] + seq[start]
+    out[order] = total - total[start] + seq[start] + (_connections(rows["flags"][row][order], flow, seq, start) << _LAP)
     return out
+
+
+def _connections(flags: np.ndarray, flow: np.ndarray, seq: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return which connection on the same ports each segment is of, from 0: a SYN with another number begins one."""
+    syn = np.flatnonzero(flags & _SYN)
+    _, first = np.unique(mix(flow[syn], seq[syn].astype("u8")), return_index=True)
+    begins = np.zeros(len(flags), "i8")
+    begins[syn[first]] = 1
+    count = np.cumsum(begins)
+    number = count - count[start]
+    return np.maximum(number, 0)
 
 
 def _atoms(flow: np.ndarray, begin: np.ndarray, length: np.ndarray,

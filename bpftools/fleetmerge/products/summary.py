@@ -64,6 +64,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "flows_not_followed": not_followed(store),
         "paths": paths(findings, names, PATHS),
         "segments": segments(findings, names, clocks),
+        "loops": [dict(names.place(place).short(), packets=count) for place, count in sorted(findings.loops.items())],
         "losses": [_shown(loss) for loss in lost[:LOSSES]], "losses_total": len(lost),
         "drops": sum(loss["packets"] for loss in lost if loss["kind"] == "drop"),
         "copies": [_shown(loss) for loss in copies[:LOSSES]],

@@ -122,6 +122,9 @@ def _on_the_way(summary: Mapping[str, Any]) -> list[str]:
     again = sum(flow["retransmitted"] for flow in summary["flows"])
     if again:
         out.append("%s sent again by TCP." % ("1 segment was" if again == 1 else "%d segments were" % again))
+    for place in summary["loops"]:
+        out.append("%s went round in a loop: they came to %s three times and more, each time with a lower TTL." % (
+            plural(place["packets"], "packet"), _place(place)))
     for segment in summary["segments"]:
         one, two = segment["from"], segment["to"]
         route = "between %s %s and %s %s" % (one["host"], one["device"], two["host"], two["device"])
