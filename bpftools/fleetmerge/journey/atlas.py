@@ -7,7 +7,7 @@ import numpy as np
 
 from ..bundle.manifest import Bundle
 from ..packet.identity import FLOW, united
-from ..packet.places import DELIVER, FAR, NEAR, RECEIVE, SEND, STACKED, TAKEN, Place, Places
+from ..packet.places import DELIVER, FAR, NEAR, OWN, RECEIVE, SEND, STACKED, TAKEN, Place, Places
 from ..packet.survey import Survey
 
 
@@ -27,6 +27,7 @@ class Layout:
     local: np.ndarray       # bool: of a device that leads to a VM
     final: np.ndarray       # bool: a device without another one below it has taken the packet
     stacked: np.ndarray     # bool: of a device with another one below it
+    inner: np.ndarray       # bool: of a device that is the host's own
     ends: np.ndarray        # bool: a packet that was seen here has arrived, as far as a host can see
     vm: np.ndarray          # bool by host: it is a VM that was traced as a host: its only devices lead to its hypervisor
     asks: np.ndarray        # bool: a daemon of the host decides about the packet
@@ -106,7 +107,7 @@ def _layout(places: Sequence[Place], hosts: Sequence[str], devices: Sequence[tup
         truth(place.leaving or (place.point in TAKEN and place.local and place.host in vms) for place in places),
         truth(place.point in TAKEN for place in places), local,
         truth(place.point in TAKEN and place.role not in STACKED for place in places),
-        truth(place.role in STACKED for place in places),
+        truth(place.role in STACKED for place in places), truth(place.role in OWN for place in places),
         truth(place.point in DELIVER or (place.point in TAKEN and own) for place, own in zip(
             places, local.tolist(), strict=False)),
         truth(host in vms for host in hosts), truth(place.asks for place in places))

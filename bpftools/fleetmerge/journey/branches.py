@@ -50,15 +50,15 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_wa
     if len(leaves) == 1:
         return Chosen(leaves[0], ONLY)
     # copies that the host made for itself came to no device
-    went = [leaf for leaf in leaves if not (not leaf.trunk and leaf.kind == DROPPED and _made_here(tree, leaf))]
+    went = [leaf for leaf in leaves if not (not leaf.trunk and leaf.kind == DROPPED and _made_here(tree, leaf, sights, layout))]
     if len(went) == 1 and went[0].trunk and of_tap(went[0]):
         return Chosen(went[0], DEVICE)
     return Chosen(_trunk(leaves), UNDECIDED)
 
 
-def _made_here(tree: Tree, leaf: Leaf) -> bool:
-    """Whether nothing but the drop was seen of a branch."""
-    return leaf.mark >= 0 and tree.before.get(leaf.mark) == leaf.row
+def _made_here(tree: Tree, leaf: Leaf, sights: list[Sight], layout: Layout) -> bool:
+    """Whether a branch was dropped where it began, or at a device of the host's own (a bridge's, say)."""
+    return leaf.mark >= 0 and (tree.before.get(leaf.mark) == leaf.row or bool(layout.inner[sights[leaf.row].place]))
 
 
 def _trunk(leaves: list[Leaf]) -> Leaf:

@@ -235,9 +235,10 @@ def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]]
             out.append(leaf)
     when = first.when
 
-    def nearness(leaf: Leaf) -> tuple[int, bool, bool, bool, float]:
+    def nearness(leaf: Leaf) -> tuple[bool, int, bool, bool, bool, float]:
         seen = sights[leaf.row].when
-        return (-sights[leaf.row].hops, tree.legs[leaf.leg].host == leg.host and leg.entry != 1, leaf.row in tree.children and leg.entry == 1,
+        in_the_same_data = tree.legs[leaf.leg].host == leg.host and sights[leaf.row].head == first.head
+        return (not in_the_same_data, -sights[leaf.row].hops, tree.legs[leaf.leg].host == leg.host and leg.entry != 1, leaf.row in tree.children and leg.entry == 1,
                 not leaf.trunk, abs(when - seen) + (1e9 if seen > when else 0))
     return sorted(out, key=nearness)
 
