@@ -7,7 +7,7 @@ import socket
 import struct
 from typing import Any, Dict, Iterator, List, Tuple
 
-from . import netns
+from . import foreign, netns
 
 _RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _NLM_F_REQUEST_DUMP = 0x301
@@ -61,10 +61,10 @@ def _device(payload: bytes) -> Dict[str, Any]:
     _family, arp_type, index, flags = struct.unpack_from("=BxHiI", payload)
     found = dict(_attributes(payload[16:]))
     information = dict(_attributes(found.get(_IFLA_LINKINFO, b"")))
-    kind = information.get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode()
+    kind = foreign.shown(information.get(_IFLA_INFO_KIND, b"").rstrip(b"\0"))
     values = struct.unpack_from("=%dQ" % len(_STATISTICS), found[_IFLA_STATS64])
     return {
-        "ifindex": index, "name": found[_IFLA_IFNAME].rstrip(b"\0").decode(), "kind": kind,
+        "ifindex": index, "name": foreign.shown(found[_IFLA_IFNAME].rstrip(b"\0")), "kind": kind,
         "mac": ":".join("%02x" % byte for byte in found.get(_IFLA_ADDRESS, b"")),
         "mtu": struct.unpack("=I", found[_IFLA_MTU])[0],
         "master": struct.unpack("=I", found.get(_IFLA_MASTER, bytes(4)))[0],

@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import headers
+from . import foreign, headers
 
 # shown by the datapath tracer where it says something: not zero, and not `usual`
 METADATA = (("data_len", 0), ("mark", 0), ("hash", 0), ("priority", 0), ("queue_mapping", 0), ("ip_summed", 0),
@@ -41,7 +41,7 @@ def describe(record: Any, facts: Facts) -> Dict[str, Any]:
         "time": format_time(record.time_ns + facts.realtime_offset_ns), "host": facts.host,
         "point": facts.points[record.point], "device": facts.devices.name(record.netns, record.ifindex),
         "netns": facts.namespaces.get(record.netns, str(record.netns)),
-        "process": record.comm.split(b"\0")[0].decode(errors="replace"), "pid": record.pid, "cpu": record.cpu,
+        "process": foreign.shown(record.comm.split(b"\0")[0], "replace"), "pid": record.pid, "cpu": record.cpu,
         "len": record.len, "packet": packet, "skb": "0x%x" % record.skb, "head": "0x%x" % record.head,
     }
     shown.update((name, getattr(record, name)) for name, usual in METADATA if getattr(record, name) != usual)
@@ -93,7 +93,7 @@ def format_packet(packet: Dict[str, Any], length: Optional[int]) -> str:
 
 def format_line(shown: Dict[str, Any], metadata: bool) -> str:
     """Return the line of one described record, without its stack; metadata: as the datapath tracer shows it."""
-    words = [shown["time"], shown["host"], shown["point"], shown["device"], "netns=" + shown["netns"],
+    words = [shown["time"], shown["host"], shown["point"], shown["device"], "netns=" + shown["netns"].replace(" ", "_"),
              "%s[%d]" % (shown["process"].replace(" ", "_"), shown["pid"]), "cpu=%d" % shown["cpu"],
              format_packet(shown["packet"], shown["len"])]
     words += ["%s=%s" % (name, shown[name]) for name in ("reason", "at") if name in shown]
@@ -135,7 +135,7 @@ class Printer:
         self._changes: Optional[Changes] = Changes() if metadata else None
 
     def write(self, record: Any) -> None:
-        """Write one record; raises BrokenPipeError when nobody reads any more."""
+        """Write one record, in one write."""
         shown = describe(record, self._facts)
         changed = self._changes.of(record, shown["point"]) if self._changes else []
         if self._json:
@@ -145,7 +145,3 @@ class Printer:
         if changed:
             line += " changed: " + ", ".join(changed)
         self._stream.write("".join([line, "\n"] + ["    %s\n" % frame for frame in shown.get("stack", [])]))
-
-    def flush(self) -> None:
-        """Let the reader see what was written; raises BrokenPipeError."""
-        self._stream.flush()
