@@ -54,20 +54,29 @@ class Tracer:
     def arm(self) -> None:
         """Compile, load and attach with a closed window; raises TracerError if no point can be had."""
         for number in _SIGNALS:
-            signal.signal(number, self._stop)
+            # under nohup, or where the caller does not want it, hanging up ends nothing
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._stop)
         host.raise_memlock()
         constants = filters.defines(self.chosen, self.scope.netns, self.scope.ifindexes)
         self.program = program.Program(self.declarations, self._types, self.wanted, constants,
                                        self.options.buffer_pages, self._flow_actions_length())
         self.symbols = Symbols(self.program.bpf)
         self.window = Window(self.program.bpf)
+        try:
+            self._attach()
+        except BaseException:
+            self.program.detach()  # whatever else the process may have to wait for
+            raise
+        self.devices = devices.Table(self.scope.paths)
+        self.pairs.append(clock.pair("arm"))
+
+    def _attach(self) -> None:
         self.program.attach()
         if not self.program.attached:
             raise TracerError("none of the points can be attached: " + _reasons(self.program.skipped)
                               + host.memlock_hint())
         self._refuse_without_required(self.program.skipped)
-        self.devices = devices.Table(self.scope.paths)
-        self.pairs.append(clock.pair("arm"))
 
     def _refuse_without_required(self, missing: Dict[str, str]) -> None:
         """Raise TracerError if a point without which the user does not want to run is among these: name -> why."""
@@ -90,6 +99,12 @@ class Tracer:
 
     def _stop(self, _number: int, _frame: Any) -> None:
         self.stopped_by = "signal"
+
+    def release_signals(self) -> None:
+        """Let the next signal end the process, whatever it waits for."""
+        for number in _SIGNALS:
+            if signal.getsignal(number) == self._stop:
+                signal.signal(number, signal.SIG_DFL)
 
     def follow(self, output: Any, control: Any = None) -> None:
         """Drain until the window is over, a limit is reached, a signal comes or nobody wants the records any more.

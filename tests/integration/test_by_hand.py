@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tracers as a person runs them on one host: known traffic, exact records, clean ends, plain refusals."""
+import contextlib
 import json
 import os
 import pathlib
@@ -229,3 +230,147 @@ def test_the_oldest_python_checks_options(name: str) -> None:
                          check=False)
     assert bad.returncode == 2
     assert bad.stderr.startswith("error: --src is 'nobody': ")
+
+
+STRANGE = b"\xff\xfe\x1b[31m"
+STRANGE_SHOWN = r"\xff\xfe\x1b[31m"
+HOLD_DEVICE = """
+import subprocess, sys
+subprocess.run([b"ip", b"link", b"add", b"name", b"\\xff\\xfe\\x1b[31m", b"type", b"bridge"], check=True)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+SEND_AS = """
+import ctypes, socket, sys
+ctypes.CDLL(None).prctl(15, b"\\xff\\x1b[2Jx", 0, 0, 0)
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", (sys.argv[1], 5001))
+"""
+AS_ANYBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "unshare", "--user",
+              "--map-root-user", "--net"]
+
+
+def test_a_device_whose_name_is_no_text_harms_neither_tracer_nor_manifest(lab: Lab, tmp_path: pathlib.Path) -> None:
+    """Anybody can make one, in a namespace of his own."""
+    holder = lab.here().popen([*AS_ANYBODY, PYTHON, "-c", HOLD_DEVICE], stdin=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == "ready\n"
+        done = lab.here().run([PYTHON, COMMANDS["drop_monitor"], "--run-dir", tmp_path / "run", "--duration", "0.1"])
+    finally:
+        holder.communicate()
+    assert done.stderr == ""
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert STRANGE_SHOWN in {device["name"] for device in manifest["devices"]}
+
+
+def test_a_strange_device_is_found_by_its_bytes_and_by_what_is_shown(lab: Lab) -> None:
+    vm = lab.netns("vm-a")
+    vm.run(["ip", "link", "add", "name", os.fsdecode(STRANGE), "type", "bridge"])
+    try:
+        for name in (os.fsdecode(STRANGE), STRANGE_SHOWN):
+            done = lab.here().run([PYTHON, COMMANDS["drop_monitor"], "--netns", "vm-a", "--interface", name,
+                                   "--duration", "0.1"])
+            assert done.stdout == ""
+        refused = lab.here().run([PYTHON, COMMANDS["drop_monitor"], "--netns", "vm-a", "--interface", "nope"],
+                                 check=False)
+    finally:
+        vm.run(["ip", "link", "del", os.fsdecode(STRANGE)])
+    assert f"it must be one of {STRANGE_SHOWN}, eth0, lo" in refused.stderr
+    assert "\x1b" not in refused.stderr
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_name_of_a_process_never_reaches_the_terminal_raw(lab: Lab, form: str) -> None:
+    options = ["--netns", "vm-a", "--protocol", "udp", "--dst-port", PORT, "--point", "dev.tx", "--max-records", 1]
+    tracer = lab.here().popen([PYTHON, COMMANDS["datapath_tracing"], *options, "--format", form],
+                              stderr=subprocess.PIPE, text=False)
+    assert tracer.stderr.readline().startswith(b"tracing ")
+    lab.netns("vm-a").python(SEND_AS, lab.address("vm-b"))
+    output, _errors = tracer.communicate(timeout=20)
+    assert output.count(b"\n") == 1
+    assert output.strip().decode().isprintable()
+    assert "\N{REPLACEMENT CHARACTER}\\x1b[2Jx" in (
+        json.loads(output)["process"] if form == "json" else output.decode())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_early_interrupt_ends_it_without_a_traceback(lab: Lab, name: str) -> None:
+    """At every stage of its start: imports, compiling, attaching. Before its first line the handler is Python's own."""
+    for stage in range(12):
+        process = lab.here().popen([PYTHON, COMMANDS[name], "--netns", "hv-a"], stderr=subprocess.PIPE)
+        maps = pathlib.Path(f"/proc/{process.pid}/maps")
+        wait_until(lambda maps=maps: "_ctypes" in maps.read_text(), "its first line has run, and it imports")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=stage * 0.03)  # a moment of its start, another one each time
+        process.send_signal(signal.SIGINT)
+        _output, errors = process.communicate(timeout=20)
+        assert "Traceback" not in errors, (stage, errors)
+        assert process.returncode in (0, -signal.SIGINT), (stage, errors)
+
+
+def test_nohup_lets_it_live_on(lab: Lab) -> None:
+    with tracing(lab.netns("hv-a"), "drop_monitor", "--netns", "self", before=["nohup"]) as monitor:
+        pid = monitor.real_pid()
+        os.kill(pid, signal.SIGHUP)
+        os.kill(pid, signal.SIGHUP)
+        lab.netns("vm-a").run(["ping", "-q", "-c", "1", lab.address("vm-b")])
+        assert monitor.process.poll() is None
+        os.kill(pid, signal.SIGTERM)
+        monitor.stop()
+    assert monitor.status == 0
+    assert monitor.log[-1].startswith("seen ")
+
+
+@pytest.mark.parametrize("end", ["duration", "terminate"])
+def test_a_reader_who_stalls_keeps_nothing_attached(lab: Lab, end: str) -> None:
+    """More lines than a pipe holds, and nobody reads: the programs are gone in time, and what was not read is told."""
+    options = ["--netns", "self", "--protocol", "udp", "--dst-port", PORT, "--point", "dev.rx", "--interface", "vnet0"]
+    with tracing(lab.netns("hv-a"), "datapath_tracing", *options,
+                 *(["--duration", "3"] if end == "duration" else [])) as tracer:
+        assert programs_named("dev_rx") > 0
+        send(lab)
+        if end == "terminate":
+            os.kill(tracer.real_pid(), signal.SIGTERM)
+        wait_until(lambda: programs_named("dev_rx") == 0, "the programs are gone")
+        errors = tracer.process.stderr.read()  # it ends without a reader
+        assert tracer.process.wait(timeout=20) == 0
+        shown = tracer.process.stdout.read().splitlines()
+    summary = re.search(rf"matched {SENT}, shown (\d+), lost 0, not shown because the output was not read (\d+)",
+                        errors)
+    assert summary, errors
+    assert sum(map(int, summary.groups())) == SENT
+    assert 0 < int(summary.group(1)) == sum(line.endswith("}") for line in shown)
+
+
+def test_a_full_disk_ends_live_mode_without_a_traceback(lab: Lab, tmp_path: pathlib.Path) -> None:
+    line = f'mount -t tmpfs -o size=8m none {tmp_path} && exec "$@" > {tmp_path}/drops.log'
+    done = lab.here().run(["unshare", "--mount", "sh", "-c", line, "sh", PYTHON, COMMANDS["drop_monitor"]])
+    assert "Traceback" not in done.stderr
+    assert "limit disk of 67108864 reached (only 8 MiB are free on the disk)" in done.stderr.splitlines()[-1]
+
+
+FILL_DISK = """
+import os, pathlib, subprocess, sys
+place, *command = sys.argv[1:]
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "none", place], check=True)
+tracer = subprocess.Popen([*command, "--run-dir", place + "/run"])
+while not os.path.exists(place + "/run/records.bin"):
+    assert tracer.poll() is None
+with open(place + "/filler", "wb", 0) as filler:
+    try:
+        while True:
+            filler.write(bytes(4096))
+    except OSError:
+        pass
+assert os.statvfs(place).f_bavail == 0
+print(tracer.wait(timeout=20))
+print(pathlib.Path(place, "run", "manifest.json").read_text())
+"""
+
+
+def test_a_disk_that_others_fill_costs_no_manifest(lab: Lab, tmp_path: pathlib.Path) -> None:
+    tracer = [PYTHON, COMMANDS["datapath_tracing"]]
+    done = lab.here().run(["unshare", "--mount", PYTHON, "-c", FILL_DISK, tmp_path, *tracer])
+    status, _newline, text = done.stdout.partition("\n")
+    assert (status, done.stderr) == ("0", "")
+    manifest = json.loads(text)
+    assert (manifest["status"], [limit["limit"] for limit in manifest["limits"]]) == ("partial", ["disk"])
