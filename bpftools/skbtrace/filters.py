@@ -127,11 +127,15 @@ def _words(address: bytes) -> List[str]:
     return ["0x%xu" % word for word in struct.unpack("=%dI" % (len(address) // 4), address)]
 
 
-def defines(chosen: Filter, netns: Optional[int], ifindexes: List[int]) -> Dict[str, Any]:
-    """Return the constants for bpf/filter.h.
+def _same_name(name: bytes) -> str:
+    """Return C that compares a device's name, in two words, with this one; behind its end it may hold anything."""
+    wanted, mask = (struct.unpack("=2Q", data.ljust(16, b"\0")) for data in (name, b"\xff" * (len(name) + 1)))
+    return "(%s)" % " && ".join("((name)[%d] & 0x%xull) == 0x%xull" % (place, mask[place], wanted[place])
+                                for place in range(2) if mask[place])
 
-    netns: inode of the namespace to look at, None for all; ifindexes: devices of that namespace, empty for all.
-    """
+
+def defines(chosen: Filter, netns: Optional[int]) -> Dict[str, Any]:
+    """Return the constants for bpf/filter.h; netns: inode of the namespace to look at, None for all."""
     constants: Dict[str, Any] = {}
     for name, network in (("SRC", chosen.src), ("DST", chosen.dst)):
         if network:
@@ -151,6 +155,7 @@ def defines(chosen: Filter, netns: Optional[int], ifindexes: List[int]) -> Dict[
         constants["FILTER_VLAN"] = chosen.vlan
     if netns is not None:
         constants["FILTER_NETNS"] = "%uu" % netns
-    if ifindexes:
-        constants["FILTER_INTERFACES(index)"] = "(%s)" % " || ".join("(index) == %d" % index for index in ifindexes)
+    if chosen.interfaces:
+        names = [foreign.to_bytes(name) for name in chosen.interfaces]
+        constants["FILTER_INTERFACES(name)"] = "(%s)" % " || ".join(map(_same_name, names))
     return constants

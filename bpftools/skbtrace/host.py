@@ -94,7 +94,7 @@ class Scope:
     def __init__(self, chosen: Filter) -> None:
         """Raises InputError for a namespace or a device that is not there."""
         self.netns: Optional[int] = None
-        self.ifindexes: List[int] = []
+        self.interfaces: Optional[devices.Numbers] = None
         self.paths: Dict[int, str] = {}
         self.names = netns.names()
         # interface numbers repeat from namespace to namespace: a name alone means the tracer's own
@@ -108,14 +108,14 @@ class Scope:
         if where not in ("self",) and not foreign.is_number(where) and "/" not in where:
             self.names[self.netns] = foreign.from_system(where)
         if chosen.interfaces:
-            self.ifindexes = _find(chosen.interfaces, path, where)
+            _require(chosen.interfaces, path, where)
+            self.interfaces = devices.Numbers(path, [foreign.to_bytes(name) for name in chosen.interfaces])
 
 
-def _find(names: List[str], path: str, where: str) -> List[int]:
-    known = {device["name"]: device["ifindex"] for device in devices.read(path)}
-    names = [foreign.from_system(name) for name in names]
+def _require(names: List[str], path: str, where: str) -> None:
+    """Raise InputError for a device that is not there: later it may come and go."""
+    known = {device["name"] for device in devices.read(path)}
     for name in names:
-        if name not in known:
+        if foreign.shown(foreign.to_bytes(name)) not in known:
             raise InputError("%s is %r: there is no such device in network namespace %s; it must be one of %s"
                              % (option("interface"), name, where, ", ".join(sorted(known))))
-    return [known[name] for name in names]
