@@ -16,7 +16,8 @@ def run(tracer: Any) -> None:
     armed = tracer.pairs[0]
     facts = text.Facts(options.host, {attached.id: attached.name for attached in tracer.program.attached},
                        tracer.devices, tracer.scope.names, tracer.reasons, tracer.symbols,
-                       armed["realtime_ns"] - armed["monotonic_ns"])
+                       armed["realtime_ns"] - armed["monotonic_ns"],
+                       {attached.id for attached in tracer.program.attached if attached.made_up})
     budget = Budget(options.max_records, options.max_bytes)
     lines, remarks = Stream(sys.stdout.fileno()), Stream(sys.stderr.fileno())
     printer = text.Printer(lines, facts, options.format == "json", options.tracer == "datapath_tracing")
@@ -41,6 +42,9 @@ def _say(remarks: Stream, sentences: List[str]) -> None:
 def _beginning(tracer: Any) -> List[str]:
     said = ["tracing %s on %s%s" % (", ".join(attached.name for attached in tracer.program.attached),
                                     tracer.options.host, "" if tracer.options.duration else "; Ctrl-C ends it")]
+    if tracer.symbols.are_hidden():
+        said.append("the kernel hides where its functions are (kernel.kptr_restrict is 2, or it is locked down): "
+                    "places and stacks are shown as addresses")
     return said + ["skipped %s: %s" % (", ".join(names), why) for why, names in _by_reason(tracer.program.skipped)]
 
 
@@ -59,7 +63,8 @@ def _summary(tracer: Any, budget: Budget, unshown: int) -> str:
     words += ["%s %d" % (name, number) for name, number in (
         ("not shown because the output was not read", unshown),
         ("after the limit", budget.cut), ("headers not readable", totals["unparsed"]),
-        ("later fragments not decidable by port", totals["undecided"]), ("without stack", totals["stacks_lost"]),
+        ("later fragments not decidable by port", totals["undecided"]),
+        ("without a device to tell by", totals["no_device"]), ("without stack", totals["stacks_lost"]),
         ("not looked at because the tracer was interrupted", totals["missed"]),
     ) if number]
     words += ["limit %s of %s reached (%s)" % (limit["limit"], limit["value"], limit["what"])

@@ -77,6 +77,7 @@ def build(tracer: Any, budget: Any) -> Dict[str, Any]:
         "devices": tracer.devices.finish(), "netns": {str(key): name for key, name in tracer.scope.names.items()},
         "symbols": {"0x%x" % key: name for key, name in tracer.symbols.names.items()},
         "stacks": {str(key): ["0x%x" % frame for frame in frames] for key, frames in tracer.symbols.stacks.items()},
+        "symbols_hidden": tracer.symbols.are_hidden(),
         "drop_reasons": {str(key): name for key, name in tracer.reasons.items()},
         "clock": dict(clock.discipline(), pairs=tracer.pairs), "limits": budget.limits,
         "status": "partial" if why else "complete", "why": why, "ended_by": tracer.stopped_by,
