@@ -85,8 +85,10 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_
               if number and leg.host not in on_the_way and leg.parent >= 0 and leg.entry != 1}
     rest = [leaf for leaf in rest if leaf.leg not in strays]
     # what went to strangers only was for somebody else: the packet was seen last where it left
-    rest += [Leaf(OUT, row, -1, True, _leg_of(tree, row)) for row, children in sorted(tree.children.items())
-             if children and all(child in strays for child in children) and _leg_of(tree, row) not in strays]
+    left = [Leaf(OUT, row, -1, True, _leg_of(tree, row)) for row, children in sorted(tree.children.items())
+            if children and all(child in strays for child in children) and _leg_of(tree, row) not in strays]
+    if left and not rest:
+        return Chosen(left[0], TRUNK)
     return _best(rest, shown, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
 
 

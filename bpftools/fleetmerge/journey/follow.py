@@ -129,6 +129,9 @@ class _Part:
         steps = measure(rows, self._packets, self._layout)
         slowest = {pair: step.most for pair, step in steps.items()}
         self._judge(on_way, slowest, rows)
+        units = self._packets.units
+        hidden = units.rows["kind"][units.row[self._origin]] == UNREADABLE
+        self._results.outcome[hidden & (self._results.outcome == ARRIVED)] = ENDED   # what it was nobody knows
         return tally(self._packets, self._origin, self._results, self._extras, self._shapes, self._ways, steps,
                      self._layout)
 
@@ -198,11 +201,15 @@ class _Part:
         self._copies(way.shape, way.which, way.leaf)
 
     def _copies(self, shape: Shape, which: np.ndarray, main: Leaf) -> None:
-        """Write down what was dropped of copies."""
+        """Write down what was dropped of copies; of packets that others look like, it may have been one of these."""
+        unsure = self._packets.unsure[shape.starts[which]]
         for leaf in shape.tree.leaves:
-            if leaf is not main and leaf.kind == IS_DROPPED and leaf.mark != main.mark:
-                self._extras.append(Extra(OF_COPY, shape.packets[which], shape.starts[which] + leaf.mark,
-                                          shape.place(leaf.row) if leaf.row >= 0 else NOWHERE, 0))
+            if leaf is main or leaf.kind != IS_DROPPED or leaf.mark == main.mark:
+                continue
+            last = shape.place(leaf.row) if leaf.row >= 0 else NOWHERE
+            for kind, gap, some in ((OF_COPY, 0, which[~unsure]), (OF_BRANCH, grounds.UNDECIDED.bit, which[unsure])):
+                if len(some):
+                    self._extras.append(Extra(kind, shape.packets[some], shape.starts[some] + leaf.mark, last, gap))
 
     def _to_many(self, shape: Shape, which: np.ndarray) -> None:
         """A packet to many has an outcome for each receiver."""
@@ -213,9 +220,15 @@ class _Part:
             self._extras.append(Extra(OF_RECEIVER, shape.packets[which], shape.starts[which] + leaf.mark,
                                       shape.place(leaf.row) if leaf.row >= 0 else NOWHERE, 0))
         chosen = (taken or dropped or leaves)[0]
-        outcome = ARRIVED if taken else UNKNOWN if dropped else ENDED
         row = chosen.mark if chosen.mark >= 0 else chosen.row
-        self._results.put(shape.packets[which], outcome, shape.starts[which] + row, 0, branches.ONLY, NOWHERE)
+        outcome = ARRIVED if taken else UNKNOWN if dropped else ENDED
+        packets = shape.packets[which]
+        self._results.put(packets, outcome, shape.starts[which] + row, 0, branches.ONLY, NOWHERE)
+        # a question for one, asked of all, arrived if he got it
+        asked = self._home[packets]
+        devices = {int(self._layout.device[shape.place(leaf.row)]) for leaf in taken}
+        missed = (asked != NOWHERE) & ~np.isin(asked, list(devices))
+        self._results.outcome[packets[missed & (self._results.outcome[packets] == ARRIVED)]] = ENDED
 
     def _on_the_way(self, ways: Sequence[Way]) -> tuple[np.ndarray, np.ndarray]:
         """Return (keys of stream and host, keys of stream and device) over which packets got to their destination."""
@@ -372,10 +385,15 @@ class _Part:
         out = self._starts.copy()
         for shape in self._shapes:
             out[shape.packets] = shape.starts + shape.tree.legs[0].first
-        # where it could not be recognised it has no name: take where it was seen last
-        rows, row = self._packets.units.rows, self._packets.units.row
-        last = np.append(self._starts[1:], len(row)) - 1
-        return np.where(rows["kind"][row[out]] == UNREADABLE, last, out)
+        # where it could not be recognised it has no name: take where it could
+        units = self._packets.units
+        readable = np.flatnonzero(units.rows["kind"][units.row] != UNREADABLE)
+        if len(readable) == len(units):
+            return out
+        at = np.searchsorted(readable, self._starts)
+        first = np.append(readable, len(units))[at]
+        named = (first < np.append(self._starts[1:], len(units))) & (units.rows["kind"][units.row[out]] == UNREADABLE)
+        return np.where(named, first, out)
 
     def _home_hosts(self, packets: np.ndarray) -> np.ndarray:
         table = np.full(int(self._layout.device.max()) + 1, -1, "i4")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..packet.identity import IS_OTHER, among, mix
+from ..packet.identity import among, mix
 from .atlas import Layout
 from .chains import INITIAL_HOPS
 from .partition import components
@@ -177,7 +177,7 @@ def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, f
     keys, key = np.unique(units.key[at], return_inverse=True)
     arrives = layout.arrives[place[at]] > 0
     legs = _Legs(key, np.where(arrives, place[at], place[at].astype("i8") + len(layout.arrives)), host[at], time[at],
-                 units.ident[at], np.zeros(len(at), bool), _marked(units, at))
+                 units.ident[at], np.zeros(len(at), bool), units.marked[at])
     hops = units.rows["hops"][units.row[at]]
     near = layout.arrives[place[at]] == 1
     own = layout.vm[host[at]] & ~arrives     # of a VM that was traced as a host, it begins there
@@ -201,12 +201,6 @@ def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray) -> np.
     sent = np.zeros(keys, bool)
     sent[legs.key[sends]] = True
     return np.where(sent[legs.key], sends, legs.place == place[legs.key])
-
-
-def _marked(units: Units, at: np.ndarray) -> np.ndarray:
-    """Return which units no other packet looks like: by IP id, by a payload's hash, by an echo's numbers."""
-    row = units.rows[["ident", "hash", "seq", "kind"]][units.row[at]]
-    return (row["ident"] > 0) | ((row["kind"] == IS_OTHER) & ((row["hash"] > 0) | (row["seq"] >= 1 << 16)))
 
 
 def _doubled(legs: _Legs, sends: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..packet.identity import IS_FRAGMENT, IS_TCP, UNREADABLE, among, mix
+from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, UNREADABLE, among, mix
 from .partition import BLOCK, Names, Partition, turn
 
 _SYN, _FIN = 2, 1
@@ -31,6 +31,7 @@ class Units:
     size: np.ndarray      # u4 by unit: payload bytes, with SYN and FIN as TCP counts them
     ident: np.ndarray     # u4 by unit: IP id, as a witness; 0: none
     key: np.ndarray       # u8 by unit
+    marked: np.ndarray    # bool by unit: by its numbers or its payload no other packet has this key
 
     def __len__(self) -> int:
         return len(self.row)
@@ -38,7 +39,7 @@ class Units:
     def taken(self, which: np.ndarray) -> "Units":
         """Return some of the units, in the order given."""
         return Units(self.rows, self.said, self.host, self.own, self.row[which], self.number[which], self.lead[which],
-                     self.size[which], self.ident[which], self.key[which])
+                     self.size[which], self.ident[which], self.key[which], self.marked[which])
 
 
 def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names, partition: Partition, part: int) -> Units:
@@ -50,9 +51,9 @@ def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names
     tcp = (rows["kind"][row] == IS_TCP) & (length > 0)
     ident = _idents(rows, row, number)
     lead = np.ones(len(row), bool)
-    key = np.zeros(len(row), "u8")
+    key, marked = np.zeros(len(row), "u8"), ident > 0
     other = np.flatnonzero(~tcp)
-    key[other] = _plain_keys(rows, row[other], number[other], begin[other], length[other], ident[other])
+    key[other], marked[other] = _plain_keys(rows, row[other], number[other], begin[other], length[other], ident[other])
     data = np.flatnonzero(tcp)
     block = np.zeros(len(row), "i8")
     if len(data):
@@ -60,7 +61,7 @@ def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names
         of, begin_at, size_at, leads = _atoms(rows["flow"][row[data]], position, length[data])
         of = data[of]
         rest = np.concatenate([other, of])
-        row, number, ident, block = row[rest], number[rest], ident[rest], block[rest]
+        row, number, ident, block, marked = (column[rest] for column in (row, number, ident, block, marked))
         key = np.concatenate([key[other], mix(mix(rows["flow"][row[len(other):]], begin_at.astype("u8")), _DATA)])
         length = np.concatenate([length[other], size_at])
         lead = np.concatenate([lead[other], leads])
@@ -68,7 +69,7 @@ def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names
     key = mix(key, rows["network"][row])
     unreadable = rows["kind"][row] == UNREADABLE    # nothing but its chain tells what it is
     key[unreadable] = mix(mix(rows["chain"][row[unreadable]], host[row[unreadable]].astype("u8")), _ACK)
-    units = Units(rows, said, host, own, row, number, lead, length.astype("u4"), ident, key)
+    units = Units(rows, said, host, own, row, number, lead, length.astype("u4"), ident, key, marked)
     in_order = np.argsort(row, kind="stable")   # of host and time, as the rows are
     return _of_part(units.taken(in_order), block[in_order], partition, part)
 
@@ -137,18 +138,21 @@ def _idents(rows: np.ndarray, row: np.ndarray, number: np.ndarray) -> np.ndarray
 
 
 def _plain_keys(rows: np.ndarray, row: np.ndarray, number: np.ndarray, begin: np.ndarray, length: np.ndarray,
-                ident: np.ndarray) -> np.ndarray:
-    """Return the keys of everything but TCP's bytes: datagrams, fragments, ARP, and TCP segments without a byte."""
+                ident: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (the keys of everything but TCP's bytes: datagrams, fragments, ARP, and TCP segments without a byte; which
+    of them no other packet has)."""
     one = rows[["flow", "group", "kind", "hash", "flags"]][row]
     fragment = one["kind"] == IS_FRAGMENT
     hashes = np.where((ident > 0) | fragment | (number > 0), 0, one["hash"])
     untold = _unhashed(rows)
     if len(untold):
         hashes[among(one["flow"], untold) & (one["kind"] != IS_TCP)] = 0
+    echo = (one["kind"] == IS_OTHER) & (begin >= 1 << 16)     # with id and number
+    marked = (ident > 0) | (hashes > 0) & (one["kind"] == IS_OTHER) | echo
     # an acknowledgement has no byte of its own: what it acknowledges, and its id where it has one, tell it
     hashes = np.where(one["kind"] == IS_TCP, mix(one["hash"], one["flags"] | _ACK), hashes)
     flow = np.where(fragment, one["group"], one["flow"])
-    return mix(mix(mix(mix(flow, begin.astype("u8")), length.astype("u8")), ident), hashes)
+    return mix(mix(mix(mix(flow, begin.astype("u8")), length.astype("u8")), ident), hashes), marked
 
 
 def _unhashed(rows: np.ndarray) -> np.ndarray:
