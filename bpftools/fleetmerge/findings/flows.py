@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..clock.host import HostClock
-from ..journey.found import DROPPED, FLOWS, NAMES, OF_PACKET, UNKNOWN, VANISHED, Findings
+from ..journey.found import DROPPED, FLOWS, NAMES, OF_PACKET, VANISHED, Findings
 from ..words import iso
 from .losses import _FIELDS
 from .names import Names
@@ -61,11 +61,12 @@ def segments(findings: Findings, names: Names, clocks: Mapping[str, HostClock]) 
     missing: dict[tuple[int, int], list[int]] = {}
     for kind, gone in findings.losses.items():
         loss = dict(zip(_FIELDS, kind, strict=True))
-        if loss["kind"] == OF_PACKET and loss["last"] >= 0 and loss["after"] >= 0 and loss["last"] != loss["after"] and (
-                loss["outcome"] in (DROPPED, VANISHED, UNKNOWN)):
+        between = loss["last"] >= 0 and loss["after"] >= 0 and loss["last"] != loss["after"]
+        if loss["kind"] == OF_PACKET and between:
+            sure = loss["outcome"] in (DROPPED, VANISHED)
             count = missing.setdefault((loss["last"], loss["after"]), [0, 0])
-            count[0] += gone.packets if loss["outcome"] != UNKNOWN else 0
-            count[1] += gone.bytes if loss["outcome"] != UNKNOWN else 0
+            count[0] += gone.packets * sure
+            count[1] += gone.bytes * sure
     out = []
     for pair in sorted(set(findings.steps) | set(missing), key=lambda pair: [str(names.place(one)) for one in pair]):
         one, two = names.place(pair[0]), names.place(pair[1])

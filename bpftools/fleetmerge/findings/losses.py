@@ -30,7 +30,8 @@ def losses(findings: Findings, names: Names, trusts: Mapping[str, Trust]) -> tup
         entry = _entry(dict(zip(_FIELDS, kind, strict=True)), lost, names, trusts)
         _merge(out, entry)
     ordered = sorted(out.values(), key=lambda entry: (-entry["packets"], entry["flow"], str(entry["host"])))
-    return ([entry for entry in ordered if entry["of"] != "copy"], [entry for entry in ordered if entry["of"] == "copy"])
+    return ([entry for entry in ordered if entry["of"] != "copy"],
+            [entry for entry in ordered if entry["of"] == "copy"])
 
 
 def _entry(kind: Mapping[str, int], lost: Lost, names: Names, trusts: Mapping[str, Trust]) -> dict[str, Any]:

@@ -61,9 +61,8 @@ class Names:
         return {"function": _who(at, frames) if at else None, "at": at,
                 "reason": names.reason(reason) if reason else None, "stack": frames}
 
-
     def refusals(self) -> np.ndarray:
-        """Return, for each drop, whether the bridge did not want the packet: it was for others, or from a wrong port."""
+        """Return, for each drop, whether the bridge did not want the packet: for others, or from a wrong port."""
         return np.array([False] + [(self.drop(number)["function"] or "").startswith(_BRIDGE)
                                    for number in range(1, len(self.atlas.drops))])
 

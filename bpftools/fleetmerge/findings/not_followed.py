@@ -14,6 +14,7 @@ def drops_not_followed(store: Store) -> list[dict[str, Any]]:
         FROM counted WHERE point IN ('skb.drop', 'ovs.drop') AND flow LIKE 'ethertype %'
         GROUP BY host, netns, device, point, function, reason, flow
         ORDER BY packets DESC, host, device, function, flow""")
-    return [dict(row, kind="drop", certainty="certain", of="packet", network="", grounds=["the kernel freed the packet as a drop"],
-                 missing_grounds=[], journeys=[], why="the kernel freed the packet as a drop",
+    why = "the kernel freed the packet as a drop"
+    return [dict(row, kind="drop", certainty="certain", of="packet", network="", grounds=[why], missing_grounds=[],
+                 journeys=[], why=why,
                  wire_packets=row["packets"], stack=row["stack"].split(";") if row["stack"] else []) for row in rows]

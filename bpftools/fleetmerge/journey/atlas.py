@@ -29,7 +29,7 @@ class Layout:
     stacked: np.ndarray     # bool: of a device with another one below it
     inner: np.ndarray       # bool: of a device that is the host's own
     ends: np.ndarray        # bool: a packet that was seen here has arrived, as far as a host can see
-    vm: np.ndarray          # bool by host: it is a VM that was traced as a host: its only devices lead to its hypervisor
+    vm: np.ndarray          # bool by host: a VM, traced as a host of its own
     asks: np.ndarray        # bool: a daemon of the host decides about the packet
 
 
@@ -74,8 +74,8 @@ def make_atlas(bundles: Sequence[Bundle], surveys: Sequence[Survey], places: Seq
     hosts = list(dict.fromkeys([bundle.host for bundle in bundles] + [place.host for place in listed]))
     devices = list(dict.fromkeys((place.host, place.netns, place.device) for place in listed))
     flows = united([survey.tables.flows for survey in surveys]) if surveys else np.zeros(0, FLOW)
-    return Atlas(listed, _layout(listed, hosts, devices, _vms(bundles, listed)), devices, hosts, of_bundle, counts, drops, drop_of_bundle,
-                 flows)
+    layout = _layout(listed, hosts, devices, _vms(bundles, listed))
+    return Atlas(listed, layout, devices, hosts, of_bundle, counts, drops, drop_of_bundle, flows)
 
 
 def _vms(bundles: Sequence[Bundle], places: Sequence[Place]) -> set[str]:

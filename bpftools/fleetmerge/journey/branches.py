@@ -14,7 +14,8 @@ from .trees import DROPPED, IN_VM, OUT, Leaf, Sight, Tree
 ONLY, HOME, SHOWN, DEVICE, TRUNK, UNDECIDED = range(6)
 GROUNDS = ("there was no other branch", "the destination's VM is there",
            "other packets of the flow got to their destination that way",
-           "no other branch went to a device: they were copies for the host itself", "it stayed in the skb that it came in",
+           "no other branch went to a device: they were copies for the host itself",
+           "it stayed in the skb that it came in",
            "which branch is the packet is not known")
 
 
@@ -30,8 +31,8 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_wa
            shown: Collection[int]) -> Chosen:
     """Return the branch that is the packet.
 
-    home: device of the destination's VM, -1 if not known; on_the_way, shown: hosts and devices over which packets of this
-    flow are known to get to their destination.
+    home: device of the destination's VM, -1 if not known; on_the_way, shown: hosts and devices over which packets of
+    this flow are known to get to their destination.
     """
     def device(leaf: Leaf) -> int:
         row = leaf.mark if leaf.mark >= 0 else leaf.row
@@ -50,7 +51,8 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_wa
     if len(leaves) == 1:
         return Chosen(leaves[0], ONLY)
     # copies that the host made for itself came to no device
-    went = [leaf for leaf in leaves if not (not leaf.trunk and leaf.kind == DROPPED and _made_here(tree, leaf, sights, layout))]
+    went = [leaf for leaf in leaves if leaf.trunk or leaf.kind != DROPPED or not _made_here(
+        tree, leaf, sights, layout)]
     if len(went) == 1 and went[0].trunk and of_tap(went[0]):
         return Chosen(went[0], DEVICE)
     return Chosen(_trunk(leaves), UNDECIDED)

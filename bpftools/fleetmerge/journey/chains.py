@@ -2,9 +2,9 @@
 """Chains: the records of one skb on one machine, from its first sight to its free, or to its reuse where that was not
 seen. They survive whatever changes on the way: addresses, tags, tunnels, sequence numbers.
 
-An skb's address comes back as soon as it was freed, so what ends a chain is decided from each record and the one before
-it: a free, a packet that comes in anew, the same device a second time, a long pause. Not every free can be seen, so where
-the content is another one, the data must be at the same address, and it must be soon.
+An skb's address comes back as soon as it was freed, so what ends a chain is decided from each record and the one
+before it: a free, a packet that comes in anew, the same device a second time, a long pause. Not every free can be seen,
+so where the content is another one, the data must be at the same address, and it must be soon.
 """
 import os
 from collections.abc import Iterator, Sequence
@@ -203,14 +203,14 @@ def _alike(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 def _edges(one: np.ndarray, moved: np.ndarray) -> np.ndarray:
     """Return flow -> its next name, for packets whose addresses were changed."""
-    moved = moved[np.isin(one["kind"][moved], (IS_TCP, IS_OTHER))]
+    moved = moved[np.isin(one["kind"][moved], (IS_TCP, IS_OTHER)) & np.isin(one["kind"][moved - 1], (IS_TCP, IS_OTHER))]
     out = np.zeros(len(moved), _EDGE)
     out["before"], out["after"] = one["flow"][moved - 1], one["flow"][moved]
     return np.unique(out)
 
 
 def _homes(layout: Layout, rows: np.ndarray) -> np.ndarray:
-    """Return when a VM sent something of a flow: the first sight of a packet, with as many hops left as systems give."""
+    """Return when a VM sent something of a flow: a packet's first sight, with as many hops left as systems give."""
     near = layout.arrives[rows["place"]] == 1
     rows = rows[near & ((rows["hops"] == 0) | np.isin(rows["hops"], INITIAL_HOPS))]
     bucket = rows["time"] // _TIMES

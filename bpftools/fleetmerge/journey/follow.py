@@ -304,7 +304,8 @@ class _Part:
             joined = {leg.first: leg.sure for leg in shape.tree.legs if leg.joint >= 0}
             for one, two in shape.tree.steps:
                 if joined.get(two, True):
-                    out.setdefault((shape.place(one), shape.place(two)), []).append((shape.units(one), shape.units(two)))
+                    pair = shape.place(one), shape.place(two)
+                    out.setdefault(pair, []).append((shape.units(one), shape.units(two)))
         return out
 
     def _judge(self, on_way: np.ndarray, slowest: dict[Pair, float], rows: dict[Pair, Rows]) -> None:
@@ -373,7 +374,8 @@ class _Part:
         # by a tunnel it was sent to this host; and nobody filters, or queues, what is for others
         tap = (results.last[rows] >= 0) & layout.final[results.last[rows]] & layout.local[results.last[rows]]
         row = self._packets.units.row[results.unit[rows]]
-        wanted = ~self._setting.refusals[self._packets.units.rows["drop"][row]] & (results.ground[rows] == branches.ONLY)
+        refused = self._setting.refusals[self._packets.units.rows["drop"][row]]
+        wanted = ~refused & (results.ground[rows] == branches.ONLY)
         shown |= tap | wanted | layout.vm[host] | (self._packets.units.rows["network"][row] >> 24 > 0)
         lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & ~self._entered(rows)
         results.gaps[rows[~(own | shown | lives)]] |= np.uint32(grounds.NOT_ON_WAY.bit)

@@ -49,7 +49,7 @@ class Findings:
     losses: dict[tuple[int, ...], Lost] = field(default_factory=dict)   # by the values of LOSS
     steps: dict[Pair, Step] = field(default_factory=dict)
     doubled: dict[int, int] = field(default_factory=dict)      # place -> packets that came to it once more
-    holes: dict[int, int] = field(default_factory=dict)        # host -> packets that it must have seen and did not record
+    holes: dict[int, int] = field(default_factory=dict)        # host -> packets that it must have seen, unrecorded
     loops: dict[int, int] = field(default_factory=dict)        # place -> packets that came to it again and again
     paths: dict[tuple[int, ...], int] = field(default_factory=dict)     # group, places in their order -> packets
 

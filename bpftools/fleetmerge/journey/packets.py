@@ -34,7 +34,7 @@ class Packets:
     head: np.ndarray      # i8: position of the first unit with the same data on its host, in this packet
     unsure: np.ndarray    # bool: other packets look the same, and not all places saw as many of them
     loose: np.ndarray     # bool: of some that look the same the beginning was not seen: even their number is not known
-    twins: np.ndarray     # bool: others look the same, and were sent so shortly before or after that they may be mistaken
+    twins: np.ndarray     # bool: others look the same, and were sent so soon that either may be meant
 
     @property
     def starts(self) -> np.ndarray:
@@ -206,9 +206,9 @@ def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray) -> np.
 def _doubled(legs: _Legs, sends: np.ndarray) -> np.ndarray:
     """Return which legs are a packet that was doubled before anybody saw it: the same, at once, at the same place."""
     order = np.lexsort((legs.time, legs.ident, legs.place, legs.key))
-    same = np.append(False, (legs.key[order][1:] == legs.key[order][:-1]) & (legs.place[order][1:] == legs.place[order][:-1])
-                     & (legs.ident[order][1:] == legs.ident[order][:-1])
-                     & (legs.time[order][1:] - legs.time[order][:-1] < _NEAR_MISS))
+    same = np.append(False, np.diff(legs.time[order]) < _NEAR_MISS)
+    for column in (legs.key, legs.place, legs.ident):
+        same[1:] &= column[order][1:] == column[order][:-1]
     out = np.zeros(len(order), bool)
     out[order] = same
     return out & legs.marked & ~sends
@@ -248,8 +248,8 @@ def _slack(legs: _Legs, keys: int, bounds: np.ndarray) -> np.ndarray:
 
 
 def _bursts(legs: _Legs, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (key, turn, turn of the first of its burst) of what was sent, sorted by key and turn: packets that look the
-    same, sent so shortly after each other that an arrival may be of either."""
+    """Return (key, turn, turn of the first of its burst) of what was sent, sorted by key and turn: packets that look
+    the same, sent so shortly after each other that an arrival may be of either."""
     widest = np.zeros(int(legs.key.max()) + 1)
     np.maximum.at(widest, legs.key, slack)
     sent = np.flatnonzero(legs.origin)

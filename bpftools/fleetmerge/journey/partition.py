@@ -111,7 +111,7 @@ def partition_of(flows: np.ndarray, edges: np.ndarray, chained: Sequence[Chained
 
 
 def _deal(of: np.ndarray, size: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return (first part, parts) of each group, and how many parts there are; of: each group's set, size: each set's."""
+    """Return (first part, parts) of each group, and how many parts there are. of: a group's set; size: a set's."""
     large = np.flatnonzero(size > most)
     parts = np.ones(len(size), "i8")
     parts[large] = -(-size[large] // most).astype("i8")
@@ -164,7 +164,7 @@ def _append(paths: list[str], part: int, prefix: str, rows: np.ndarray) -> None:
     paths[part] = "%s-%d" % (prefix, part)
     handle = os.open(paths[part], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        view = memoryview(np.ascontiguousarray(rows).view("u1"))
+        view = np.ascontiguousarray(rows).view("u1").data
         while len(view):
             view = view[os.write(handle, view):]
     finally:

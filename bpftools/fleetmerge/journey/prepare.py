@@ -64,7 +64,8 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
     host_of = [atlas.hosts.index(bundles[machine.bundles[0]].host) for machine in machines]
     _count_hardware(trusts, atlas, bundles, machines, chained)
     return Setting(atlas, facts_of(trusts, atlas.hosts), own, host_of, bounds_of(own, host_of, len(atlas.hosts)), names,
-                   _final(names), partition, files, homes_of(chained, own, atlas.flows), _many(atlas.flows), refusals, told)
+                   _final(names), partition, files, homes_of(chained, own, atlas.flows), _many(atlas.flows), refusals,
+                   told)
 
 
 def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Machine]:
@@ -137,8 +138,7 @@ def _gained(device: dict[str, Any]) -> int:
     statistics = device.get("statistics")
     if not isinstance(statistics, dict):
         return 0
-    before, after = (statistics.get(when) if isinstance(statistics.get(when), dict) else {}
-                     for when in ("before", "after"))
-    values = [one.get("rx_packets") for one in (before, after)]
-    return int(values[1] - values[0]) if all(isinstance(value, int) for value in values) else 0
+    before, after = (reading.get("rx_packets") if isinstance(reading, dict) else None
+                     for reading in (statistics.get("before"), statistics.get("after")))
+    return after - before if isinstance(before, int) and isinstance(after, int) else 0
 

@@ -94,7 +94,7 @@ def tally(packets: Packets, origin: np.ndarray, results: Results, extras: Sequen
         _holes(out, shape, layout)
         for place in shape.tree.loops(shape.sights):
             out.loops[place] = out.loops.get(place, 0) + len(shape.packets)
-    _paths(out, packets, origin, ways)
+    _paths(out, packets, origin, ways, counts)
     return out
 
 
@@ -250,12 +250,12 @@ def _holes(out: Findings, shape: Shape, layout: Layout) -> None:
                 out.holes[host] = out.holes.get(host, 0) + count
 
 
-def _paths(out: Findings, packets: Packets, origin: np.ndarray, ways: Sequence[Any]) -> None:
+def _paths(out: Findings, packets: Packets, origin: np.ndarray, ways: Sequence[Any], whole: np.ndarray) -> None:
     groups = packets.units.rows["group"][packets.units.row[origin]]
     found: dict[tuple[int, ...], int] = {}
     for way in ways:
         places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
-        which, counts = np.unique(groups[way.packets], return_counts=True)
+        which, counts = np.unique(groups[way.packets][whole[way.packets]], return_counts=True)
         most = np.argsort(-counts, kind="stable")[:_PATHS]
         for group, count in zip(which[most].tolist(), counts[most].tolist(), strict=True):
             key = (group, *places)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trees: how the records of one packet hang together.
 
-On a host the chains that a packet's own chain gave rise to (clones, segments, what a daemon sent on) branch off from it:
-together they are a leg. Legs hang on each other: one that comes in from another host on a leg that left by a device
+On a host the chains that a packet's own chain gave rise to (clones, segments, what a daemon sent on) branch off from
+it: together they are a leg. Legs hang on each other: one that comes in from another host on a leg that left by a device
 that leads there, one that comes out of a VM on one that went into it. What nothing hangs on is a leaf: there a branch
 ended, or was seen last.
 
@@ -102,7 +102,7 @@ class Tree:
 
 
 def make_tree(sights: Sequence[Sight], layout: Layout, bounds: np.ndarray) -> Tree:
-    """Return the tree of one shape; sights in the order of host and time; bounds: by how much hosts' clocks differ, ns."""
+    """Return the tree of one shape. sights: by host and time; bounds: by how much hosts' clocks may differ, ns."""
     tree = Tree()
     legs: dict[tuple[int, int], Leg] = {}
     for row, sight in enumerate(sights):
@@ -214,7 +214,8 @@ def _twin(tree: Tree, number: int, sights: Sequence[Sight]) -> Leg | None:
     first = sights[leg.first]
     for other in tree.legs[:number]:
         one = sights[other.first]
-        if leg.entry == 2 and (one.place, one.hops) == (first.place, first.hops) and abs(one.when - first.when) < _AT_ONCE:
+        same = (one.place, one.hops) == (first.place, first.hops)
+        if leg.entry == 2 and same and abs(one.when - first.when) < _AT_ONCE:
             return other
     return None
 
@@ -237,8 +238,10 @@ def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]]
 
     def nearness(leaf: Leaf) -> tuple[bool, int, bool, bool, bool, float]:
         seen = sights[leaf.row].when
-        in_the_same_data = tree.legs[leaf.leg].host == leg.host and sights[leaf.row].head == first.head
-        return (not in_the_same_data, -sights[leaf.row].hops, tree.legs[leaf.leg].host == leg.host and leg.entry != 1, leaf.row in tree.children and leg.entry == 1,
+        here = tree.legs[leaf.leg].host == leg.host
+        in_the_same_data = here and sights[leaf.row].head == first.head
+        return (not in_the_same_data, -sights[leaf.row].hops, here and leg.entry != 1,
+                leaf.row in tree.children and leg.entry == 1,
                 not leaf.trunk, abs(when - seen) + (1e9 if seen > when else 0))
     return sorted(out, key=nearness)
 

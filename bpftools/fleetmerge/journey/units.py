@@ -2,8 +2,8 @@
 """Units: what can be lost by itself. One row for each unit at each place that saw it.
 
 A joined packet (GSO, GRO) is taken apart into its segments; TCP is cut at every boundary that any place shows, so that
-the same bytes are the same units however each hop cuts them. A unit's key is what it is recognised by: the bytes of TCP,
-or the packet's numbers and payload; never the IP id of TCP, which is a witness only.
+the same bytes are the same units however each hop cuts them. A unit's key is what it is recognised by: the bytes of
+TCP, or the packet's numbers and payload; never the IP id of TCP, which is a witness only.
 """
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from .partition import BLOCK, Names, Partition, turn
 
 _SYN, _FIN = 2, 1
 _LAP = 36     # bits: further than sequence numbers go in one connection that is captured
-_DATA, _ACK = np.uint64(0xDA7A), np.uint64(0xACC)
+_DATA, _ACK = 0xDA7A, 0xACC   # so that keys of different kinds differ
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Units:
     own: np.ndarray       # i8 by row: time by the machine's own clock, for what happens on one host
     row: np.ndarray       # u4 by unit: into rows
     number: np.ndarray    # u4 by unit: which piece of its record it is, from 0
-    lead: np.ndarray      # bool by unit: it begins a packet that this record shows; cut smaller elsewhere, others do not
+    lead: np.ndarray      # bool by unit: it begins a packet that this record shows
     size: np.ndarray      # u4 by unit: payload bytes, with SYN and FIN as TCP counts them
     ident: np.ndarray     # u4 by unit: IP id, as a witness; 0: none
     key: np.ndarray       # u8 by unit
@@ -42,7 +42,8 @@ class Units:
                      self.size[which], self.ident[which], self.key[which], self.marked[which])
 
 
-def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names, partition: Partition, part: int) -> Units:
+def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names, partition: Partition,
+               part: int) -> Units:
     """Return the units of one part; rows: of all hosts, with wall times; own: monotonic ones."""
     said = np.ascontiguousarray(rows["flow"])
     rows["flow"] = names.rename(said)
