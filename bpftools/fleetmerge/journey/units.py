@@ -151,7 +151,7 @@ def _plain_keys(rows: np.ndarray, row: np.ndarray, number: np.ndarray, begin: np
     echo = (one["kind"] == IS_OTHER) & (begin >= 1 << 16)     # with id and number
     marked = (ident > 0) | (hashes > 0) & (one["kind"] == IS_OTHER) | echo
     # an acknowledgement has no byte of its own: what it acknowledges, and its id where it has one, tell it
-    hashes = np.where(one["kind"] == IS_TCP, mix(one["hash"], one["flags"] | _ACK), hashes)
+    hashes = np.where(one["kind"] == IS_TCP, mix(one["hash"], one["flags"].astype("u8") | _ACK), hashes)
     flow = np.where(fragment, one["group"], one["flow"])
     return mix(mix(mix(mix(flow, begin.astype("u8")), length.astype("u8")), ident), hashes), marked
 
