@@ -86,10 +86,14 @@ def fixed_text(matrix: np.ndarray) -> pa.Array:
 _HEX = np.array([list(b"%02x" % value) for value in range(256)], "u1")
 
 
+def names(array: np.ndarray) -> pa.Array:
+    """Return 64-bit numbers as 16 hexadecimal digits."""
+    return fixed_text(_HEX[array.astype(">u8").view("u1").reshape(-1, 8)].reshape(-1, 16))
+
+
 def hexadecimal(array: np.ndarray) -> pa.Array:
     """Return 64-bit numbers as hexadecimal text without leading zeros."""
-    digits = _HEX[array.astype(">u8").view("u1").reshape(-1, 8)].reshape(-1, 16)
-    text = fixed_text(digits)
+    text = names(array)
     if len(array) and int(array.min()) >> 60 == 0:
         text = pc.utf8_ltrim(text, "0")
         text = pc.if_else(pc.equal(text, ""), "0", text)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Follow the packets of one part: chains to trees, trees to outcomes, outcomes to findings."""
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,7 @@ from . import branches, grounds
 from .atlas import Atlas
 from .branches import choose
 from .evidence import NOWHERE, Homes, onward_of
+from .followed import Followed, follow
 from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, OF_COPY, OF_PACKET, OF_RECEIVER, UNKNOWN, Findings
 from .outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM, Entrances, Facts, Judge, Pending, Verdicts
 from .packets import Packets, find_packets
@@ -68,14 +69,14 @@ class Way:
         return self.shape.starts[self.which] + row
 
 
-def explore(setting: Setting, part: int) -> Findings:
-    """Follow the packets of one part."""
+def explore(setting: Setting, part: int, keep: Callable[[Followed], None] | None = None) -> Findings:
+    """Follow the packets of one part; keep: is given their journeys."""
     rows, host, own = _load(setting, part)
     if not len(rows):
         return Findings()
     units = make_units(rows, host, own, setting.names, setting.partition, part)
     packets = find_packets(units, setting.atlas.layout, setting.bounds)
-    return _Part(setting, packets).findings()
+    return _Part(setting, packets).findings(keep)
 
 
 def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -118,7 +119,7 @@ class _Part:
         self._extras: list[Extra] = []
         self._ways: list[Way] = []
 
-    def findings(self) -> Findings:
+    def findings(self, keep: Callable[[Followed], None] | None = None) -> Findings:
         """Return what the part shows."""
         waiting = self._arrivals()
         self._choose(waiting)
@@ -127,8 +128,12 @@ class _Part:
         steps = measure(rows, self._packets, self._layout)
         slowest = {pair: step.most for pair, step in steps.items()}
         self._judge(on_way, slowest, rows)
-        return tally(self._packets, self._origin, self._results, self._extras, self._shapes, self._ways, steps,
-                     self._layout)
+        out = tally(self._packets, self._origin, self._results, self._extras, self._shapes, self._ways, steps,
+                    self._layout)
+        if keep:
+            keep(follow(self._packets, self._origin, self._results, self._shapes, self._ways, self._layout,
+                        self._setting.bounds))
+        return out
 
     # -- where a packet should go
 

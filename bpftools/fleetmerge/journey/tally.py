@@ -156,7 +156,7 @@ def _flows(packets: Packets, origin: np.ndarray, results: Results, counts: np.nd
     out["flow"], out["network"] = rows["flow"][first], rows["network"][first]
     out["packets"], out["unsure"] = 1, packets.unsure[at]
     out["skbs"] = units.number[at] == 0
-    out["bytes"] = _bytes(packets, at)
+    out["bytes"] = bytes_of(packets, at)
     out["first"], out["last"] = rows["time"][first], rows["time"][units.row[results.unit[one]]]
     out["again"] = ((rows["kind"][first] == IS_TCP) & (units.size[at] > 0)
                     & (packets.packet[at] != units.key[at]))
@@ -164,7 +164,7 @@ def _flows(packets: Packets, origin: np.ndarray, results: Results, counts: np.nd
     return add_flows([out])
 
 
-def _bytes(packets: Packets, at: np.ndarray) -> np.ndarray:
+def bytes_of(packets: Packets, at: np.ndarray) -> np.ndarray:
     """Return each packet's bytes from the network header on."""
     units = packets.units
     rows = units.rows[["bytes", "size"]][units.row[at]]
@@ -209,7 +209,7 @@ def _collect(out: Findings, packets: Packets, origin: np.ndarray, table: np.ndar
     np.maximum.at(latest, of, time)
     count = np.bincount(of)
     skbs = np.bincount(of, units.number[unit] == 0)
-    size = np.bincount(of, _bytes(packets, unit))
+    size = np.bincount(of, bytes_of(packets, unit))
     order = np.argsort(of, kind="stable")
     ends = np.cumsum(count)
     for number, kind in enumerate(kinds.tolist()):
@@ -251,4 +251,4 @@ def _paths(out: Findings, packets: Packets, origin: np.ndarray, ways: Sequence[A
         out.paths[key] = found[key]
 
 
-__all__ = ["Extra", "LEFT", "Results", "tally"]
+__all__ = ["Extra", "LEFT", "Results", "bytes_of", "tally"]
