@@ -103,7 +103,8 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     events = os.path.join(scratch, EVENTS)
     ranges = plan(bundles, [survey.index for survey in surveys], clocks)
     pieces = pieces_of(os.path.join(scratch, "setting"), setting.parts)
-    merge_ranges(workers, bundles, clocks, ranges, linked.names.table(), pieces, os.path.join(scratch, TIMELINE), events)
+    merge_ranges(workers, bundles, clocks, ranges, linked.names.table(), pieces, os.path.join(scratch, TIMELINE),
+                 events)
     store = Store(events, scratch, counted, processes())
     try:
         summary = summarise(request, hosts, store, findings, Names(atlas, labels), trusts)

@@ -59,29 +59,33 @@ class Followed:
 
 def follow(packets: Packets, origin: np.ndarray, results: Results, shapes: Sequence[Shape], ways: Sequence[Way],
            layout: Layout, bounds: np.ndarray) -> Followed:
-    """Return the part's journeys. origin: the first unit of each packet; results: as tally() left them; bounds: f8[host,
-    host], by how much their clocks may be apart, ns."""
+    """Return the part's journeys.
+
+    origin: the first unit of each packet; results: as tally() left them; bounds: f8[host, host], by how much their clocks
+    may be apart, ns.
+    """
     units = packets.units
     rows = units.rows
     whole = _wholes(packets, origin)
     one = np.flatnonzero(whole == np.arange(len(whole)))
     at = origin[one]
     first = units.row[at]
+    time, where = np.ascontiguousarray(rows["time"]), np.ascontiguousarray(rows["place"])
     leaves, way, known = _ways(packets.starts, results, shapes, ways)
     counts = np.array([len(shape.tree.leaves) for shape, _ in leaves] or [0], "i4")
     beside = np.array([sum(other is not leaf for other in shape.tree.leaves) for shape, leaf in leaves] or [0], "i4")
     places, unit = _places(packets.starts[one], way[one], leaves, layout)
-    place = rows["place"][units.row[unit]].astype("i4")
+    place = where[units.row[unit]].astype("i4")
     host = layout.host[place]
     home = np.repeat(host[(np.cumsum(places) - places).clip(max=max(len(host) - 1, 0))] if len(host) else host, places)
     record, shown = _records(packets, whole)
     return Followed(
-        packets.packet[at], rows["flow"][first], rows["network"][first], rows["time"][first],
-        rows["time"][units.row[results.unit[one]]], results.outcome[one], results.gaps[one], packets.unsure[at],
+        packets.packet[at], rows["flow"][first], rows["network"][first], time[first],
+        time[units.row[results.unit[one]]], results.outcome[one], results.gaps[one], packets.unsure[at],
         results.last[one], results.after[one], counts[way[one]],
         np.where(known[one] & (results.ground[one] != UNDECIDED), beside[way[one]], UNTOLD),
-        _sent_before(packets, origin)[one], _bytes(packets, origin, whole)[one], places, place, rows["time"][units.row[unit]], bounds[home, host], record,
-        shown)
+        _sent_before(packets, origin)[one], _bytes(packets, origin, whole)[one], places, place,
+        time[units.row[unit]], bounds[home, host], record, shown)
 
 
 def _wholes(packets: Packets, origin: np.ndarray) -> np.ndarray:
@@ -103,8 +107,7 @@ def _records(packets: Packets, whole: np.ndarray) -> tuple[np.ndarray, np.ndarra
     units = packets.units
     number = np.cumsum(np.append(0, packets.packet[1:] != packets.packet[:-1])) if len(units) else np.zeros(0, "i8")
     leads = np.flatnonzero(units.lead & (units.number == 0))
-    rows = units.rows[["bundle", "record"]][units.row[leads]]
-    key = (rows["bundle"].astype("u8") << np.uint64(32)) | rows["record"]
+    key = ((units.rows["bundle"].astype("u8") << np.uint64(32)) | units.rows["record"])[units.row[leads]]
     order = np.argsort(key)
     journey = packets.packet[packets.starts[whole[number[leads]]]]
     return key[order], journey[order]

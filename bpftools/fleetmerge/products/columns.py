@@ -17,8 +17,8 @@ _PLAIN = ("skb", "head", "cpu", "pid", "len", "data_len", "ifindex", "rx_ifindex
           "pkt_type", "ip_summed", "cloned", "users", "nr_frags", "frag_list", "gso_size", "gso_segs", "gso_type",
           "queue_mapping", "queue_kind", "queue_len", "queue_limit", "queue_backlog", "payload_hash")
 # columns with few different values, which events.parquet keeps as numbers of these
-FEW_VALUES = ["journey", "host", "tracer", "point", "device", "netns", "comm", "reason", "at", "stack", "flow", "src", "dst",
-              "protocol", "src_port", "dst_port", "tcp_flags", "ttl", "tos", "fragment", "more_fragments",
+FEW_VALUES = ["journey", "host", "tracer", "point", "device", "netns", "comm", "reason", "at", "stack", "flow", "src",
+              "dst", "protocol", "src_port", "dst_port", "tcp_flags", "ttl", "tos", "fragment", "more_fragments",
               "payload_len", "icmp_type", "icmp_code", "icmp_id", "vlan", "tunnel", "tunnel_id", "inner_flow",
               *(name for name in _PLAIN if name not in ("skb", "head", "payload_hash"))]
 

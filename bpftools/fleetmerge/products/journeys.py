@@ -81,7 +81,7 @@ def _places(followed: Followed, atlas: Atlas) -> pa.Array:
 def join_parts(pieces: Sequence[str], atlas: Atlas, lossy: Collection[str], path: str) -> None:
     """Write journeys.parquet from all parts' pieces. lossy: hosts that did not record all that they saw."""
     doubtful = np.array([place.host in lossy for place in atlas.places] + [False], bool)    # the last: no place
-    with pq.ParquetWriter(path, SCHEMA, compression="lz4", write_statistics=["first", "journey"]) as writer:
+    with pq.ParquetWriter(path, SCHEMA, compression="lz4", write_statistics=["first"]) as writer:
         for batch in _batches(pieces):
             outcome, certainty = _judged(batch, doubtful)
             columns = {"outcome": dictionary(outcome, NAMES), "certainty": certainty}
@@ -118,28 +118,29 @@ def journeys_of(records: Sequence[str], bundle: np.ndarray, number: np.ndarray) 
     records: the files of all parts; bundle, number: of each record. Little is read but what is asked for.
     """
     out = np.zeros(len(bundle), "u8")
+    if not len(out):
+        return out
     key = (bundle.astype("u8") << np.uint64(32)) | number.astype("u8")
     order = np.argsort(key)
     key = key[order]
-    # stretches of records that follow each other in one bundle
-    ends = np.flatnonzero(np.append((key[1:] >> np.uint64(32)) != (key[:-1] >> np.uint64(32)), True)) if len(key) else []
+    owner = key >> np.uint64(32)
+    starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))    # of each bundle
+    ends = np.append(starts[1:], len(key))
     for path in records:
-        known = _known(path)
-        if not known.shape[1] or not len(key):
-            continue
-        low = np.searchsorted(known[0], key[np.append(0, ends[:-1] + 1)])
-        high = np.searchsorted(known[0], key[ends], "right")
-        for first, last, start, end in zip(low.tolist(), high.tolist(), [0, *(ends[:-1] + 1).tolist()],
-                                           (ends + 1).tolist(), strict=True):
+        known, shown = _known(path)
+        low = np.searchsorted(known, key[starts])
+        high = np.searchsorted(known, key[ends - 1], "right")
+        for begin, end, first, last in zip(starts.tolist(), ends.tolist(), low.tolist(), high.tolist(), strict=True):
             if first < last:
-                at = start + np.searchsorted(key[start:end], known[0, first:last])
-                here = key[np.minimum(at, end - 1)] == known[0, first:last]
-                out[order[at[here]]] = known[1, first:last][here]
+                at = begin + np.searchsorted(key[begin:end], known[first:last])
+                here = key[at] == known[first:last]
+                out[order[at[here]]] = shown[first:last][here]
     return out
 
 
-def _known(path: str) -> np.ndarray:
-    """Return a part's records and journeys, as two rows that are read from disk as they are looked at."""
+def _known(path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return a part's records and their journeys; they are read from disk as they are looked at."""
     if not os.path.exists(path) or not os.path.getsize(path):
-        return np.zeros((2, 0), "u8")
-    return np.memmap(path, "u8", "r").reshape(2, -1)
+        return np.zeros(0, "u8"), np.zeros(0, "u8")
+    both = np.memmap(path, "u8", "r").reshape(2, -1)
+    return both[0], both[1]

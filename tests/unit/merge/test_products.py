@@ -8,6 +8,7 @@ import pytest
 from support.bundles import ethernet, ipv4, tcp
 from support.fleet import A, B, Fleet, merged, udp_packet
 
+README = Path(__file__).resolve().parents[3] / "README.md"
 FLOW = "192.168.32.10:40000 > 192.168.32.20:5001 udp"
 
 
@@ -112,3 +113,20 @@ def test_products_are_private(tmp_path: Path, fleet: Fleet) -> None:
     merged(run)
     for name in ("journeys.parquet", "events.parquet"):
         assert (run / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_from_a_loss_to_its_records(tmp_path: Path, fleet: Fleet) -> None:
+    """The query of the README, as it stands there."""
+    for number in range(10):
+        fleet.send(1 + 0.1 * number, udp_packet(number), lose=number == 3, drop=number == 5,
+                   skb=0xFFFF888177000000 + 256 * number)
+        fleet.send(1.05 + 0.1 * number, udp_packet(number, B, A), way="back")
+    run = fleet.write(tmp_path)
+    summary = merged(run)
+    query = README.read_text().split("```sql\n")[1].split(";\n```")[0].replace("captures/latest", str(run))
+    found = rows(run, "SELECT kind, journey, host, device, point, header LIKE '0200%%' FROM (%s)" % query)
+    ways = {"vanished": [("hv-a", "vnet0", "dev.rx"), ("hv-a", "eth0", "dev.tx")],
+            "drop": [("hv-a", "vnet0", "dev.rx"), ("hv-a", "eth0", "dev.tx"), ("hv-b", "eth0", "dev.rx"),
+                     ("hv-b", "vnet0", "dev.tx"), ("hv-b", "vnet0", "skb.drop")]}
+    assert sorted(found) == sorted((loss["kind"], *loss["journeys"], *place, True) for loss in summary["losses"]
+                                   for place in ways[loss["kind"]])
