@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .bursts import Burst, join_bursts
 from .steps import Pair, Step
 
 ARRIVED, ENDED, LEFT, DROPPED, VANISHED, UNKNOWN, IN_FLIGHT, CONTINUED = range(8)
@@ -30,6 +31,7 @@ class Lost:
     first: int       # wall ns
     last: int
     journeys: list[int] = field(default_factory=list)
+    bursts: list[Burst] = field(default_factory=list)
 
     def add(self, other: "Lost") -> None:
         """Add another part's."""
@@ -38,6 +40,7 @@ class Lost:
         self.bytes += other.bytes
         self.first, self.last = min(self.first, other.first), max(self.last, other.last)
         self.journeys = sorted([*self.journeys, *other.journeys])[:_SAMPLES]
+        self.bursts = join_bursts([*self.bursts, *other.bursts])
 
 
 @dataclass

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..packet.identity import IS_FRAGMENT, IS_TCP, mix
 from .atlas import Layout
+from .bursts import bursts_of
 from .evidence import NOWHERE
 from .found import (
     ARRIVED,
@@ -210,12 +211,13 @@ def _collect(out: Findings, packets: Packets, origin: np.ndarray, table: np.ndar
     count = np.bincount(of)
     skbs = np.bincount(of, units.number[unit] == 0)
     size = np.bincount(of, bytes_of(packets, unit))
-    order = np.argsort(of, kind="stable")
+    order = np.lexsort((time, of))
     ends = np.cumsum(count)
+    bursts = bursts_of(of[order], time[order], len(kinds))
     for number, kind in enumerate(kinds.tolist()):
         sample = order[ends[number] - count[number]:ends[number]][:_SAMPLES]
         lost = Lost(int(count[number]), int(skbs[number]), int(size[number]), int(earliest[number]),
-                    int(latest[number]), sorted(packets.packet[origin[which[sample]]].tolist()))
+                    int(latest[number]), sorted(packets.packet[origin[which[sample]]].tolist()), bursts[number])
         if kind in out.losses:
             out.losses[kind].add(lost)
         else:

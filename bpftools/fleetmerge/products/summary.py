@@ -40,10 +40,10 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     """Return the content of summary.json."""
     note_holes(findings, names.atlas.hosts, trusts)
     followed, copies = losses(findings, names, trusts)
-    lost = followed + drops_not_followed(store)
     clocks = {host.name: host.bundles[0][2] for host in hosts if host.bundles}
     devices = device_table(hosts)
     places = seen(store)
+    lost = followed + drops_not_followed(store)
     became = findings.flows["became"].sum(axis=0).tolist() if len(findings.flows) else [0] * len(NAMES)
     certain = sum(loss["wire_packets"] for loss in followed if loss["certainty"] == "certain"
                   and loss["of"] in ("packet", "receiver"))
