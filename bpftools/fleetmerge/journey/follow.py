@@ -10,6 +10,7 @@ from ..packet.identity import UNREADABLE, among, mix
 from . import branches, grounds
 from .atlas import Atlas
 from .branches import choose
+from .changes import ways_used
 from .evidence import NOWHERE, Homes, onward_of
 from .followed import Followed, follow
 from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, OF_COPY, OF_PACKET, OF_RECEIVER, UNKNOWN, Findings
@@ -21,6 +22,7 @@ from .steps import Pair, Rows, measure
 from .tally import Extra, Results, tally
 from .trees import DROPPED as IS_DROPPED
 from .trees import FREED, IN_VM, OUT, Leaf
+from .trips import round_trips
 from .units import make_units
 
 _MOST = 15      # hosts and devices of one packet that are looked at
@@ -130,6 +132,9 @@ class _Part:
         self._judge(on_way, slowest, rows)
         out = tally(self._packets, self._origin, self._results, self._extras, self._shapes, self._ways, steps,
                     self._layout)
+        out.trips = round_trips(self._packets, self._origin, self._layout, self._setting.atlas.flows)
+        out.used = ways_used(self._packets, self._origin, self._results, self._ways, self._layout,
+                             self._setting.partition.shared_groups())
         if keep:
             keep(follow(self._packets, self._origin, self._results, self._shapes, self._ways, self._layout,
                         self._setting.bounds))

@@ -7,14 +7,17 @@ import numpy as np
 
 from .bursts import Burst, join_bursts
 from .steps import Pair, Step
+from .trips import TRIP, join_trips
 
 ARRIVED, ENDED, LEFT, DROPPED, VANISHED, UNKNOWN, IN_FLIGHT, CONTINUED = range(8)
 NAMES = ("arrived", "ended", "left", "dropped", "vanished", "unknown", "in_flight", "continued")
 FLOWS = 1000     # that are listed one by one
 _SAMPLES = 3     # journeys of a loss that are named
+Used = tuple[int, int, int]     # first and last packet of a way (wall ns, where it began), packets
 
 FLOW_FOUND = np.dtype([("flow", "<u8"), ("network", "<u4"), ("packets", "<i8"), ("bytes", "<i8"), ("skbs", "<i8"),
-                       ("first", "<i8"), ("last", "<i8"), ("unsure", "<i8"), ("again", "<i8"), ("became", "<i8", 8)])
+                       ("first", "<i8"), ("last", "<i8"), ("unsure", "<i8"), ("again", "<i8"),
+                       ("asks", "<i8"), ("became", "<i8", 8)])
 LOSS = np.dtype([("outcome", "u1"), ("kind", "u1"), ("gaps", "<u4"), ("ground", "u1"), ("last", "<i4"), ("at", "<i4"),
                  ("after", "<i4"), ("drop", "<u4"), ("flow", "<u8"), ("network", "<u4")])
 # LOSS.kind: whose loss it is
@@ -53,10 +56,16 @@ class Findings:
     doubled: dict[int, int] = field(default_factory=dict)      # place -> packets that came to it once more
     holes: dict[int, int] = field(default_factory=dict)        # host -> packets that it must have seen and did not record
     paths: dict[tuple[int, ...], int] = field(default_factory=dict)     # group, places in their order -> packets
+    used: dict[tuple[int, ...], Used] = field(default_factory=dict)     # flow, network, places -> when; see changes.py
+    trips: np.ndarray = field(default_factory=lambda: np.zeros(0, TRIP))
 
     def add(self, other: "Findings") -> None:
         """Add another part's."""
         self.flows = add_flows([self.flows, other.flows])
+        self.trips = join_trips([self.trips, other.trips])
+        for key, (first, last, packets) in other.used.items():
+            begin, end, count = self.used.get(key, (first, last, 0))
+            self.used[key] = (min(begin, first), max(end, last), count + packets)
         for kind, lost in other.losses.items():
             if kind in self.losses:
                 self.losses[kind].add(lost)
@@ -82,7 +91,7 @@ def add_flows(parts: Iterable[np.ndarray]) -> np.ndarray:
     out = together[starts]
     if len(starts) == len(together):
         return out
-    for name in ("packets", "bytes", "skbs", "unsure", "again"):
+    for name in ("packets", "bytes", "skbs", "unsure", "again", "asks"):
         out[name] = np.add.reduceat(together[name], starts)
     out["became"] = np.add.reduceat(together["became"], starts, axis=0)
     out["first"], out["last"] = (np.minimum.reduceat(together["first"], starts),

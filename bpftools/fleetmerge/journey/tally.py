@@ -25,6 +25,7 @@ from .found import (
     Lost,
     add_flows,
 )
+from .keepalives import keepalives
 from .packets import Packets
 from .shapes import Shape
 from .steps import Pair, Step
@@ -159,8 +160,9 @@ def _flows(packets: Packets, origin: np.ndarray, results: Results, counts: np.nd
     out["skbs"] = units.number[at] == 0
     out["bytes"] = bytes_of(packets, at)
     out["first"], out["last"] = rows["time"][first], rows["time"][units.row[results.unit[one]]]
+    out["asks"] = keepalives(packets, at)
     out["again"] = ((rows["kind"][first] == IS_TCP) & (units.size[at] > 0)
-                    & (packets.packet[at] != units.key[at]))
+                    & (packets.packet[at] != units.key[at]) & (out["asks"] == 0))
     out["became"][np.arange(len(one)), results.outcome[one]] = 1
     return add_flows([out])
 

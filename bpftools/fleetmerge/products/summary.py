@@ -12,6 +12,7 @@ from ..findings.hosts import Host, apart, one_value
 from ..findings.losses import losses, note_holes
 from ..findings.names import Names
 from ..findings.not_followed import drops_not_followed
+from ..findings.paths import path_changes
 from ..journey.found import NAMES, Findings
 from ..journey.grounds import Trust
 from ..words import iso
@@ -63,6 +64,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "flows": flows(findings, names, lost, hosts_of(store)), "flows_total": len(findings.flows),
         "flows_not_followed": not_followed(store),
         "paths": paths(findings, names, PATHS),
+        "path_changes": path_changes(findings, names, trusts, PATHS),
         "segments": segments(findings, names, clocks),
         "losses": [_shown(loss) for loss in lost[:LOSSES]], "losses_total": len(lost),
         "drops": sum(loss["packets"] for loss in lost if loss["kind"] == "drop"),
