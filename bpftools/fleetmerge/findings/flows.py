@@ -41,7 +41,9 @@ def flows(findings: Findings, names: Names, lost: Sequence[dict[str, Any]],
 def spread(parts: Sequence[np.ndarray]) -> dict[str, float] | None:
     """Return the shortest, the median and the longest of times in ns, in us; None of none."""
     times = np.concatenate([np.zeros(0, "i8"), *parts]) / 1e3
-    return {"min": float(times.min()), "p50": float(np.median(times)), "max": float(times.max())} if len(times) else None
+    if not len(times):
+        return None
+    return {"min": float(times.min()), "p50": float(np.median(times)), "max": float(times.max())}
 
 
 def _trips(trips: np.ndarray, flows: np.ndarray) -> list[np.ndarray]:
@@ -102,7 +104,14 @@ def segments(findings: Findings, names: Names, clocks: Mapping[str, HostClock]) 
 
 
 def paths(findings: Findings, names: Names, most: int) -> list[dict[str, Any]]:
-    """Return the ways that most packets went, by pair of addresses."""
-    return [{"addresses": names.ends(group), "packets": packets,
-             "places": [names.place(code).short() for code in codes]}
-            for (group, *codes), packets in sorted(findings.paths.items(), key=lambda item: (-item[1], item[0]))[:most]]
+    """Return the ways that most packets went, by pair of addresses; where copies branched off, those of most of them."""
+    out = []
+    for path, packets in sorted(findings.paths.items(), key=lambda item: (-item[1], item[0]))[:most]:
+        entry = {"addresses": names.ends(path[0]), "packets": packets,
+                 "places": [names.place(code).short() for code in path[1:]]}
+        nodes = findings.trees.get(path, (0, ()))[1]
+        if nodes:
+            entry["branches"] = [dict(names.place(place).short(), before=before if before >= 0 else None, own=bool(own))
+                                 for before, place, own in nodes]
+        out.append(entry)
+    return out

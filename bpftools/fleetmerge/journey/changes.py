@@ -6,10 +6,10 @@ import numpy as np
 
 from ..packet.identity import among, mix
 from .atlas import Layout
-from .followed import Way
 from .found import ARRIVED, Used
 from .packets import Packets
 from .tally import Results
+from .ways import Way
 
 MOST = 1000     # ways of one part that are kept, those with most packets
 
@@ -66,4 +66,3 @@ def _several(streams: np.ndarray) -> np.ndarray:
     """Return which values, sorted, are there more than once."""
     same = streams[1:] == streams[:-1]
     return (np.append(same, False) | np.append(False, same))[:len(streams)]
-

@@ -2,7 +2,6 @@
 """What became of each packet of one part, as columns: its journey, and the records that show it."""
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -13,19 +12,9 @@ from .packets import Packets
 from .shapes import Shape
 from .tally import Results, bytes_of
 from .trees import Leaf
+from .ways import Way
 
 UNTOLD = -1   # copies: nobody knows which branch is the packet
-
-
-class Way(Protocol):
-    """Packets of one shape whose branch is the same."""
-
-    shape: Shape
-    leaf: Leaf
-
-    @property
-    def packets(self) -> np.ndarray:
-        """Return their numbers."""
 
 
 @dataclass
@@ -61,8 +50,8 @@ def follow(packets: Packets, origin: np.ndarray, results: Results, shapes: Seque
            layout: Layout, bounds: np.ndarray) -> Followed:
     """Return the part's journeys.
 
-    origin: the first unit of each packet; results: as tally() left them; bounds: f8[host, host], by how much their clocks
-    may be apart, ns.
+    origin: the first unit of each packet; results: as tally() left them; bounds: f8[host, host], by how much their
+    clocks may be apart, ns.
     """
     units = packets.units
     rows = units.rows

@@ -13,6 +13,7 @@ ARRIVED, ENDED, LEFT, DROPPED, VANISHED, UNKNOWN, IN_FLIGHT, CONTINUED = range(8
 NAMES = ("arrived", "ended", "left", "dropped", "vanished", "unknown", "in_flight", "continued")
 FLOWS = 1000     # that are listed one by one
 _SAMPLES = 3     # journeys of a loss that are named
+Node = tuple[int, int, int]     # see branching.py
 Used = tuple[int, int, int]     # first and last packet of a way (wall ns, where it began), packets
 
 FLOW_FOUND = np.dtype([("flow", "<u8"), ("network", "<u4"), ("packets", "<i8"), ("bytes", "<i8"), ("skbs", "<i8"),
@@ -56,6 +57,7 @@ class Findings:
     doubled: dict[int, int] = field(default_factory=dict)      # place -> packets that came to it once more
     holes: dict[int, int] = field(default_factory=dict)        # host -> packets that it must have seen and did not record
     paths: dict[tuple[int, ...], int] = field(default_factory=dict)     # group, places in their order -> packets
+    trees: dict[tuple[int, ...], tuple[int, tuple[Node, ...]]] = field(default_factory=dict)   # by path: packets, nodes
     used: dict[tuple[int, ...], Used] = field(default_factory=dict)     # flow, network, places -> when; see changes.py
     trips: np.ndarray = field(default_factory=lambda: np.zeros(0, TRIP))
 
@@ -63,9 +65,11 @@ class Findings:
         """Add another part's."""
         self.flows = add_flows([self.flows, other.flows])
         self.trips = join_trips([self.trips, other.trips])
-        for key, (first, last, packets) in other.used.items():
-            begin, end, count = self.used.get(key, (first, last, 0))
-            self.used[key] = (min(begin, first), max(end, last), count + packets)
+        for path, tree in other.trees.items():
+            self.trees[path] = max(self.trees.get(path, tree), tree)
+        for way, (first, last, packets) in other.used.items():
+            begin, end, before = self.used.get(way, (first, last, 0))
+            self.used[way] = (min(begin, first), max(end, last), before + packets)
         for kind, lost in other.losses.items():
             if kind in self.losses:
                 self.losses[kind].add(lost)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..packet.identity import IS_FRAGMENT, IS_TCP, mix
 from .atlas import Layout
+from .branching import branching
 from .bursts import bursts_of
 from .evidence import NOWHERE
 from .found import (
@@ -94,7 +95,7 @@ def tally(packets: Packets, origin: np.ndarray, results: Results, extras: Sequen
             place = shape.place(row)
             out.doubled[place] = out.doubled.get(place, 0) + len(shape.packets)
         _holes(out, shape, layout)
-    _paths(out, packets, origin, ways)
+    _paths(out, packets, origin, ways, layout)
     return out
 
 
@@ -241,9 +242,10 @@ def _holes(out: Findings, shape: Shape, layout: Layout) -> None:
                 out.holes[host] = out.holes.get(host, 0) + count
 
 
-def _paths(out: Findings, packets: Packets, origin: np.ndarray, ways: Sequence[Any]) -> None:
+def _paths(out: Findings, packets: Packets, origin: np.ndarray, ways: Sequence[Any], layout: Layout) -> None:
     groups = packets.units.rows["group"][packets.units.row[origin]]
     found: dict[tuple[int, ...], int] = {}
+    trees: dict[tuple[int, ...], tuple[int, Any]] = {}
     for way in ways:
         places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
         which, counts = np.unique(groups[way.packets], return_counts=True)
@@ -251,8 +253,12 @@ def _paths(out: Findings, packets: Packets, origin: np.ndarray, ways: Sequence[A
         for group, count in zip(which[most].tolist(), counts[most].tolist(), strict=True):
             key = (group, *places)
             found[key] = found.get(key, 0) + count
+            if count > trees.get(key, (0,))[0]:
+                trees[key] = count, way
     for key in sorted(found, key=lambda key: (-found[key], key))[:10 * _PATHS]:
         out.paths[key] = found[key]
+        count, way = trees[key]
+        out.trees[key] = count, branching(way, layout)
 
 
 __all__ = ["Extra", "LEFT", "Results", "bytes_of", "tally"]

@@ -13,6 +13,7 @@ from ..findings.losses import losses, note_holes
 from ..findings.names import Names
 from ..findings.not_followed import drops_not_followed
 from ..findings.paths import path_changes
+from ..findings.sums import against_counters, disagreements
 from ..journey.found import NAMES, Findings
 from ..journey.grounds import Trust
 from ..words import iso
@@ -77,7 +78,14 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     summary["verdict"] = verdict.sentences(hosts, summary, lost, devices)
     lossy = {name: trust.lossy for name, trust in trusts.items() if trust.lossy}
     summary["doubts"] = verdict.doubts(hosts, request.inputs.foreign, summary, lossy) + apart(trusts)
+    summary["doubts"] += disagreements(findings, followed + copies, summary, names)
+    summary["doubts"] += against_counters(hosts, places, devices)
+    summary["doubts"] += [_more_counted(trust.counted) for trust in trusts.values() if trust.counted]
     return summary
+
+
+def _more_counted(words: str) -> str:
+    return "By its own counter %s: hardware may have switched the others past the kernel." % words
 
 
 def _shown(loss: Mapping[str, Any]) -> dict[str, Any]:

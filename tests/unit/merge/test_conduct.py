@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What flows do beside losing packets: round trips, jitter, keep-alives, other ways; and how losses are spread."""
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from support.bundles import Bundle, ethernet, icmp, ipv4, tcp
-from support.fleet import A, B, ETH0, VNET0, Fleet, flow, losses, merged, segment, udp_packet
+from support.fleet import ETH0, VNET0, A, B, Fleet, flow, losses, merged, segment, udp_packet
 
 from fleetmerge.findings.flows import spread
 from fleetmerge.journey.bursts import bursts_of, join_bursts, worst_bursts
