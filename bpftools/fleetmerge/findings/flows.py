@@ -104,7 +104,7 @@ def segments(findings: Findings, names: Names, clocks: Mapping[str, HostClock]) 
 
 
 def paths(findings: Findings, names: Names, most: int) -> list[dict[str, Any]]:
-    """Return the ways that most packets went, by pair of addresses; where copies branched off, those of most of them."""
+    """Return the ways that most packets went, by pair of addresses; where copies branched off, the tree of most."""
     out = []
     for path, packets in sorted(findings.paths.items(), key=lambda item: (-item[1], item[0]))[:most]:
         entry = {"addresses": names.ends(path[0]), "packets": packets,

@@ -86,6 +86,6 @@ def against_counters(hosts: Sequence[Host], seen: Sequence[Mapping[str, Any]],
         if row["host"] in whole and row["point"] == "dev.rx" and device and device["role"] == "phy":
             gained = (device["rose"] or {}).get("rx_packets", 0)
             if gained and row["packets"] - gained > max(_ROUNDING, _SHARE * row["packets"]):
-                out.append(_WORDS + "%d records on %s show packets that came in by %s, whose own counter rose by %d." % (
-                    row["packets"], row["host"], row["device"], gained))
+                out.append("%s%d records on %s show packets that came in by %s, whose own counter rose by %d." % (
+                    _WORDS, row["packets"], row["host"], row["device"], gained))
     return out

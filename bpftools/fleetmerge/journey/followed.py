@@ -39,6 +39,8 @@ class Followed:
     place: np.ndarray      # i4 by place
     time: np.ndarray       # i8 by place: wall ns
     bound: np.ndarray      # f8 by place: ns that its clock may differ from the first place's; inf: nobody knows
+    carrier: np.ndarray    # u8: the journey that the record shows in which it was seen first: of packets joined in one skb
+                           # the first; 0: another part has that
     record: np.ndarray     # u8 by record, sorted: bundle << 32 | number of the record
     shown: np.ndarray      # u8 by record: the journey
 
@@ -67,14 +69,14 @@ def follow(packets: Packets, origin: np.ndarray, results: Results, shapes: Seque
     place = where[units.row[unit]].astype("i4")
     host = layout.host[place]
     home = np.repeat(host[(np.cumsum(places) - places).clip(max=max(len(host) - 1, 0))] if len(host) else host, places)
-    record, shown = _records(packets, whole)
+    record, shown, by_row = _records(packets, whole)
     return Followed(
         packets.packet[at], rows["flow"][first], rows["network"][first], time[first],
         time[units.row[results.unit[one]]], results.outcome[one], results.gaps[one], packets.unsure[at],
         results.last[one], results.after[one], counts[way[one]],
         np.where(known[one] & (results.ground[one] != UNDECIDED), beside[way[one]], UNTOLD),
         _sent_before(packets, origin)[one], _bytes(packets, origin, whole)[one], places, place,
-        time[units.row[unit]], bounds[home, host], record, shown)
+        time[units.row[unit]], bounds[home, host], by_row[first], record, shown)
 
 
 def _wholes(packets: Packets, origin: np.ndarray) -> np.ndarray:
@@ -91,15 +93,18 @@ def _wholes(packets: Packets, origin: np.ndarray) -> np.ndarray:
     return out
 
 
-def _records(packets: Packets, whole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (each record of the part, sorted; the journey that it shows, of several packets in one the first's)."""
+def _records(packets: Packets, whole: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (each record of the part, sorted; the journey that it shows, of several packets in one the first's; the
+    same by row)."""
     units = packets.units
     number = np.cumsum(np.append(0, packets.packet[1:] != packets.packet[:-1])) if len(units) else np.zeros(0, "i8")
     leads = np.flatnonzero(units.lead & (units.number == 0))
     key = ((units.rows["bundle"].astype("u8") << np.uint64(32)) | units.rows["record"])[units.row[leads]]
     order = np.argsort(key)
     journey = packets.packet[packets.starts[whole[number[leads]]]]
-    return key[order], journey[order]
+    by_row = np.zeros(len(units.rows), "u8")
+    by_row[units.row[leads]] = journey
+    return key[order], journey[order], by_row
 
 
 def _sent_before(packets: Packets, origin: np.ndarray) -> np.ndarray:

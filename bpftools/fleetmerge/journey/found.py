@@ -55,7 +55,7 @@ class Findings:
     losses: dict[tuple[int, ...], Lost] = field(default_factory=dict)   # by the values of LOSS
     steps: dict[Pair, Step] = field(default_factory=dict)
     doubled: dict[int, int] = field(default_factory=dict)      # place -> packets that came to it once more
-    holes: dict[int, int] = field(default_factory=dict)        # host -> packets that it must have seen and did not record
+    holes: dict[int, int] = field(default_factory=dict)        # host -> packets that it saw and did not record
     paths: dict[tuple[int, ...], int] = field(default_factory=dict)     # group, places in their order -> packets
     trees: dict[tuple[int, ...], tuple[int, tuple[Node, ...]]] = field(default_factory=dict)   # by path: packets, nodes
     used: dict[tuple[int, ...], Used] = field(default_factory=dict)     # flow, network, places -> when; see changes.py
@@ -77,9 +77,11 @@ class Findings:
                 self.losses[kind] = lost
         for pair, step in other.steps.items():
             self.steps.setdefault(pair, Step()).add(step)
-        for mine, more in ((self.doubled, other.doubled), (self.holes, other.holes), (self.paths, other.paths)):
+        for mine, more in ((self.doubled, other.doubled), (self.holes, other.holes)):
             for key, count in more.items():
                 mine[key] = mine.get(key, 0) + count
+        for path, count in other.paths.items():
+            self.paths[path] = self.paths.get(path, 0) + count
 
 
 def add_flows(parts: Iterable[np.ndarray]) -> np.ndarray:

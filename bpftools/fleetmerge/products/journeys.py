@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..arrays import dictionary, names, numbered
@@ -24,7 +25,7 @@ _TEXT = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("ns", "UTC")
 _PLACE = pa.struct([("host", _TEXT), ("device", _TEXT), ("point", _TEXT), ("time", _TIME), ("bound_us", pa.float64())])
 SCHEMA = pa.schema([
-    ("journey", pa.string()), ("flow", _TEXT), ("network", _TEXT), ("first", _TIME), ("last", _TIME),
+    ("journey", pa.string()), ("carried_by", pa.string()), ("flow", _TEXT), ("network", _TEXT), ("first", _TIME), ("last", _TIME),
     ("outcome", _TEXT), ("certainty", _TEXT), ("alike", pa.bool_()), ("bytes", pa.int64()), ("sent_before", pa.int32()),
     ("branches", pa.int32()), ("copies", pa.int32()), ("places", pa.list_(_PLACE))])
 _JUDGED = ("outcome", "certainty")   # are known when all parts are
@@ -52,8 +53,9 @@ def _table(followed: Followed, atlas: Atlas) -> pa.Table:
     codes, first = numbered(followed.flow)
     at = np.searchsorted(atlas.flows["flow"], followed.flow[first]).clip(max=len(atlas.flows) - 1)
     networks, network = np.unique(followed.network, return_inverse=True)
+    itself = (followed.carrier == followed.journey) | (followed.carrier == 0)
     columns = {
-        "journey": names(followed.journey),
+        "journey": names(followed.journey), "carried_by": _where(names(followed.carrier), itself),
         "flow": dictionary(codes, [flow_of(row) for row in atlas.flows[at]]),
         "network": dictionary(network, [network_text(int(one)) for one in networks]),
         "first": _times(followed.first), "last": _times(followed.last), "alike": pa.array(followed.alike),
@@ -62,6 +64,11 @@ def _table(followed: Followed, atlas: Atlas) -> pa.Table:
         "places": _places(followed, atlas), "_outcome": pa.array(followed.outcome), "_gaps": pa.array(followed.gaps),
         "_seen": pa.array(followed.seen), "_after": pa.array(followed.after)}
     return pa.table([columns[field.name].cast(field.type) for field in _PIECE], schema=_PIECE)
+
+
+def _where(column: pa.Array, absent: np.ndarray) -> pa.Array:
+    """Return a column with nulls."""
+    return pc.if_else(pa.array(absent), None, column)
 
 
 def _times(wall: np.ndarray) -> pa.Array:

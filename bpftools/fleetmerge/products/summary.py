@@ -80,12 +80,14 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     summary["doubts"] = verdict.doubts(hosts, request.inputs.foreign, summary, lossy) + apart(trusts)
     summary["doubts"] += disagreements(findings, followed + copies, summary, names)
     summary["doubts"] += against_counters(hosts, places, devices)
-    summary["doubts"] += [_more_counted(trust.counted) for trust in trusts.values() if trust.counted]
+    summary["doubts"] += [_more_counted(trust) for trust in trusts.values() if trust.counted]
     return summary
 
 
-def _more_counted(words: str) -> str:
-    return "By its own counter %s: hardware may have switched the others past the kernel." % words
+def _more_counted(trust: Trust) -> str:
+    other = trust.late or trust.early or trust.lossy     # that is said elsewhere
+    return "By its own counter %s%s." % (
+        trust.counted, "" if other else ": hardware may have switched the others past the kernel")
 
 
 def _shown(loss: Mapping[str, Any]) -> dict[str, Any]:

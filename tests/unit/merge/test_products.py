@@ -86,6 +86,8 @@ def test_joined_packets(tmp_path: Path, fleet: Fleet) -> None:
     names = [name for name, in rows(run, "SELECT journey FROM JOURNEYS WHERE flow LIKE '%tcp' ORDER BY last")]
     assert len(set(names)) == 3
     assert rows(run, "SELECT DISTINCT journey FROM EVENTS WHERE flow LIKE '%tcp' AND host = 'hv-a'") == [(names[0],)]
+    assert rows(run, "SELECT carried_by FROM JOURNEYS WHERE flow LIKE '%tcp' ORDER BY last") == [
+        (None,), (names[0],), (names[0],)]
     assert rows(run, "SELECT journey FROM EVENTS WHERE flow LIKE '%tcp' AND host = 'hv-b' AND point = 'dev.rx' "
                      "ORDER BY time") == [(name,) for name in names]
 
@@ -124,7 +126,7 @@ def test_from_a_loss_to_its_records(tmp_path: Path, fleet: Fleet) -> None:
     run = fleet.write(tmp_path)
     summary = merged(run)
     query = README.read_text().split("```sql\n")[1].split(";\n```")[0].replace("captures/latest", str(run))
-    found = rows(run, "SELECT kind, journey, host, device, point, header LIKE '0200%%' FROM (%s)" % query)
+    found = rows(run, "SELECT kind, sample, host, device, point, header LIKE '0200%%' FROM (%s)" % query)
     ways = {"vanished": [("hv-a", "vnet0", "dev.rx"), ("hv-a", "eth0", "dev.tx")],
             "drop": [("hv-a", "vnet0", "dev.rx"), ("hv-a", "eth0", "dev.tx"), ("hv-b", "eth0", "dev.rx"),
                      ("hv-b", "vnet0", "dev.tx"), ("hv-b", "vnet0", "skb.drop")]}
