@@ -39,8 +39,8 @@ class Followed:
     place: np.ndarray      # i4 by place
     time: np.ndarray       # i8 by place: wall ns
     bound: np.ndarray      # f8 by place: ns that its clock may differ from the first place's; inf: nobody knows
-    carrier: np.ndarray    # u8: the journey that the record shows in which it was seen first: of packets joined in one skb
-                           # the first; 0: another part has that
+    carrier: np.ndarray    # u8: the journey that the record shows in which it was seen first: of packets joined in one
+                           # skb the first; 0: another part has that
     record: np.ndarray     # u8 by record, sorted: bundle << 32 | number of the record
     shown: np.ndarray      # u8 by record: the journey
 

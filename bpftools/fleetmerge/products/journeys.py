@@ -13,19 +13,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..arrays import dictionary, names, numbered
+from ..arrays import dictionary, names, numbered, strings
 from ..journey import grounds
 from ..journey.atlas import Atlas
 from ..journey.followed import Followed
 from ..journey.found import NAMES, UNKNOWN, VANISHED
-from ..packet.flowtext import flow_of
+from ..packet.flowtext import flows_of
 from ..packet.identity import network_text
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("ns", "UTC")
 _PLACE = pa.struct([("host", _TEXT), ("device", _TEXT), ("point", _TEXT), ("time", _TIME), ("bound_us", pa.float64())])
 SCHEMA = pa.schema([
-    ("journey", pa.string()), ("carried_by", pa.string()), ("flow", _TEXT), ("network", _TEXT), ("first", _TIME), ("last", _TIME),
+    ("journey", pa.string()), ("carried_by", pa.string()), ("flow", _TEXT), ("network", _TEXT), ("first", _TIME),
+    ("last", _TIME),
     ("outcome", _TEXT), ("certainty", _TEXT), ("alike", pa.bool_()), ("bytes", pa.int64()), ("sent_before", pa.int32()),
     ("branches", pa.int32()), ("copies", pa.int32()), ("places", pa.list_(_PLACE))])
 _JUDGED = ("outcome", "certainty")   # are known when all parts are
@@ -56,7 +57,8 @@ def _table(followed: Followed, atlas: Atlas) -> pa.Table:
     itself = (followed.carrier == followed.journey) | (followed.carrier == 0)
     columns = {
         "journey": names(followed.journey), "carried_by": _where(names(followed.carrier), itself),
-        "flow": dictionary(codes, [flow_of(row) for row in atlas.flows[at]]),
+        "flow": pa.DictionaryArray.from_arrays(
+            pa.array(codes, pa.int32()), flows_of(atlas.flows[at]) if len(atlas.flows) else strings([])),
         "network": dictionary(network, [network_text(int(one)) for one in networks]),
         "first": _times(followed.first), "last": _times(followed.last), "alike": pa.array(followed.alike),
         "bytes": pa.array(followed.bytes), "sent_before": pa.array(followed.before),
