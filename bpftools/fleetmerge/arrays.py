@@ -31,22 +31,24 @@ def numbered(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return codes, first
 
 
-def strings(values: Sequence[str | None]) -> pa.Array:
+def strings(values: Sequence[str | None] | pa.Array) -> pa.Array:
     """Return a string column of Python strings; surrogates (from odd bytes in names) become question marks."""
+    if isinstance(values, pa.Array):
+        return values
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError:
         return pa.array([value and value.encode("utf-8", "replace").decode() for value in values], pa.string())
 
 
-def dictionary(codes: np.ndarray, values: Sequence[str | None]) -> pa.DictionaryArray:
+def dictionary(codes: np.ndarray, values: Sequence[str | None] | pa.Array) -> pa.DictionaryArray:
     """Return a dictionary column; equal values get one entry, None becomes null."""
     entries = strings(values).dictionary_encode()
     indices = entries.indices.take(pa.array(codes, pa.int32()))
     return pa.DictionaryArray.from_arrays(indices, entries.dictionary)
 
 
-def text_of(codes: np.ndarray, values: Sequence[str | None]) -> pa.Array:
+def text_of(codes: np.ndarray, values: Sequence[str | None] | pa.Array) -> pa.Array:
     """Return the plain string column: values[code] for each row."""
     return strings(values).take(pa.array(codes, pa.int32()))
 

@@ -100,7 +100,7 @@ def _drop_columns(out: dict[str, Any], batch: Batch, labels: Sequence[Labels]) -
 
 def _packet_columns(out: dict[str, Any], parsed: Headers, flows: tuple[np.ndarray, np.ndarray]) -> None:
     codes, rows = flows
-    out["flow"] = dictionary(codes, [flowtext.flow_of(row) for row in rows])
+    out["flow"] = dictionary(codes, flowtext.flows_of(rows))
     has = [bool(row["version"] or row["kind"]) for row in rows]
     for name, field in (("src", "source"), ("dst", "target")):
         out[name] = dictionary(codes, [flowtext.address(int(row["version"]), row[field].tobytes()) if known else None
