@@ -7,8 +7,8 @@ module: skbfleet_merge
 short_description: Merge the bundles of a run and say what they show
 description:
   - Runs skbfleet's merger, C(bpftools/merge_captures.py), on the controller, and returns its verdict.
-  - Makes C(timeline.log), C(events.parquet), C(summary.json) and C(verdict.txt) in the run's directory, and lets the
-    link C(latest) beside it point to it. Products that are there are replaced.
+  - Makes C(timeline.log), C(events.parquet), C(journeys.parquet), C(summary.json) and C(verdict.txt) in the run's
+    directory, and lets the link C(latest) beside it point to it. Products that are there are replaced.
   - Works on bundles alone; no host is asked.
 author: The skbfleet authors
 options:
@@ -93,7 +93,7 @@ ARGUMENTS = {
     "expected": {"type": "dict"},
 }
 LINE, LINES = 4000, 200  # of what is printed; the products have all of it
-PRODUCTS = ("verdict.txt", "summary.json", "timeline.log", "events.parquet")
+PRODUCTS = ("verdict.txt", "summary.json", "timeline.log", "journeys.parquet", "events.parquet")
 
 
 def command_line(params, check_mode, expected_file):

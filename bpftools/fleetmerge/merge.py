@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The merge from end to end: bundles in; timeline.log, events.parquet, summary.json and verdict.txt out."""
+"""The merge from end to end: bundles in; the products of a run out."""
 import json
 import os
 import shutil
@@ -20,14 +20,15 @@ from .journey.atlas import make_atlas
 from .journey.prepare import link, prepare
 from .packet.places import places_of
 from .packet.survey import Survey
-from .products import report
+from .products import journeys, report
 from .products.ranges import plan
 from .products.store import Store
 from .products.summary import Request, summarise
-from .work import Workers, explore_all, merge_ranges, processes, survey_all
+from .work import Workers, explore_all, merge_ranges, pieces_of, processes, survey_all
 
-TIMELINE, EVENTS, SUMMARY, VERDICT = "timeline.log", "events.parquet", "summary.json", "verdict.txt"
-PRODUCTS = (TIMELINE, EVENTS, SUMMARY, VERDICT)
+TIMELINE, EVENTS, JOURNEYS = "timeline.log", "events.parquet", "journeys.parquet"
+SUMMARY, VERDICT = "summary.json", "verdict.txt"
+PRODUCTS = (TIMELINE, EVENTS, JOURNEYS, SUMMARY, VERDICT)
 LATEST = "latest"
 
 
@@ -103,12 +104,16 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     findings = explore_all(workers, setting)
     events = os.path.join(scratch, EVENTS)
     ranges = plan(bundles, [survey.index for survey in surveys], clocks)
-    merge_ranges(workers, bundles, clocks, ranges, linked.names.table(), os.path.join(scratch, TIMELINE), events)
+    pieces = pieces_of(os.path.join(scratch, "setting"), setting.parts)
+    merge_ranges(workers, bundles, clocks, ranges, linked.names.table(), pieces, os.path.join(scratch, TIMELINE),
+                 events)
     store = Store(events, scratch, counted, processes())
     try:
         summary = summarise(request, hosts, store, findings, names, trusts)
     finally:
         store.close()
+    journeys.join_parts(pieces, atlas, {host for host, trust in trusts.items() if trust.lossy},
+                        os.path.join(scratch, JOURNEYS))
     with open(os.path.join(scratch, SUMMARY), "w", encoding="utf-8") as handle:
         json.dump(summary, handle, indent=1)
         handle.write("\n")

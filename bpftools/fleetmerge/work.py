@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,6 +24,7 @@ from .errors import MergeError
 from .journey.follow import Setting, explore
 from .journey.found import Findings
 from .packet.survey import Survey, survey_bundle
+from .products import journeys
 from .products.batch import make_batch
 from .products.columns import FEW_VALUES, flow_codes, table
 from .products.lines import lines
@@ -126,7 +128,14 @@ def known_to(path: str) -> Any:
 
 
 def _explore(told: str, part: int) -> Findings:
-    return explore(known_to(told), part)
+    setting = known_to(told)
+    return explore(setting, part, lambda followed: journeys.write_part(followed, setting.atlas,
+                                                                       pieces_of(told, part + 1)[part]))
+
+
+def pieces_of(told: str, parts: int) -> list[str]:
+    """Return where the journeys of each part are written."""
+    return ["%s-journeys-%d" % (told, part) for part in range(parts)]
 
 
 @dataclass
@@ -138,18 +147,21 @@ class _Job:
     labels: Sequence[Labels]
     timeline: str
     renamed: dict[int, int]
+    records: Sequence[str]    # files that say which records show which journeys
 
 
 def merge_ranges(workers: Workers, bundles: Sequence[Bundle], clocks: Sequence[HostClock], ranges: Sequence[Range],
-                 renamed: dict[int, int], timeline: str, events: str) -> None:
+                 renamed: dict[int, int], pieces: Sequence[str], timeline: str, events: str) -> None:
     """Write timeline.log and events.parquet. Ranges are handed out in order and take their places in order.
 
-    renamed: flows and their names before address translation.
+    renamed: flows and their names before address translation; pieces: where the journeys of each part are.
     """
     with open(timeline, "wb"):
         pass
-    told = workers.tell("job", _Job(bundles, clocks, labels_of(bundles), timeline, renamed))
-    empty = table(make_batch([(0, bundles[0].empty(), bundles[0].empty()["time_ns"].astype("i8"))]), labels_of(bundles))
+    told = workers.tell("job", _Job(bundles, clocks, labels_of(bundles), timeline, renamed,
+                                    [journeys.records_of(piece) for piece in pieces]))
+    none = bundles[0].empty()
+    empty = table(make_batch([(0, none, none["time_ns"].astype("i8"), np.zeros(0, "u4"))]), labels_of(bundles))
     with pq.ParquetWriter(events, empty.schema, compression="lz4", write_statistics=["time", "host", "flow"],
                           use_dictionary=FEW_VALUES) as writer:
         for rows in workers.run(_merge, [told] * len(ranges), ranges):
@@ -165,7 +177,8 @@ def _merge(told: str, stretch: Range) -> pa.Table:
         text = lines(batch, job.labels, flows)
         _write(job.timeline, text, _take_place(stretch.number, text.size))
         del text
-        return table(batch, job.labels, flows, job.renamed)
+        return table(batch, job.labels, flows, job.renamed,
+                     journeys.journeys_of(job.records, batch.bundle, batch.number))
     except BaseException:
         _shared.turn.value = -1
         raise

@@ -20,8 +20,8 @@ def flows(findings: Findings, names: Names, lost: Sequence[dict[str, Any]],
     table = findings.flows
     chosen = table[np.argsort(-table["packets"], kind="stable")[:_MORE * FLOWS]]
     out: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in chosen:
-        _add(out, names, row)
+    for row, trips in zip(chosen, _trips(findings.trips, chosen), strict=True):
+        _add(out, names, row, trips)
     certain: dict[tuple[str, str, str], int] = {}
     for entry in lost:
         if entry["certainty"] == "certain" and entry["of"] == "packet":
@@ -34,16 +34,33 @@ def flows(findings: Findings, names: Names, lost: Sequence[dict[str, Any]],
             entry["unknown"] += entry[name] - sure
             entry[name] = sure
         entry.update(hosts=hosts.get(entry["key"], []), first=iso(entry.pop("first_ns")),
-                     last=iso(entry.pop("last_ns")))
+                     last=iso(entry.pop("last_ns")), rtt_us=spread(entry.pop("_trips")))
     return listed
 
 
-def _add(out: dict[tuple[str, str], dict[str, Any]], names: Names, row: np.void) -> None:
+def spread(parts: Sequence[np.ndarray]) -> dict[str, float] | None:
+    """Return the shortest, the median and the longest of times in ns, in us; None of none."""
+    times = np.concatenate([np.zeros(0, "i8"), *parts]) / 1e3
+    if not len(times):
+        return None
+    return {"min": float(times.min()), "p50": float(np.median(times)), "max": float(times.max())}
+
+
+def _trips(trips: np.ndarray, flows: np.ndarray) -> list[np.ndarray]:
+    """Return the round trips of each flow, ns."""
+    known = np.ascontiguousarray(trips["flow"])
+    ends = zip(np.searchsorted(known, flows["flow"]).tolist(), np.searchsorted(known, flows["flow"], "right").tolist(),
+               flows["network"].tolist(), strict=True)
+    return [trips["ns"][low:high][trips["network"][low:high] == network] for low, high, network in ends]
+
+
+def _add(out: dict[tuple[str, str], dict[str, Any]], names: Names, row: np.void, trips: np.ndarray) -> None:
     text, network = names.flow(int(row["flow"])), names.network(int(row["network"]))
     became = {name: int(row["became"][number]) for number, name in enumerate(NAMES)}
     fresh = {"key": text, "network": network, "packets": int(row["packets"]), "skbs": int(row["skbs"]),
              "bytes": int(row["bytes"]), "first_ns": int(row["first"]), "last_ns": int(row["last"]), **became,
-             "retransmitted": int(row["again"]), "ambiguous": int(row["unsure"])}
+             "retransmitted": int(row["again"]), "keepalives": int(row["asks"]), "ambiguous": int(row["unsure"]),
+             "_trips": [trips]}
     have = out.setdefault((text, network), fresh)
     if have is fresh:
         return
@@ -52,7 +69,7 @@ def _add(out: dict[tuple[str, str], dict[str, Any]], names: Names, row: np.void)
             have[name] = min(have[name], value)
         elif name == "last_ns":
             have[name] = max(have[name], value)
-        elif isinstance(value, int):
+        elif isinstance(value, int | list):
             have[name] += value
 
 
@@ -77,7 +94,8 @@ def segments(findings: Findings, names: Names, clocks: Mapping[str, HostClock]) 
             "bytes": step.bytes if step else 0, "missing": missing.get(pair, [0, 0])[0],
             "missing_bytes": missing.get(pair, [0, 0])[1], "reordered": step.reordered if step else 0,
             "duplicated": findings.doubled.get(pair[1], 0) if one.host != two.host else 0,
-            "changed": step.changed if step else {}, "latency_us": None}
+            "changed": step.changed if step else {}, "latency_us": None,
+            "jitter_us": step.differs / step.pairs / 1e3 if step and step.pairs else None}
         if step and step.times:
             p50, p99 = step.percentiles()
             entry["latency_us"] = {"min": step.least / 1e3, "p50": p50 / 1e3, "p99": p99 / 1e3,
@@ -87,7 +105,14 @@ def segments(findings: Findings, names: Names, clocks: Mapping[str, HostClock]) 
 
 
 def paths(findings: Findings, names: Names, most: int) -> list[dict[str, Any]]:
-    """Return the ways that most packets went, by pair of addresses."""
-    return [{"addresses": names.ends(group), "packets": packets,
-             "places": [names.place(code).short() for code in codes]}
-            for (group, *codes), packets in sorted(findings.paths.items(), key=lambda item: (-item[1], item[0]))[:most]]
+    """Return the ways that most packets went, by pair of addresses; where copies branched off, the tree of most."""
+    out = []
+    for path, packets in sorted(findings.paths.items(), key=lambda item: (-item[1], item[0]))[:most]:
+        entry = {"addresses": names.ends(path[0]), "packets": packets,
+                 "places": [names.place(code).short() for code in path[1:]]}
+        nodes = findings.trees.get(path, (0, ()))[1]
+        if nodes:
+            entry["branches"] = [dict(names.place(place).short(), before=before if before >= 0 else None, own=bool(own))
+                                 for before, place, own in nodes]
+        out.append(entry)
+    return out

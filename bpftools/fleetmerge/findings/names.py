@@ -2,6 +2,7 @@
 """What numbers in findings stand for."""
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,13 @@ class Names:
         """Return the words for a network."""
         return network_text(network)
 
+    @cached_property
+    def _known(self) -> np.ndarray:
+        return np.ascontiguousarray(self.atlas.flows["flow"])
+
     def _flow(self, flow: int) -> Any:
         table = self.atlas.flows
-        place = int(np.searchsorted(table["flow"], np.uint64(flow)))
+        place = int(np.searchsorted(self._known, np.uint64(flow)))
         return table[place] if place < len(table) and table["flow"][place] == flow else None
 
     def target(self, place: Place, drop: int) -> str:

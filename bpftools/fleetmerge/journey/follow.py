@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Follow the packets of one part: chains to trees, trees to outcomes, outcomes to findings."""
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,9 @@ from ..packet.places import FAR
 from . import branches, grounds
 from .atlas import Atlas
 from .branches import choose
+from .changes import ways_used
 from .evidence import NOWHERE, Homes, onward_of
+from .followed import Followed, follow
 from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, OF_COPY, OF_PACKET, OF_RECEIVER, UNKNOWN, Findings
 from .outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM, Entrances, Facts, Judge, Pending, Verdicts
 from .packets import Packets, find_packets
@@ -21,6 +23,7 @@ from .steps import Pair, Rows, measure
 from .tally import Extra, Results, tally
 from .trees import DROPPED as IS_DROPPED
 from .trees import FREED, IN_VM, OPEN, OUT, Leaf
+from .trips import round_trips
 from .units import make_units
 
 _MOST = 15      # hosts and devices of one packet that are looked at
@@ -70,14 +73,14 @@ class Way:
         return self.shape.starts[self.which] + row
 
 
-def explore(setting: Setting, part: int) -> Findings:
-    """Follow the packets of one part."""
+def explore(setting: Setting, part: int, keep: Callable[[Followed], None] | None = None) -> Findings:
+    """Follow the packets of one part; keep: is given their journeys."""
     rows, host, own = _load(setting, part)
     if not len(rows):
         return Findings()
     units = make_units(rows, host, own, setting.names, setting.partition, part)
     packets = find_packets(units, setting.atlas.layout, setting.bounds)
-    return _Part(setting, packets).findings()
+    return _Part(setting, packets).findings(keep)
 
 
 def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -120,7 +123,7 @@ class _Part:
         self._extras: list[Extra] = []
         self._ways: list[Way] = []
 
-    def findings(self) -> Findings:
+    def findings(self, keep: Callable[[Followed], None] | None = None) -> Findings:
         """Return what the part shows."""
         waiting = self._arrivals()
         self._choose(waiting)
@@ -132,8 +135,15 @@ class _Part:
         units = self._packets.units
         hidden = units.rows["kind"][units.row[self._origin]] == UNREADABLE
         self._results.outcome[hidden & (self._results.outcome == ARRIVED)] = ENDED   # what it was nobody knows
-        return tally(self._packets, self._origin, self._results, self._extras, self._shapes, self._ways, steps,
-                     self._layout)
+        out = tally(self._packets, self._origin, self._results, self._extras, self._shapes, self._ways, steps,
+                    self._layout)
+        out.trips = round_trips(self._packets, self._origin, self._layout, self._setting.atlas.flows)
+        out.used = ways_used(self._packets, self._origin, self._results, self._ways, self._layout,
+                             self._setting.partition.shared_groups())
+        if keep:
+            keep(follow(self._packets, self._origin, self._results, self._shapes, self._ways, self._layout,
+                        self._setting.bounds))
+        return out
 
     # -- where a packet should go
 
@@ -224,6 +234,10 @@ class _Part:
         outcome = ARRIVED if taken else UNKNOWN if dropped else ENDED
         packets = shape.packets[which]
         self._results.put(packets, outcome, shape.starts[which] + row, 0, branches.ONLY, NOWHERE)
+        if not taken and not dropped and chosen.kind in _HOW:
+            self._ways.append(Way(shape, which, chosen, branches.ONLY))
+            self._results.wait(packets, shape.starts[which] + row, _HOW[chosen.kind], grounds.MANY.bit, branches.ONLY)
+            return
         # a question for one, asked of all, arrived if he got it
         asked = self._home[packets]
         devices = {int(self._layout.device[shape.place(leaf.row)]) for leaf in taken}

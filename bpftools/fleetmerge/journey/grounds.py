@@ -45,8 +45,9 @@ COUNTERS = Gap(1 << 17, LIKELY, "the counters of {next}'s devices show more pack
 FREED = Gap(1 << 18, LIKELY, "the kernel freed it without calling that a drop")
 ELSEWHERE = Gap(1 << 19, LIKELY, "between leaving {here} and coming back it was where nobody looked")
 WAITS = Gap(1 << 20, LIKELY, "it is a fragment, and may wait on {here} for the others of its datagram")
+MANY = Gap(1 << 21, LIKELY, "it was for many receivers, and who should have got it is not known")
 GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD,
-        RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS)
+        RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS, MANY)
 
 
 def certainty(gaps: int) -> str:

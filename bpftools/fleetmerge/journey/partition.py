@@ -76,6 +76,10 @@ class Partition:
             last[cut] += turn(flow, end, entry["parts"][cut])
         return first, last
 
+    def shared_groups(self) -> np.ndarray:
+        """Return the groups that several parts have packets of, sorted."""
+        return self.table["group"][self.table["parts"] > 1]
+
     def cut(self, groups: np.ndarray) -> np.ndarray:
         """Return (first part, parts) of each group."""
         return self.table[np.searchsorted(self.table["group"], groups).clip(max=len(self.table) - 1)]

@@ -24,7 +24,7 @@ def lines(batch: Batch, labels: Sequence[Labels], known: tuple[np.ndarray, np.nd
         return pa.py_buffer(b"")
     flow_code, flows = known or flow_codes(batch.headers)
     text = join(time_text(batch.wall), _place(batch, labels),
-                text_of(flow_code, [flowtext.flow_of(row) for row in flows]),
+                text_of(flow_code, flowtext.flows_of(flows)),
                 _transport(batch.headers), " len=", number(batch.column("len")), _vlan(batch.vlan), _inner(batch),
                 _drop(batch, labels), _queue(batch), _metadata(batch, labels), "\n", _stack(batch, labels))
     return _data(text)

@@ -85,10 +85,11 @@ def test_the_whole_way(where: Any) -> None:
     assert (summary["flows"][0]["dropped"], summary["flows"][0]["left"]) == (7, 13)
     assert summary["window"] == {"start": "2026-11-22T11:27:50.000000Z", "end": "2026-11-22T11:28:00.000000Z",
                                  "seconds": 10.0}
-    for name in ("verdict.txt", "summary.json", "timeline.log", "events.parquet"):
+    for name in ("verdict.txt", "summary.json", "timeline.log", "journeys.parquet", "events.parquet"):
         assert (where / name).stat().st_mode & 0o777 == 0o600
     assert os.readlink(where.parent / "latest") == RUN_ID
-    assert sorted(os.listdir(where)) == ["events.parquet", "hosts", "summary.json", "timeline.log", "verdict.txt"]
+    assert sorted(os.listdir(where)) == ["events.parquet", "hosts", "journeys.parquet", "summary.json", "timeline.log",
+                                         "verdict.txt"]
 
 
 def test_timeline_is_one_log_in_order(where: Any) -> None:
