@@ -10,6 +10,7 @@ from ..packet.identity import IS_FRAGMENT, IS_TCP, mix
 from .atlas import Layout
 from .branching import branching
 from .bursts import bursts_of
+from .chains import INITIAL_HOPS
 from .evidence import NOWHERE
 from .found import (
     ARRIVED,
@@ -82,10 +83,8 @@ def tally(packets: Packets, origin: np.ndarray, results: Results, extras: Sequen
     counts = packets.units.lead[origin].copy()
     _join_pieces(packets, origin, results, counts)
     _continue(packets, origin, results)
-    if any(shape.tree.doubles and not packets.twins[shape.starts[0]] for shape in shapes):
-        # where packets are doubled on their way, as many as were sent may have come though some were lost
-        results.outcome[(results.outcome == ARRIVED) & packets.twins[origin]] = UNKNOWN
-    results.outcome[(results.outcome == ARRIVED) & packets.stray[origin]] = ENDED    # else a packet arrives twice
+    _doubt_arrivals(packets, origin, results, layout, any(
+        shape.tree.doubles and not packets.twins[shape.starts[0]] for shape in shapes))
     out = Findings(steps=steps)
     out.flows = _flows(packets, origin, results, counts)
     _losses(out, packets, origin, results, counts)
@@ -100,6 +99,33 @@ def tally(packets: Packets, origin: np.ndarray, results: Results, extras: Sequen
             out.loops[place] = out.loops.get(place, 0) + len(shape.packets)
     _paths(out, packets, origin, ways, layout, counts)
     return out
+
+
+def _doubt_arrivals(packets: Packets, origin: np.ndarray, results: Results, layout: Layout,
+                    doubles: bool) -> None:
+    """Take back that packets arrived where what arrived may be something else."""
+    arrived = results.outcome == ARRIVED
+    if doubles:
+        # where packets are doubled on their way, as many as were sent may have come though some were lost
+        results.outcome[arrived & packets.twins[origin]] = UNKNOWN
+    results.outcome[arrived & packets.stray[origin]] = ENDED    # a part of one packet is no other
+    results.outcome[_flooded(packets, origin, results, layout)] = ENDED
+
+
+def _flooded(packets: Packets, origin: np.ndarray, results: Results, layout: Layout) -> np.ndarray:
+    """Return the packets that came to their VM only as a bridge flooded them, before the router that most others of the
+    flow came by: such a frame is addressed to the router, and the VM does not take it."""
+    units = packets.units
+    hops = units.rows["hops"][units.row]
+    device = layout.device[units.rows["place"][units.row]]
+    which = np.repeat(np.arange(len(origin)), np.diff(np.append(packets.starts, len(units))))
+    spent = (device == device[results.unit][which]) & (hops > 0) & ~np.isin(hops, INITIAL_HOPS)
+    some = np.flatnonzero(results.outcome == ARRIVED)
+    by_router = np.bincount(which, spent, len(origin))[some] > 0
+    rows = units.rows[["flow", "network"]][units.row[origin[some]]]
+    _, stream = np.unique(mix(rows["flow"], rows["network"]), return_inverse=True)
+    routed = 2 * np.bincount(stream, by_router) > np.bincount(stream)
+    return some[routed[stream] & ~by_router]
 
 
 def _join_pieces(packets: Packets, origin: np.ndarray, results: Results, counts: np.ndarray) -> None:
