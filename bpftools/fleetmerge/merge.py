@@ -13,6 +13,7 @@ from .bundle.manifest import Bundle
 from .clock.align import align
 from .clock.host import HostClock, host_clock
 from .errors import BundleError, MergeError
+from .executors import processes
 from .findings import topology
 from .findings.hosts import counting, gather, trust_of
 from .findings.names import Names
@@ -24,7 +25,7 @@ from .products import report
 from .products.ranges import plan
 from .products.store import Store
 from .products.summary import Request, summarise
-from .work import Workers, explore_all, merge_ranges, processes, survey_all
+from .work import Workers, explore_all, merge_ranges, survey_all
 
 TIMELINE, EVENTS, SUMMARY, VERDICT = "timeline.log", "events.parquet", "summary.json", "verdict.txt"
 PRODUCTS = (TIMELINE, EVENTS, SUMMARY, VERDICT)
@@ -44,7 +45,7 @@ def merge(request: Request) -> dict[str, Any]:
     except OSError as error:
         raise MergeError("%s cannot be written to: %s" % (found.output, error.strerror)) from error
     try:
-        with Workers(sum(bundle.records for bundle in found.bundles), scratch) as workers:
+        with Workers(scratch, sum(bundle.records for bundle in found.bundles)) as workers:
             summary = _produce(request, _verify(found, workers, scratch), workers, scratch)
         for name in PRODUCTS:
             os.chmod(os.path.join(scratch, name), 0o600)
@@ -93,7 +94,7 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     entrances = topology.entrances(request.homes, bundles, labels)
     atlas = make_atlas(bundles, surveys, places, counted, entrances.values())
     linked = link(workers, atlas, bundles, surveys, scratch)
-    clocks = align(bundles, [clock for _, _, clock in usable], surveys, places, linked.names.table())
+    clocks = align(bundles, [clock for _, _, clock in usable], surveys, places, linked.names)
     hosts = gather(list(zip(bundles, [survey.index for survey in surveys], clocks, strict=True)),
                    request.inputs.broken, request.expected)
     trusts = trust_of(hosts)
@@ -101,7 +102,7 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     findings = explore_all(workers, setting)
     events = os.path.join(scratch, EVENTS)
     ranges = plan(bundles, [survey.index for survey in surveys], clocks)
-    merge_ranges(workers, bundles, clocks, ranges, linked.names.table(), os.path.join(scratch, TIMELINE), events)
+    merge_ranges(workers, bundles, clocks, labels, ranges, linked.names, scratch, os.path.join(scratch, TIMELINE), events)
     store = Store(events, scratch, counted, processes())
     try:
         summary = summarise(request, hosts, store, findings, Names(atlas, labels), trusts)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..bundle.manifest import Bundle
-from ..packet.identity import IS_ARP, IS_TCP, NOT_FOLLOWED, packet_keys, rename
+from ..packet.identity import IS_ARP, IS_TCP, NOT_FOLLOWED, Renaming, packet_keys, rename
 from ..packet.places import FAR, NEAR, Places
 from ..packet.survey import Survey, read_rows, window_of
 from .host import HostClock
@@ -57,7 +57,7 @@ class Machine:
 
 
 def machines_of(bundles: Sequence[Bundle], clocks: Sequence[HostClock], surveys: Sequence[Survey],
-                places: Sequence[Places], renamed: dict[int, int]) -> list[Machine]:
+                places: Sequence[Places], renamed: Renaming | None) -> list[Machine]:
     """Return all machines with the packets that they saw."""
     by_machine: dict[tuple[str, str], list[int]] = {}
     for number, bundle in enumerate(bundles):
@@ -91,7 +91,7 @@ def _reach(bundle: Bundle, clock: HostClock) -> tuple[int, int]:
 
 
 def _look(machine: Machine, bundles: Sequence[Bundle], surveys: Sequence[Survey], places: Sequence[Places],
-          renamed: dict[int, int], share: np.uint64) -> None:
+          renamed: Renaming | None, share: np.uint64) -> None:
     """Fill in what a machine saw."""
     roles = {str(device.get("role") or "other") for number in machine.members
              for device in bundles[number].manifest["devices"]} - {"loopback"}
@@ -123,7 +123,7 @@ def _looks_outside(bundle: Bundle) -> bool:
                           if device.get("role") not in _INSIDE} <= set(chosen)
 
 
-def _sights(survey: Survey, places: Places, offset: int, renamed: dict[int, int], share: np.uint64,
+def _sights(survey: Survey, places: Places, offset: int, renamed: Renaming | None, share: np.uint64,
             vm: bool) -> np.ndarray:
     """Return what was seen at devices that lead to other machines or to VMs. To a VM all others are far."""
     out = []

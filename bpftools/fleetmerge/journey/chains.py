@@ -15,7 +15,7 @@ import numpy as np
 from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, NOT_FOLLOWED, ROW, mix
 from .atlas import Atlas, Layout
 
-PIECE = 1 << 20          # rows that are looked at at once
+PIECE = 1 << 18          # rows that are looked at at once
 _PAUSE = 1_000_000_000   # ns: an skb that was not seen for so long is taken for a new one
 _SOON = 50_000_000       # ns: so soon an skb with the same data is still the same packet, whatever was changed on it
 FREED = 1 << 7           # in ROW.fixed: the skb was freed behind this record, and not as a drop
@@ -95,9 +95,9 @@ def _summed(parts: list[np.ndarray]) -> np.ndarray:
     return out
 
 
-def read_chained(chained: Chained, piece: int = PIECE) -> Iterator[np.ndarray]:
+def read_chained(path: str, piece: int = PIECE) -> Iterator[np.ndarray]:
     """Yield a machine's rows, in pieces."""
-    with open(chained.path, "rb") as handle:
+    with open(path, "rb") as handle:
         while len(rows := np.fromfile(handle, ROW, piece)):
             yield rows
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..packet.identity import IS_TCP, ROW, among, mix
+from ..packet.identity import IS_TCP, ROW, Renaming, among, mix
 from .chains import Chained, read_chained
 
 BLOCK = 20   # bits of a TCP sequence number that neighbours share
@@ -19,23 +19,10 @@ PART = np.dtype([("group", "<u8"), ("first", "<u4"), ("parts", "<u4")])
 
 
 @dataclass
-class Names:
-    """Flows and their names before address translation."""
+class Names(Renaming):
+    """Flows and their names before address translation, of one run."""
 
-    after: np.ndarray    # u8, sorted
-    root: np.ndarray     # u8
     shared: np.ndarray   # u8, sorted: names that several flows share; their packets are told apart one by one
-
-    def rename(self, flow: np.ndarray) -> np.ndarray:
-        """Return the flows by the names that they had first."""
-        if not len(self.after):
-            return flow
-        place = np.minimum(np.searchsorted(self.after, flow), len(self.after) - 1)
-        return np.where(self.after[place] == flow, self.root[place], flow)
-
-    def table(self) -> dict[int, int]:
-        """Return flow -> its first name."""
-        return dict(zip(self.after.tolist(), self.root.tolist(), strict=True))
 
 
 def names_of(edges: np.ndarray, flows: np.ndarray) -> tuple[Names, np.ndarray]:
@@ -136,19 +123,16 @@ def components(count: int, one: np.ndarray, two: np.ndarray) -> np.ndarray:
         label = after
 
 
-def split(chained: Chained, partition: Partition, names: Names, prefix: str) -> list[str]:
+def split(path: str, partition: Partition, names: Names, prefix: str) -> list[str]:
     """Write a machine's rows to a file for each part; return the files ("" for none)."""
     paths = [""] * partition.parts
-    if partition.parts == 1:
-        return [chained.path]
-    for rows in read_chained(chained):
+    for rows in read_chained(path):
         first, last = partition.of(rows, names)
         for part, chosen in _by_part(first):
             _append(paths, part, prefix, rows[chosen])
         both = np.flatnonzero(first != last)
         for part, chosen in _by_part(last[both]):
             _append(paths, part, prefix, rows[both[chosen]])
-    os.unlink(chained.path)
     return paths
 
 

@@ -225,7 +225,25 @@ def _family(parsed: Headers) -> np.ndarray:
     return np.where(arp, 1, parsed.version).astype("u8")
 
 
-def packet_keys(rows: np.ndarray, renamed: dict[int, int]) -> np.ndarray:
+@dataclass
+class Renaming:
+    """Flows and their names before address translation."""
+
+    after: np.ndarray    # u8, sorted
+    root: np.ndarray     # u8
+
+    def __len__(self) -> int:
+        return len(self.after)
+
+    def rename(self, flow: np.ndarray) -> np.ndarray:
+        """Return the flows by the names that they had first."""
+        if not len(self.after):
+            return flow
+        place = np.minimum(np.searchsorted(self.after, flow), len(self.after) - 1)
+        return np.where(self.after[place] == flow, self.root[place], flow)
+
+
+def packet_keys(rows: np.ndarray, renamed: Renaming | None) -> np.ndarray:
     """Return what identifies each packet; of a TCP segment its beginning, so that joined segments are found too."""
     flow = rename(np.ascontiguousarray(rows["flow"]), renamed)
     tcp = rows["kind"] == IS_TCP
@@ -233,14 +251,9 @@ def packet_keys(rows: np.ndarray, renamed: dict[int, int]) -> np.ndarray:
     return mix(mix(key, np.where(tcp, rows["size"] > 0, rows["size"])), np.where(tcp, 0, rows["hash"]))
 
 
-def rename(flow: np.ndarray, renamed: dict[int, int]) -> np.ndarray:
+def rename(flow: np.ndarray, renamed: Renaming | None) -> np.ndarray:
     """Replace flows by the names that they had before address translation."""
-    if not renamed:
-        return flow
-    known = np.array(sorted(renamed), "u8")
-    names = np.array([renamed[one] for one in known.tolist()], "u8")
-    place = np.minimum(np.searchsorted(known, flow), len(known) - 1)
-    return np.where(known[place] == flow, names[place], flow)
+    return renamed.rename(flow) if renamed else flow
 
 
 def _words(addresses: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from ..arrays import dictionary, distinct, per_value
 from ..bundle.labels import Labels, clean
 from ..packet import flowtext
 from ..packet.headers import TUNNELS, Headers
-from ..packet.identity import NOT_FOLLOWED, packet_keys, recognise
+from ..packet.identity import NOT_FOLLOWED, Renaming, packet_keys, recognise
 from .batch import Batch
 
 _PLAIN = ("skb", "head", "cpu", "pid", "len", "data_len", "ifindex", "rx_ifindex", "mark", "hash", "priority",
@@ -47,7 +47,7 @@ def comm_text(raw: bytes) -> str:
 
 
 def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.ndarray] | None = None,
-          renamed: dict[int, int] | None = None) -> pa.Table:
+          renamed: Renaming | None = None) -> pa.Table:
     """Return the batch as the rows of events.parquet.
 
     flows: what flow_codes() said, if it was asked already; renamed: flows and their names before address translation.
@@ -66,7 +66,7 @@ def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.nd
     out["vlan"] = pa.array(batch.vlan, mask=batch.vlan < 0)
     _inner_columns(out, batch)
     known = recognise(batch.raw, batch.headers, batch.inner_rows, batch.inner, batch.length)
-    out["packet"] = pa.array(packet_keys(known, renamed or {}), mask=known["kind"] == NOT_FOLLOWED)
+    out["packet"] = pa.array(packet_keys(known, renamed), mask=known["kind"] == NOT_FOLLOWED)
     for name in _PLAIN:
         out[name] = batch.column(name)
     return pa.table(out)
