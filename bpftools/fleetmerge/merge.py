@@ -17,6 +17,7 @@ from .executors import processes
 from .findings import topology
 from .findings.hosts import counting, gather, trust_of
 from .findings.names import Names
+from .findings.seen import Witnesses, seen
 from .journey.atlas import make_atlas
 from .journey.prepare import link, prepare
 from .packet.places import places_of
@@ -105,7 +106,8 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     merge_ranges(workers, bundles, clocks, labels, ranges, linked.names, scratch, os.path.join(scratch, TIMELINE), events)
     store = Store(events, scratch, counted, processes())
     try:
-        summary = summarise(request, hosts, store, findings, Names(atlas, labels), trusts)
+        summary = summarise(request, hosts, store, findings, Names(atlas, labels), trusts,
+                            seen(labels, surveys, places, clocks, atlas.counts), Witnesses(labels, surveys))
     finally:
         store.close()
     with open(os.path.join(scratch, SUMMARY), "w", encoding="utf-8") as handle:

@@ -18,7 +18,8 @@ def clean(text: Any) -> str:
 
 def printable(text: Any) -> str:
     """Make a text from a host fit to be shown: a name may hold anything, line ends and escape sequences too."""
-    return "".join(char if char.isprintable() else "_" for char in str(text))
+    text = str(text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else "_" for char in text)
 
 
 class Labels:

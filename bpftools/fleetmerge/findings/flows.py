@@ -10,18 +10,21 @@ from ..journey.found import DROPPED, FLOWS, NAMES, OF_PACKET, UNKNOWN, VANISHED,
 from ..words import iso
 from .losses import _FIELDS
 from .names import Names
+from .seen import Witnesses
 
 _MORE = 4   # times as many flows as are listed are named, since several may have one name
 
 
 def flows(findings: Findings, names: Names, lost: Sequence[dict[str, Any]],
-          hosts: Mapping[str, list[str]]) -> list[dict[str, Any]]:
-    """Return the flows with most packets and what became of them; hosts: by flow, where it was seen."""
+          witnesses: Witnesses) -> list[dict[str, Any]]:
+    """Return the flows with most packets and what became of them; witnesses: where flows were seen."""
     table = findings.flows
     chosen = table[np.argsort(-table["packets"], kind="stable")[:_MORE * FLOWS]]
     out: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in chosen:
+    hosts: dict[str, set[str]] = {}
+    for row, where in zip(chosen, witnesses.of(chosen["flow"]), strict=True):
         _add(out, names, row)
+        hosts.setdefault(names.flow(int(row["flow"])), set()).update(where)
     certain: dict[tuple[str, str], int] = {}
     for entry in lost:
         if entry["kind"] == "vanished" and entry["certainty"] == "certain":
@@ -33,7 +36,7 @@ def flows(findings: Findings, names: Names, lost: Sequence[dict[str, Any]],
         sure = min(certain.get((entry["key"], entry["network"]), 0), entry["vanished"])
         entry["unknown"] += entry["vanished"] - sure
         entry["vanished"] = sure
-        entry.update(hosts=hosts.get(entry["key"], []), first=iso(entry.pop("first_ns")), last=iso(entry.pop("last_ns")))
+        entry.update(hosts=sorted(hosts[entry["key"]]), first=iso(entry.pop("first_ns")), last=iso(entry.pop("last_ns")))
     return listed
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What numbers in findings stand for."""
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ class Names:
 
     atlas: Atlas
     labels: Sequence[Labels]
+    _known: dict[int, str] = field(default_factory=dict)
 
     def place(self, number: int) -> Place:
         """Return a place."""
@@ -29,8 +31,10 @@ class Names:
 
     def flow(self, flow: int) -> str:
         """Return the words for a flow."""
-        row = self._flow(flow)
-        return flow_of(row) if row is not None else "unknown flow"
+        if flow not in self._known:
+            row = self._flow(flow)
+            self._known[flow] = flow_of(row) if row is not None else "unknown flow"
+        return self._known[flow]
 
     def ends(self, group: int) -> str:
         """Return the words for a pair of addresses."""
@@ -43,9 +47,12 @@ class Names:
         return network_text(network)
 
     def _flow(self, flow: int) -> Any:
-        table = self.atlas.flows
-        place = int(np.searchsorted(table["flow"], np.uint64(flow)))
-        return table[place] if place < len(table) and table["flow"][place] == flow else None
+        place = int(np.searchsorted(self._keys, np.uint64(flow)))
+        return self.atlas.flows[place] if place < len(self._keys) and self._keys[place] == flow else None
+
+    @cached_property
+    def _keys(self) -> np.ndarray:
+        return np.ascontiguousarray(self.atlas.flows["flow"])
 
     def target(self, place: Place, drop: int) -> str:
         """Return the function that a place's point is at."""

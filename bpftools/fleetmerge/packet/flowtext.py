@@ -3,6 +3,8 @@
 import socket
 from typing import Any
 
+import numpy as np
+
 from . import headers
 
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
@@ -44,6 +46,29 @@ def flow(version: int, number: int, ethertype: int, kind: int, source: bytes, ta
 def tcp_flags(bits: int) -> str:
     """Return TCP flags as letters; - for none."""
     return "".join(letter for place, letter in enumerate(_FLAGS) if bits >> place & 1) or "-"
+
+
+def flows_of(rows: np.ndarray) -> list[str]:
+    """Return the words for each of many different flows."""
+    source, target = addresses_of(rows, "source"), addresses_of(rows, "target")
+    out = []
+    for row, (version, number, ports, left, right) in enumerate(zip(
+            rows["version"].tolist(), rows["protocol"].tolist(), rows["ports"].tolist(), source, target, strict=True)):
+        if not version:
+            out.append(flow_of(rows[row]))
+        elif not ports:
+            out.append("%s > %s %s" % (left, right, protocol(number)))
+        else:
+            shape = "[%s]:%d > [%s]:%d %s" if version == 6 else "%s:%d > %s:%d %s"
+            out.append(shape % (left, rows["source_port"][row], right, rows["target_port"][row], protocol(number)))
+    return out
+
+
+def addresses_of(rows: np.ndarray, name: str) -> list[str]:
+    """Return the text of an address of each of many flows (of ARP, too; of others it has no meaning)."""
+    raw = np.ascontiguousarray(rows[name]).tobytes()
+    return [socket.inet_ntop(socket.AF_INET6, raw[at:at + 16]) if version == 6 else socket.inet_ntoa(raw[at:at + 4])
+            for at, version in zip(range(0, len(raw), 16), rows["version"].tolist(), strict=True)]
 
 
 def flow_of(row: Any) -> str:

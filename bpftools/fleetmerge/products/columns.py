@@ -80,12 +80,13 @@ def _drop_columns(out: dict[str, Any], batch: Batch, labels: Sequence[Labels]) -
 
 def _packet_columns(out: dict[str, Any], parsed: Headers, flows: tuple[np.ndarray, np.ndarray]) -> None:
     codes, rows = flows
-    out["flow"] = dictionary(codes, [flowtext.flow_of(row) for row in rows])
-    has = [bool(row["version"] or row["kind"]) for row in rows]
+    out["flow"] = dictionary(codes, flowtext.flows_of(rows))
+    has = ((rows["version"] > 0) | (rows["kind"] > 0)).tolist()
     for name, field in (("src", "source"), ("dst", "target")):
-        out[name] = dictionary(codes, [flowtext.address(int(row["version"]), row[field].tobytes()) if known else None
-                                       for row, known in zip(rows, has, strict=True)])
-    out["protocol"] = dictionary(codes, [_protocol_name(row) for row in rows])
+        out[name] = dictionary(codes, [text if known else None for text, known in zip(
+            flowtext.addresses_of(rows, field), has, strict=True)])
+    of, names = per_value({name: rows[name] for name in ("version", "protocol", "ethertype", "kind")}, _protocol_name)
+    out["protocol"] = dictionary(of[codes], names)
     ip, ports = parsed.version == 0, ~parsed.ports
     out["src_port"] = pa.array(parsed.source_port, mask=ports)
     out["dst_port"] = pa.array(parsed.target_port, mask=ports)
@@ -103,9 +104,10 @@ def _packet_columns(out: dict[str, Any], parsed: Headers, flows: tuple[np.ndarra
 
 
 def _protocol_name(row: Any) -> str:
-    if row["version"]:
-        return flowtext.protocol(int(row["protocol"]))
-    return "arp" if row["kind"] else "0x%04x" % row["ethertype"]
+    version, number, ethertype, kind = row
+    if version:
+        return flowtext.protocol(number)
+    return "arp" if kind else "0x%04x" % ethertype
 
 
 def _inner_columns(out: dict[str, Any], batch: Batch) -> None:
@@ -117,5 +119,5 @@ def _inner_columns(out: dict[str, Any], batch: Batch) -> None:
     if len(batch.inner_rows):
         inner, rows = flow_codes(batch.inner)
         codes[batch.inner_rows] = inner + 1
-        texts += [flowtext.flow_of(row) for row in rows]
+        texts += flowtext.flows_of(rows)
     out["inner_flow"] = dictionary(codes, texts)

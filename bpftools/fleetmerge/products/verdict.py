@@ -10,6 +10,7 @@ from ..words import iso
 
 _USUAL = ("queue",)   # changes that every packet sees
 _STEPS = 3   # slowest steps that are named
+_PLACES = 200   # at which packets were lost that get a sentence of their own
 
 
 def plural(count: int, word: str) -> str:
@@ -20,8 +21,9 @@ def plural(count: int, word: str) -> str:
 def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequence[dict[str, Any]],
               devices: dict[Key, dict[str, Any]]) -> list[str]:
     """Return the verdict. losses: with first_ns and last_ns."""
-    out = [_drop(place, devices) for place in by_place(losses, "drop")]
-    out += [_vanished(place, devices) for place in by_place(losses, "vanished")]
+    dropped, vanished = by_place(losses, "drop"), by_place(losses, "vanished")
+    out = [_drop(place, devices) for place in dropped[:_PLACES]] + _rest(dropped[_PLACES:], "dropped")
+    out += [_vanished(place, devices) for place in vanished[:_PLACES]] + _rest(vanished[_PLACES:], "lost, or perhaps lost,")
     if not out:
         out.append(_no_loss(hosts, summary["records"]))
     elif summary["packets"]:
@@ -30,6 +32,12 @@ def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequenc
     out += _on_the_way(summary)
     out += _unexplained(losses, devices)
     return out
+
+
+def _rest(places: Sequence[dict[str, Any]], what: str) -> list[str]:
+    """Return a sentence for the places that are too many to be named."""
+    return ["%d more packets were %s at %s: see summary.json." % (
+        sum(place["packets"] for place in places), what, plural(len(places), "other place"))] if places else []
 
 
 def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
