@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 from .bundle.find import Inputs
@@ -36,8 +37,11 @@ LATEST = "latest"
 Usable = tuple[Bundle, Survey, HostClock]
 
 
-def merge(request: Request) -> dict[str, Any]:
-    """Merge; return the summary. MergeError, and nothing is left behind, if no bundle can be used."""
+def merge(request: Request, executor: Executor | None = None, count: int = 0) -> dict[str, Any]:
+    """Merge; return the summary. MergeError, and nothing is left behind, if no bundle can be used.
+
+    executor: who does the work, with `count` workers that see the run's directory; processes here if not given.
+    """
     found = request.inputs
     is_new = not os.path.isdir(found.output)
     try:
@@ -46,7 +50,7 @@ def merge(request: Request) -> dict[str, Any]:
     except OSError as error:
         raise MergeError("%s cannot be written to: %s" % (found.output, error.strerror)) from error
     try:
-        with Workers(scratch, sum(bundle.records for bundle in found.bundles)) as workers:
+        with Workers(scratch, sum(bundle.records for bundle in found.bundles), executor, count) as workers:
             summary = _produce(request, _verify(found, workers, scratch), workers, scratch)
         for name in PRODUCTS:
             os.chmod(os.path.join(scratch, name), 0o600)
@@ -103,7 +107,8 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     findings = explore_all(workers, setting)
     events = os.path.join(scratch, EVENTS)
     ranges = plan(bundles, [survey.index for survey in surveys], clocks)
-    merge_ranges(workers, bundles, clocks, labels, ranges, linked.names, scratch, os.path.join(scratch, TIMELINE), events)
+    merge_ranges(workers, bundles, clocks, labels, ranges, linked.names, scratch, os.path.join(scratch, TIMELINE),
+                 events)
     store = Store(events, scratch, counted, processes())
     try:
         summary = summarise(request, hosts, store, findings, Names(atlas, labels), trusts,

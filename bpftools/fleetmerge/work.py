@@ -36,13 +36,15 @@ class Workers:
         the work, with `count` workers: processes here, or this one, if not given."""
         self._scratch = scratch
         self._count = count if executor else processes() if records >= _WORTH_A_PROCESS else 1
-        self._executor = executor or (Processes(self._count) if self._count > 1 else Here())
+        self._own = None if executor else Processes(self._count) if self._count > 1 else Here()
+        self._executor: Executor = executor or self._own or Here()
 
     def __enter__(self) -> "Workers":
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        if self._own:
+            self._own.shutdown(wait=True, cancel_futures=True)
 
     def tell(self, name: str, content: Any) -> str:
         """Write down what all workers have to know; return where."""

@@ -36,7 +36,8 @@ def flows(findings: Findings, names: Names, lost: Sequence[dict[str, Any]],
         sure = min(certain.get((entry["key"], entry["network"]), 0), entry["vanished"])
         entry["unknown"] += entry["vanished"] - sure
         entry["vanished"] = sure
-        entry.update(hosts=sorted(hosts[entry["key"]]), first=iso(entry.pop("first_ns")), last=iso(entry.pop("last_ns")))
+        entry.update(hosts=sorted(hosts[entry["key"]]), first=iso(entry.pop("first_ns")),
+                     last=iso(entry.pop("last_ns")))
     return listed
 
 

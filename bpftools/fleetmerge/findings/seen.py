@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from ..bundle.labels import Labels
-from ..bundle.manifest import Bundle
 from ..clock.host import HostClock
 from ..packet.identity import among
 from ..packet.places import Places

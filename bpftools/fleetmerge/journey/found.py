@@ -2,6 +2,7 @@
 """What the journeys of one part show. Parts add up."""
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from .steps import Pair, Step
 
 ARRIVED, ENDED, LEFT, DROPPED, VANISHED, UNKNOWN, IN_FLIGHT, CONTINUED = range(8)
 NAMES = ("arrived", "ended", "left", "dropped", "vanished", "unknown", "in_flight", "continued")
+_Key = TypeVar("_Key")
 FLOWS = 1000     # that are listed one by one
 _SAMPLES = 3     # journeys of a loss that are named
 
@@ -61,9 +63,14 @@ class Findings:
                 self.losses[kind] = lost
         for pair, step in other.steps.items():
             self.steps.setdefault(pair, Step()).add(step)
-        for mine, more in ((self.doubled, other.doubled), (self.holes, other.holes), (self.paths, other.paths)):
-            for key, count in more.items():
-                mine[key] = mine.get(key, 0) + count
+        for mine, more in ((self.doubled, other.doubled), (self.holes, other.holes)):
+            _add_counts(mine, more)
+        _add_counts(self.paths, other.paths)
+
+
+def _add_counts(mine: dict[_Key, int], more: dict[_Key, int]) -> None:
+    for key, count in more.items():
+        mine[key] = mine.get(key, 0) + count
 
 
 def add_flows(parts: Iterable[np.ndarray]) -> np.ndarray:

@@ -148,7 +148,7 @@ def _append(paths: list[str], part: int, prefix: str, rows: np.ndarray) -> None:
     paths[part] = "%s-%d" % (prefix, part)
     handle = os.open(paths[part], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        view = memoryview(np.ascontiguousarray(rows).view("u1"))
+        view = np.ascontiguousarray(rows).view("u1").data
         while len(view):
             view = view[os.write(handle, view):]
     finally:

@@ -61,8 +61,8 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
     own = [clocks[machine.bundles[0]] for machine in machines]
     host_of = [atlas.hosts.index(bundles[machine.bundles[0]].host) for machine in machines]
     _count_hardware(trusts, atlas, bundles, machines, chained)
-    return Setting(_lean(atlas), facts_of(trusts, atlas.hosts), own, host_of, bounds_of(own, host_of, len(atlas.hosts)), names,
-                   _final(names), partition, files, homes_of(chained, own, atlas.flows), _many(atlas.flows), told)
+    return Setting(_lean(atlas), facts_of(trusts, atlas.hosts), own, host_of,
+                   bounds_of(own, host_of, len(atlas.hosts)), names, _final(names), partition, files, homes_of(chained, own, atlas.flows), _many(atlas.flows), told)
 
 
 def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Machine]:
@@ -96,7 +96,8 @@ def _deal(pool: Pool, chained: Sequence[Chained], partition: Partition, names: N
 
 
 def _split(known: str, path: str, prefix: str) -> list[str]:
-    return split(path, *known_to(known), fresh(prefix))
+    partition, names = known_to(known)
+    return split(path, partition, names, fresh(prefix))
 
 
 def _lean(atlas: Atlas) -> Atlas:
@@ -155,8 +156,6 @@ def _gained(device: dict[str, Any]) -> int:
     statistics = device.get("statistics")
     if not isinstance(statistics, dict):
         return 0
-    before, after = (statistics.get(when) if isinstance(statistics.get(when), dict) else {}
-                     for when in ("before", "after"))
-    values = [one.get("rx_packets") for one in (before, after)]
-    return int(values[1] - values[0]) if all(isinstance(value, int) for value in values) else 0
-
+    values = [one["rx_packets"] for one in (statistics.get("before"), statistics.get("after"))
+              if isinstance(one, dict) and isinstance(one.get("rx_packets"), int)]
+    return values[1] - values[0] if len(values) == 2 else 0

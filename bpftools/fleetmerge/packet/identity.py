@@ -49,7 +49,7 @@ _OTHER = np.uint64(0xC2B2AE3D27D4EB4F)
 _SHIFT = np.uint64(29)
 
 
-def mix(value: np.ndarray, more: np.ndarray) -> np.ndarray:
+def mix(value: np.ndarray, more: np.ndarray | np.uint64) -> np.ndarray:
     """Return a 64-bit hash of both; they do not commute."""
     value = ((value.astype("u8") * _ODD) ^ more.astype("u8")) * _OTHER
     return value ^ (value >> _SHIFT)

@@ -23,7 +23,8 @@ def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequenc
     """Return the verdict. losses: with first_ns and last_ns."""
     dropped, vanished = by_place(losses, "drop"), by_place(losses, "vanished")
     out = [_drop(place, devices) for place in dropped[:_PLACES]] + _rest(dropped[_PLACES:], "dropped")
-    out += [_vanished(place, devices) for place in vanished[:_PLACES]] + _rest(vanished[_PLACES:], "lost, or perhaps lost,")
+    out += [_vanished(place, devices) for place in vanished[:_PLACES]]
+    out += _rest(vanished[_PLACES:], "lost, or perhaps lost,")
     if not out:
         out.append(_no_loss(hosts, summary["records"]))
     elif summary["packets"]:
