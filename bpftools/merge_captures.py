@@ -35,7 +35,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--reproduce-command", metavar="TEXT", help="the command that ran in the window, to record it")
     parser.add_argument("--reproduce-status", type=int, metavar="N", help="its exit status")
     parser.add_argument("--scheduler", metavar="ADDRESS",
-                        help="a Dask cluster that does the work, tls://HOST:PORT; its workers see PATH under the same name")
+                        help="a Dask cluster that does the work, tls://HOST:PORT; its workers see PATH under the "
+                             "same name")
     parser.add_argument("--certificates", metavar="DIR",
                         help="with --scheduler: the certificates of its run (ca.pem, cert.pem, key.pem)")
     parser.add_argument("--check", action="store_true", help="write nothing; only say whether the input can be merged")

@@ -81,9 +81,9 @@ def test_nobody_is_let_in_without_a_certificate(address: str) -> None:
     host, port = address.removeprefix("tls://").split(":")
     anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection((host, int(port)), 10) as plain, pytest.raises(ssl.SSLError, match="required"):
-        with anybody.wrap_socket(plain) as secured:
-            secured.recv(1)
+    with pytest.raises(ssl.SSLError, match="required"), socket.create_connection((host, int(port)), 10) as plain, \
+            anybody.wrap_socket(plain) as secured:
+        secured.recv(1)
     with socket.create_connection((host, int(port)), 10) as plain:
         plain.sendall(b"\0" * 64)    # Dask's own protocol, without TLS
         with pytest.raises(ConnectionError):

@@ -56,7 +56,8 @@ def test_a_part_that_no_worker_survives_ends_the_merge(tmp_path: Path) -> None:
 def piece(number: int, rows: int) -> pa.Table:
     names = [None if row % 7 == 0 else "flow %d" % (row % 5 + number) for row in range(rows)]
     return pa.table({"time": pa.array(np.arange(rows) + number * 10**6).view(pa.timestamp("ns", "UTC")),
-                     "flow": pa.array(names, pa.string()).dictionary_encode(), "odd": pa.array(np.arange(rows) % 2 == 1),
+                     "flow": pa.array(names, pa.string()).dictionary_encode(),
+                     "odd": pa.array(np.arange(rows) % 2 == 1),
                      "long": pa.array(np.arange(rows, dtype="u8") << np.uint64(40))})
 
 
