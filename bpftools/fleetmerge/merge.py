@@ -98,6 +98,8 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     counted = counting(bundles)
     entrances = topology.entrances(request.homes, bundles, labels)
     atlas = make_atlas(bundles, surveys, places, counted, entrances.values())
+    for survey in surveys:
+        survey.tables.keep_names()
     linked = link(workers, atlas, bundles, surveys, scratch)
     clocks = align(bundles, [clock for _, _, clock in usable], surveys, places, linked.names)
     hosts = gather(list(zip(bundles, [survey.index for survey in surveys], clocks, strict=True)),

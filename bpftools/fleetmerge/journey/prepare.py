@@ -20,7 +20,7 @@ from .grounds import Trust
 from .outcomes import facts_of
 from .partition import Names, Partition, names_of, partition_of, split
 
-PART_UNITS = 1_000_000   # packets at places that are followed at once
+PART_UNITS = 500_000   # packets at places that are followed at once
 
 
 class Pool(Protocol):

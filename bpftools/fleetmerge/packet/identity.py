@@ -63,6 +63,12 @@ class Tables:
     drops: dict[tuple[int, int, int], int] = field(default_factory=dict)   # reason, location, stack of a free -> drop
     flows: np.ndarray = field(default_factory=lambda: np.zeros(0, FLOW))   # by their hash
 
+    def keep_names(self) -> None:
+        """Forget of flows all but that they were seen: when the atlas has the rest."""
+        flows = np.zeros(len(self.flows), [("flow", "<u8")])
+        flows["flow"] = self.flows["flow"]
+        self.flows = flows
+
 
 class Identifier:
     """Turns one bundle's records into rows, chunk after chunk."""
