@@ -102,6 +102,8 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
         survey.tables.keep_names()
     linked = link(workers, atlas, bundles, surveys, scratch)
     clocks = align(bundles, [clock for _, _, clock in usable], surveys, places, linked.names)
+    for survey in surveys:
+        os.unlink(survey.rows)    # chains and clocks were all that needed it
     hosts = gather(list(zip(bundles, [survey.index for survey in surveys], clocks, strict=True)),
                    request.inputs.broken, request.expected)
     trusts = trust_of(hosts)

@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .bundle.labels import Labels
@@ -114,7 +114,8 @@ def merge_ranges(workers: Workers, bundles: Sequence[Bundle], clocks: Sequence[H
 
     renamed: flows and their names before address translation.
     """
-    told = workers.tell("job", _Job(bundles, clocks, labels, renamed, scratch))
+    lean = [replace(bundle, manifest={}) for bundle in bundles]    # the labels have what is needed of them
+    told = workers.tell("job", _Job(lean, clocks, labels, renamed, scratch))
     stretches = ranges or [Range(0, 0, 0, [])]    # tables without rows have their columns all the same
     with JoinedText(timeline) as lines, JoinedParquet(events) as table:
         for text, rows in workers.run(_write, [told] * len(stretches), stretches):

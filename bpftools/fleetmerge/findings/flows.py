@@ -64,8 +64,8 @@ def segments(findings: Findings, names: Names, clocks: Mapping[str, HostClock]) 
     missing: dict[tuple[int, int], list[int]] = {}
     for kind, gone in findings.losses.items():
         loss = dict(zip(_FIELDS, kind, strict=True))
-        if loss["kind"] == OF_PACKET and loss["last"] >= 0 and loss["after"] >= 0 and loss["last"] != loss["after"] and (
-                loss["outcome"] in (DROPPED, VANISHED, UNKNOWN)):
+        between = loss["last"] >= 0 and loss["after"] >= 0 and loss["last"] != loss["after"]
+        if loss["kind"] == OF_PACKET and between and loss["outcome"] in (DROPPED, VANISHED, UNKNOWN):
             count = missing.setdefault((loss["last"], loss["after"]), [0, 0])
             count[0] += gone.packets if loss["outcome"] != UNKNOWN else 0
             count[1] += gone.bytes if loss["outcome"] != UNKNOWN else 0

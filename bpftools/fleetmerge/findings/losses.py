@@ -30,7 +30,8 @@ def losses(findings: Findings, names: Names, trusts: Mapping[str, Trust]) -> tup
         entry = _entry(dict(zip(_FIELDS, kind, strict=True)), lost, names, trusts)
         _merge(out, entry)
     ordered = sorted(out.values(), key=lambda entry: (-entry["packets"], entry["flow"], str(entry["host"])))
-    return ([entry for entry in ordered if entry["of"] != "copy"], [entry for entry in ordered if entry["of"] == "copy"])
+    return ([entry for entry in ordered if entry["of"] != "copy"],
+            [entry for entry in ordered if entry["of"] == "copy"])
 
 
 def _entry(kind: Mapping[str, int], lost: Lost, names: Names, trusts: Mapping[str, Trust]) -> dict[str, Any]:
@@ -70,6 +71,8 @@ def _holes(last: Place, after: Place, trusts: Mapping[str, Trust]) -> int:
 
 def _missing(gaps: int, here: Place, after: Place, trusts: Mapping[str, Trust]) -> list[str]:
     """Return the words for the grounds that are missing."""
+    if not gaps:
+        return []
     own, there = trusts.get(here.host), trusts.get(after.host)
     values = {"here": here.host, "next": after.host, "lossy_here": own.lossy if own else "",
               "lossy_next": there.lossy if there else "", "filtered": there.filtered if there else "",
@@ -97,8 +100,8 @@ def _grounds(dropped: bool, kind: Mapping[str, int], here: Place, after: Place) 
 
 def _merge(out: dict[tuple[Any, ...], dict[str, Any]], entry: dict[str, Any]) -> None:
     """Add an entry to the one that differs in nothing but the stack, or the last place before the drop."""
-    key = tuple(str(entry.get(name)) for name in ("kind", "of", "flow", "network", "certainty", "why", "host", "netns",
-                                                  "device", "point", "function", "reason", "between"))
+    key = (*(entry.get(name) for name in ("kind", "of", "flow", "network", "certainty", "why", "host", "netns",
+                                          "device", "point", "function", "reason")), str(entry.get("between")))
     same = out.setdefault(key, entry)
     if same is entry:
         return

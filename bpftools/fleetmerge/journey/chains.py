@@ -2,9 +2,9 @@
 """Chains: the records of one skb on one machine, from its first sight to its free, or to its reuse where that was not
 seen. They survive whatever changes on the way: addresses, tags, tunnels, sequence numbers.
 
-An skb's address comes back as soon as it was freed, so what ends a chain is decided from each record and the one before
-it: a free, a packet that comes in anew, the same place a second time, a long pause. Not every free can be seen, so where
-the content is another one, the data must be at the same address, and it must be soon.
+An skb's address comes back as soon as it was freed, so what ends a chain is decided from each record and the one
+before it: a free, a packet that comes in anew, the same place a second time, a long pause. Not every free can be seen,
+so where the content is another one, the data must be at the same address, and it must be soon.
 """
 import os
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..arrays import joined, opaque, picked
 from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, NOT_FOLLOWED, ROW, mix
 from .atlas import Atlas, Layout
 
@@ -117,17 +118,17 @@ def _in_time(atlas: Atlas, machine: Machine) -> Iterator[np.ndarray]:
             if rows is None:
                 continue
             now = rows["time"] <= until
-            parts.append(rows[now])
-            rest = rows[~now]
+            parts.append(rows if now.all() else picked(rows, now))
+            rest = rows[:0] if now.all() else picked(rows, ~now)
             waiting[number] = rest if len(rest) else next(sources[number], None)
-        together = np.concatenate(parts)
-        yield together[np.argsort(together["time"], kind="stable")]
+        together = joined(parts)
+        yield picked(together, np.argsort(together["time"], kind="stable"))
 
 
 def _counted(atlas: Atlas, bundle: int, path: str) -> Iterator[np.ndarray]:
     with open(path, "rb") as handle:
         while len(rows := np.fromfile(handle, ROW, PIECE)):
-            rows = rows[(rows["kind"] != NOT_FOLLOWED) & atlas.counts[bundle][rows["place"]]]
+            rows = picked(rows, (rows["kind"] != NOT_FOLLOWED) & atlas.counts[bundle][rows["place"]])
             if not len(rows):
                 continue
             rows["place"] = atlas.of_bundle[bundle][rows["place"]]
@@ -140,9 +141,9 @@ def _link(state: _State, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (the rows with their chains, without frees that are no drops; the renamings among them)."""
     layout = state.layout
     carried = len(state.open)
-    both = np.concatenate([state.open, rows])
+    both = joined([state.open, rows])
     order = np.argsort(both["skb"], kind="stable")
-    one = both[order]
+    one = picked(both, order)
     new = np.ones(len(one), bool)
     if len(one) > 1:
         new[1:] = _begins(layout, state.frees, one[:-1], one[1:])
@@ -156,13 +157,13 @@ def _link(state: _State, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     one["fixed"][before] |= FREED
     last = np.append(new[1:], True) & (one["drop"] == 0)
     newest = int(one["time"].max())
-    state.open = one[last & (one["time"] > newest - _PAUSE)]
+    state.open = picked(one, last & (one["time"] > newest - _PAUSE))
     moved = np.flatnonzero(~new & (one["flow"] != _before(one["flow"])))
     edges = _edges(one, moved)
     here = np.empty(len(one), ROW)
-    here[order] = one
+    opaque(here)[order] = opaque(one)
     here = here[carried:]
-    return here[~layout.free[here["place"]]], edges
+    return picked(here, ~layout.free[here["place"]]), edges
 
 
 def _before(column: np.ndarray) -> np.ndarray:
@@ -208,9 +209,9 @@ def _edges(one: np.ndarray, moved: np.ndarray) -> np.ndarray:
 
 
 def _homes(layout: Layout, rows: np.ndarray) -> np.ndarray:
-    """Return when a VM sent something of a flow: the first sight of a packet, with as many hops left as systems give."""
+    """Return when a VM sent something of a flow: the first sight of a packet, with as many hops as systems give."""
     near = layout.arrives[rows["place"]] == 1
-    rows = rows[near & ((rows["hops"] == 0) | np.isin(rows["hops"], INITIAL_HOPS))]
+    rows = picked(rows, near & ((rows["hops"] == 0) | np.isin(rows["hops"], INITIAL_HOPS)))
     bucket = rows["time"] // _TIMES
     key = mix(mix(rows["flow"], layout.device[rows["place"]].astype("u8")), bucket.astype("u8"))
     _, first = np.unique(key, return_index=True)

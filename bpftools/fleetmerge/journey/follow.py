@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..arrays import joined, picked
 from ..clock.host import HostClock
 from ..packet.identity import UNREADABLE, among, mix
 from . import branches, grounds
@@ -88,9 +89,9 @@ def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
         rows["time"] = setting.clocks[machine].to_wall(rows["time"])
         parts.append(rows)
         hosts.append(np.full(len(rows), setting.host_of[machine], "i4"))
-    rows, host, clock = np.concatenate(parts), np.concatenate(hosts), np.concatenate(own)
+    rows, host, clock = joined(parts), np.concatenate(hosts), np.concatenate(own)
     keep = setting.atlas.layout.step[rows["place"]] | setting.atlas.layout.drop[rows["place"]]
-    return rows[keep], host[keep], clock[keep]
+    return picked(rows, keep), host[keep], clock[keep]
 
 
 def _keyed(streams: np.ndarray, number: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ..arrays import joined, picked
 from .steps import Pair, Step
 
 ARRIVED, ENDED, LEFT, DROPPED, VANISHED, UNKNOWN, IN_FLIGHT, CONTINUED = range(8)
@@ -50,7 +51,7 @@ class Findings:
     losses: dict[tuple[int, ...], Lost] = field(default_factory=dict)   # by the values of LOSS
     steps: dict[Pair, Step] = field(default_factory=dict)
     doubled: dict[int, int] = field(default_factory=dict)      # place -> packets that came to it once more
-    holes: dict[int, int] = field(default_factory=dict)        # host -> packets that it must have seen and did not record
+    holes: dict[int, int] = field(default_factory=dict)        # host -> packets that it must have seen, and no record
     paths: dict[tuple[int, ...], int] = field(default_factory=dict)     # group, places in their order -> packets
 
     def add(self, other: "Findings") -> None:
@@ -75,15 +76,15 @@ def _add_counts(mine: dict[_Key, int], more: dict[_Key, int]) -> None:
 
 def add_flows(parts: Iterable[np.ndarray]) -> np.ndarray:
     """Return the flows of several parts, each once, sorted by flow and network."""
-    together = np.concatenate(list(parts))
+    together = joined(list(parts))
     if not len(together):
         return together
     order = np.lexsort((together["network"], together["flow"]))
-    together = together[order]
+    together = picked(together, order)
     new = np.append(True, (together["flow"][1:] != together["flow"][:-1])
                     | (together["network"][1:] != together["network"][:-1]))
     starts = np.flatnonzero(new)
-    out = together[starts]
+    out = picked(together, starts)
     if len(starts) == len(together):
         return out
     for name in ("packets", "bytes", "skbs", "unsure", "again"):

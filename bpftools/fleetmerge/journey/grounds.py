@@ -38,14 +38,14 @@ TOLD = Gap(1 << 11, LIKELY, "that it should have come to {next} is known from th
 RESIDENT = Gap(1 << 12, LIKELY, "its receiver lives on {next}, but nothing shows the way from {here} to there")
 IN_VM = Gap(1 << 13, LIKELY, "it went into a VM that sends such packets on, and what happens in a VM was not seen")
 NOT_ON_WAY = Gap(1 << 14, LIKELY, "nothing shows that {here} is on this flow's way: it may have been a copy")
-BRANCHES = Gap(1 << 15, LIKELY, "which of its branches is the packet is taken from the skb that went on, not from where "
-                                "its receiver lives")
+BRANCHES = Gap(1 << 15, LIKELY, "which of its branches is the packet is taken from the skb that went on, not from "
+                                "where its receiver lives")
 UNDECIDED = Gap(1 << 16, UNKNOWN_, "which of its branches is the packet is not known")
 COUNTERS = Gap(1 << 17, LIKELY, "the counters of {next}'s devices show more packets than were recorded: hardware may "
                                 "have switched it past the kernel")
 FREED = Gap(1 << 18, LIKELY, "the kernel freed it without calling that a drop")
-GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD, RESIDENT,
-        IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED)
+GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD,
+        RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED)
 
 
 @lru_cache(1 << 12)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import picked
 from ..packet.identity import IS_TCP, ROW, Renaming, among, mix
 from .chains import Chained, read_chained
 
@@ -53,7 +54,7 @@ class Partition:
         first, last = entry["first"].astype("i8"), entry["first"].astype("i8")
         cut = np.flatnonzero(entry["parts"] > 1)
         if len(cut):
-            some = rows[cut]
+            some = picked(rows, cut)
             flow = names.rename(np.ascontiguousarray(some["flow"]))
             number = np.where(some["ident"] > 0, some["ident"] >> _IDS, some["hash"] & 0xFFFF)
             tcp = some["kind"] == IS_TCP
@@ -98,7 +99,7 @@ def partition_of(flows: np.ndarray, edges: np.ndarray, chained: Sequence[Chained
 
 
 def _deal(of: np.ndarray, size: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return (first part, parts) of each group, and how many parts there are; of: each group's set, size: each set's."""
+    """Return (first part, parts) of each group, and how many parts there are. of: each group's set; size: of sets."""
     large = np.flatnonzero(size > most)
     parts = np.ones(len(size), "i8")
     parts[large] = -(-size[large] // most).astype("i8")
@@ -129,10 +130,10 @@ def split(path: str, partition: Partition, names: Names, prefix: str) -> list[st
     for rows in read_chained(path):
         first, last = partition.of(rows, names)
         for part, chosen in _by_part(first):
-            _append(paths, part, prefix, rows[chosen])
+            _append(paths, part, prefix, picked(rows, chosen))
         both = np.flatnonzero(first != last)
         for part, chosen in _by_part(last[both]):
-            _append(paths, part, prefix, rows[both[chosen]])
+            _append(paths, part, prefix, picked(rows, both[chosen]))
     return paths
 
 

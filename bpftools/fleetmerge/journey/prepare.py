@@ -62,7 +62,8 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
     host_of = [atlas.hosts.index(bundles[machine.bundles[0]].host) for machine in machines]
     _count_hardware(trusts, atlas, bundles, machines, chained)
     return Setting(_lean(atlas), facts_of(trusts, atlas.hosts), own, host_of,
-                   bounds_of(own, host_of, len(atlas.hosts)), names, _final(names), partition, files, homes_of(chained, own, atlas.flows), _many(atlas.flows), told)
+                   bounds_of(own, host_of, len(atlas.hosts)), names, _final(names), partition, files,
+                   homes_of(chained, own, atlas.flows), _many(atlas.flows), told)
 
 
 def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Machine]:

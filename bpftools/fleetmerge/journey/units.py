@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units: what can be lost by itself. One row for each unit at each place that saw it.
 
-A joined packet (GSO, GRO) is taken apart into its segments; TCP is cut at every boundary that any place shows, so that
-the same bytes are the same units however each hop cuts them. A unit's key is what it is recognised by: the bytes of TCP,
-or the packet's numbers and payload; never the IP id of TCP, which is a witness only.
+A joined packet (GSO, GRO) is taken apart into its segments; TCP is cut at every boundary that any place shows, so
+that the same bytes are the same units however each hop cuts them. A unit's key is what it is recognised by: the bytes
+of TCP, or the packet's numbers and payload; never the IP id of TCP, which is a witness only.
 """
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import picked
 from ..packet.identity import IS_FRAGMENT, IS_TCP, UNREADABLE, among, mix
 from .partition import BLOCK, Names, Partition, turn
 
@@ -26,7 +27,7 @@ class Units:
     own: np.ndarray       # i8 by row: time by the machine's own clock, for what happens on one host
     row: np.ndarray       # u4 by unit: into rows
     number: np.ndarray    # u4 by unit: which piece of its record it is, from 0
-    lead: np.ndarray      # bool by unit: it begins a packet that this record shows; cut smaller elsewhere, others do not
+    lead: np.ndarray      # bool by unit: it begins a packet that this record shows; others are cut smaller elsewhere
     size: np.ndarray      # u4 by unit: payload bytes, with SYN and FIN as TCP counts them
     ident: np.ndarray     # u4 by unit: IP id, as a witness; 0: none
     key: np.ndarray       # u8 by unit
@@ -40,7 +41,8 @@ class Units:
                      self.size[which], self.ident[which], self.key[which])
 
 
-def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names, partition: Partition, part: int) -> Units:
+def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names, partition: Partition,
+               part: int) -> Units:
     """Return the units of one part; rows: of all hosts, with wall times; own: monotonic ones."""
     said = np.ascontiguousarray(rows["flow"])
     rows["flow"] = names.rename(said)
@@ -82,7 +84,7 @@ def _of_part(units: Units, block: np.ndarray, partition: Partition, part: int) -
     if not cut.any():
         return units
     tcp = (rows["kind"][units.row] == IS_TCP)
-    one = rows[units.row[cut]]
+    one = picked(rows, units.row[cut])
     own = np.where(tcp[cut] & (one["size"] > 0), block[cut], np.where(
         tcp[cut], one["seq"] >> BLOCK, np.where(one["ident"] > 0, one["ident"] >> 6, one["hash"] & 0xFFFF)))
     keep = np.ones(len(units), bool)
