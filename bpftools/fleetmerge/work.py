@@ -16,7 +16,8 @@ from .clock.host import HostClock
 from .errors import MergeError
 from .executors import Here, Processes, processes
 from .journey.follow import Setting, explore
-from .journey.found import Findings
+from .journey.found import Findings, add_flows
+from .memory import give_back
 from .packet.identity import Renaming
 from .packet.survey import Survey, survey_bundle
 from .products.pieces import JoinedParquet, JoinedText, write_pieces
@@ -88,13 +89,21 @@ def explore_all(workers: Workers, setting: Setting) -> Findings:
     """Follow all packets, in shares that fit into memory."""
     told = workers.tell("setting", setting)
     out = Findings()
+    flows = [out.flows]
     for found in workers.run(_explore, [told] * setting.parts, range(setting.parts)):
+        flows.append(found.flows)
+        found.flows = out.flows    # none
         out.add(found)
+        if sum(map(len, flows[1:])) > len(flows[0]):    # sorted together when there are twice as many
+            flows = [add_flows(flows)]
+    out.flows = add_flows(flows)
     return out
 
 
 def _explore(told: str, part: int) -> Findings:
-    return explore(known_to(told), part)
+    found = explore(known_to(told), part)
+    give_back()
+    return found
 
 
 @dataclass

@@ -15,8 +15,9 @@ _Key = TypeVar("_Key")
 FLOWS = 1000     # that are listed one by one
 _SAMPLES = 3     # journeys of a loss that are named
 
-FLOW_FOUND = np.dtype([("flow", "<u8"), ("network", "<u4"), ("packets", "<i8"), ("bytes", "<i8"), ("skbs", "<i8"),
-                       ("first", "<i8"), ("last", "<i8"), ("unsure", "<i8"), ("again", "<i8"), ("became", "<i8", 8)])
+# of a flow there are fewer packets than 2**31, and of flows there may be millions
+FLOW_FOUND = np.dtype([("flow", "<u8"), ("network", "<u4"), ("packets", "<i4"), ("bytes", "<i8"), ("skbs", "<i4"),
+                       ("first", "<i8"), ("last", "<i8"), ("unsure", "<i4"), ("again", "<i4"), ("became", "<i4", 8)])
 LOSS = np.dtype([("outcome", "u1"), ("kind", "u1"), ("gaps", "<u4"), ("ground", "u1"), ("last", "<i4"), ("at", "<i4"),
                  ("after", "<i4"), ("drop", "<u4"), ("flow", "<u8"), ("network", "<u4")])
 # LOSS.kind: whose loss it is

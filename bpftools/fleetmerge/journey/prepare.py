@@ -10,6 +10,7 @@ import numpy as np
 
 from ..bundle.manifest import Bundle
 from ..clock.host import HostClock
+from ..memory import give_back
 from ..packet.survey import FREE_POINT, Survey
 from ..told import fresh, known_to
 from .atlas import Atlas
@@ -79,7 +80,9 @@ def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Ma
 
 
 def _chain(known: str, machine: Machine, path: str) -> Chained:
-    return chain(known_to(known), machine, fresh(path))
+    chained = chain(known_to(known), machine, fresh(path))
+    give_back()
+    return chained
 
 
 def _deal(pool: Pool, chained: Sequence[Chained], partition: Partition, names: Names, scratch: str) -> list[list[str]]:
