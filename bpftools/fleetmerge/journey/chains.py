@@ -38,6 +38,7 @@ class Chained:
     homes: np.ndarray      # HOME: where a VM sent a flow from (monotonic ns)
     groups: np.ndarray     # _COUNT: packets at places of each group
     at_place: np.ndarray   # i8: packets on the wire at each place
+    unhashed: np.ndarray   # u8: flows whose payload hashes cannot be compared, as recorded; each once
 
 
 @dataclass
@@ -62,7 +63,7 @@ class _State:
 def chain(atlas: Atlas, machine: Machine, path: str) -> Chained:
     """Write the machine's rows that count, with their chains, to `path`."""
     state = _State(atlas.layout, machine.frees)
-    edges, homes, groups, count = [], [], [], 0
+    edges, homes, groups, unhashed, count = [], [], [], [], 0
     at_place = np.zeros(len(atlas.places) + 1, "i8")
     with open(path, "wb", opener=_private) as handle:
         for rows in _in_time(atlas, machine):
@@ -70,11 +71,19 @@ def chain(atlas: Atlas, machine: Machine, path: str) -> Chained:
             edges.append(renamed)
             homes.append(_homes(atlas.layout, kept))
             groups.append(_counts(kept))
+            unhashed.append(unhashed_flows(kept))
             at_place += np.bincount(kept["place"], _pieces(kept), len(at_place)).astype("i8")
             handle.write(kept.view("u1").data)
             count += len(kept)
     return Chained(path, count, state.chains, np.unique(np.concatenate(edges)) if edges else np.zeros(0, _EDGE),
-                   np.unique(np.concatenate(homes)) if homes else np.zeros(0, HOME), _summed(groups), at_place)
+                   np.unique(np.concatenate(homes)) if homes else np.zeros(0, HOME), _summed(groups), at_place,
+                   np.unique(np.concatenate(unhashed)) if unhashed else np.zeros(0, "u8"))
+
+
+def unhashed_flows(rows: np.ndarray) -> np.ndarray:
+    """Return the flows whose payload hashes cannot be compared: some packets have none, or were joined."""
+    odd = (rows["kind"] != IS_TCP) & (rows["size"] > 0) & ((rows["hash"] == 0) | (rows["unit"] > 0))
+    return np.unique(rows["flow"][odd])
 
 
 def _counts(rows: np.ndarray) -> np.ndarray:

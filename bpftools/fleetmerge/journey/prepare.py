@@ -57,7 +57,7 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
             trusts: dict[str, Trust], scratch: str, told: dict[int, int]) -> Setting:
     """Return the setting in which parts are followed. clocks: of each bundle; trusts: by host."""
     machines, chained, names = linked.machines, linked.chained, linked.names
-    partition = partition_of(atlas.flows, linked.edges, chained, PART_UNITS)
+    partition = partition_of(atlas.flows, linked.edges, chained, names, PART_UNITS)
     files = _deal(pool, chained, partition, names, scratch)
     own = [clocks[machine.bundles[0]] for machine in machines]
     host_of = [atlas.hosts.index(bundles[machine.bundles[0]].host) for machine in machines]
