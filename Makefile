@@ -21,14 +21,21 @@ export LC_ALL := C.UTF-8
 PIP_STAMP := $(VENV)/pip-$(shell cat requirements*.txt | sha256sum | cut -c1-16)
 PREREQS_STAMP := $(VENV)/prereqs-$(shell cat roles/prereqs/*/* playbooks/setup.yml | sha256sum | cut -c1-16)
 
+OLDEST := ansible-core==2.16.19
+OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
+
 PYTHON_CODE := $(wildcard bpftools library module_utils roles tests)
 
-.PHONY: help setup lab lab-down demo lint types unit truth simulation integration faults molecule smoke test bench
+.PHONY: help setup oldest lab lab-down demo lint types unit truth simulation attacks integration faults molecule \
+	smoke test bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
 
 setup: $(PREREQS_STAMP)  ## make .venv and install the system packages (cheap when done)
+	@:
+
+oldest: $(OLDEST_STAMP)  ## make .venv/oldest, the oldest Ansible that is supported, for the tests that use it
 	@:
 
 lab: setup  ## start the namespace lab (HYPERVISORS=2 to 8)
@@ -62,6 +69,9 @@ truth: setup  ## hold what the merger says against situations, and random fleets
 simulation: setup  ## try random fleets (SEEDS=0-1999 FEATURES=full, plain or plain,+nat; JOBS=2)
 	cd tests && python -m simulation --seeds $(SEEDS) --features $(FEATURES) --jobs $(JOBS)
 
+attacks: setup $(OLDEST_STAMP)  ## run the playbooks against hosts that lie, with the newest and the oldest Ansible
+	pytest tests/attacks
+
 # On "another machine", so that a lab that is up is not disturbed and nothing is left behind.
 integration: setup  ## run the tests on a namespace lab of their own (as root)
 	tests/elsewhere pytest tests/integration
@@ -78,7 +88,7 @@ smoke: emulation  ## try the tracers on one emulated hypervisor with a distribut
 bench: setup  ## measure and print the figures (as root)
 	for bench in tests/bench/bench_*.py; do echo "== $$bench"; $$bench; done
 
-test: lint types unit truth integration molecule smoke  ## everything that must pass
+test: lint types unit truth attacks integration molecule smoke  ## everything that must pass
 
 $(PIP_STAMP): requirements.txt requirements-mergers.txt requirements-dev.txt
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
@@ -90,6 +100,14 @@ $(PIP_STAMP): requirements.txt requirements-mergers.txt requirements-dev.txt
 
 $(PREREQS_STAMP): $(PIP_STAMP)
 	ansible-playbook playbooks/setup.yml
+	@touch $@
+
+# It runs on Python 3.10 to 3.12; elsewhere the tests that need it are skipped, and say so.
+$(OLDEST_STAMP): $(PIP_STAMP)
+	if $(VENV)/bin/python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))'; then \
+		$(VENV)/bin/python -m venv $(VENV)/oldest && \
+		$(VENV)/oldest/bin/python -m pip install --quiet --disable-pip-version-check $(OLDEST); \
+	else mkdir -p $(VENV)/oldest; fi
 	@touch $@
 
 -include tests/hypervisors/hypervisors.mk

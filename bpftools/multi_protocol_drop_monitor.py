@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Drop monitor: which matching packets this host's kernel freed as drops, where, why, with the call stack."""
+import _signal  # type: ignore[import-not-found]  # the module signal around it takes its time to import
 import sys
 
-from skbtrace.command import main
+_signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # until there is something to end orderly, Ctrl-C ends it plainly
+
+from skbtrace.command import main  # noqa: E402
 
 WHAT = "Show which packets this host drops: where, in which function, for which reason, with the call stack."
 EXAMPLES = """examples:

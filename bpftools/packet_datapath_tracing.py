@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Datapath tracer: each matching packet's metadata at every device and at the points between."""
+import _signal  # type: ignore[import-not-found]  # the module signal around it takes its time to import
 import sys
 
-from skbtrace.command import main
+_signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # until there is something to end orderly, Ctrl-C ends it plainly
+
+from skbtrace.command import main  # noqa: E402
 
 WHAT = "Follow packets through this host: their metadata at every device, and what changed since the point before."
 EXAMPLES = """examples:

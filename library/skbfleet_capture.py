@@ -8,12 +8,16 @@ short_description: Arm, start, finish and remove packet tracers on a host
 description:
   - Runs skbfleet's tracers on a host, detached from the connection, and speaks with them through files in the
     directory of the run.
+  - Everything in O(remote_dir) must belong to root alone, and nobody else may be able to exchange a directory above it;
+    else nothing is read, written or removed there.
   - The tracers end by themselves when their window is over, whatever becomes of the controller or the network.
+  - Whatever the host answers is an answer, and only data; a lost connection is a failure with RV(lost).
   - The module needs neither bcc nor a kernel feature itself; O(python) is the interpreter that has bcc.
 author: The skbfleet authors
 options:
   state:
     description:
+      - V(prepared) makes the directory of the run, for the tracers to be copied to.
       - V(armed) unpacks the pushed tracers and starts them; their programs are loaded and attached, and their window
         is closed. Returns when all are armed or have failed; fails if none is armed.
       - V(started) tells the tracers when their window is and returns at once, before it opens.
@@ -21,7 +25,7 @@ options:
         only if there is no such run or the bundle cannot be written; how the tracers fared is in RV(status).
       - V(absent) ends the tracers and removes everything of the run.
     type: str
-    choices: [armed, started, finished, absent]
+    choices: [prepared, armed, started, finished, absent]
     required: true
   run_id:
     description: Name of the run. For O(state=absent) it may be left out, which means all runs.
@@ -71,6 +75,12 @@ options:
     description: Seconds to wait, for O(state=armed) until armed, for O(state=finished) from the end of the window.
     type: float
     default: 60
+  patience:
+    description:
+      - Seconds for which a host that was lost is tried again.
+      - The action plugin of the same name takes it; the module itself ignores it.
+    type: float
+    default: 0
 attributes:
   check_mode:
     support: full
@@ -109,6 +119,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+lost:
+  description: Set if the connection broke.
+  returned: failure
+  type: bool
 tracers:
   description: What each tracer has come to.
   returned: always, but for O(state=absent)
@@ -160,6 +174,12 @@ stopped:
   description: The signal that ended each tracer that was still running.
   returned: O(state=absent)
   type: dict
+waiting:
+  description:
+    - What was lost with the runs that were removed, or would be lost in check mode, for each run C(records), C(bytes)
+      and whether it was C(running). Runs without records are not named.
+  returned: O(state=absent)
+  type: dict
 removed:
   description: The directories that were removed.
   returned: O(state=absent)
@@ -174,7 +194,7 @@ from ansible.module_utils.skbfleet_rundir import RunError
 from ansible.module_utils.skbfleet_states import STATES
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": ["armed", "started", "finished", "absent"], "required": True},
+    "state": {"type": "str", "choices": ["prepared", "armed", "started", "finished", "absent"], "required": True},
     "run_id": {"type": "str"},
     "remote_dir": {"type": "path", "default": "/var/tmp/skbfleet"},
     "tracers": {"type": "dict"},
@@ -187,8 +207,10 @@ ARGUMENTS = {
     "close": {"type": "bool", "default": False},
     "owner": {"type": "int", "default": 0},
     "timeout": {"type": "float", "default": 60},
+    "patience": {"type": "float", "default": 0},
 }
 REQUIRED = [
+    ("state", "prepared", ["run_id"]),
     ("state", "armed", ["run_id", "tracers", "host"]),
     ("state", "started", ["run_id", "start_ns", "end_ns"]),
     ("state", "finished", ["run_id"]),

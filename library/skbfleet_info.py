@@ -9,7 +9,8 @@ description:
   - Looks at what skbfleet's tracers need on a host, and lets the tracers themselves check it and try it.
   - They are brought along in a temporary directory (0700), which is removed before the module returns. Nothing that
     the module does stays on the host.
-  - A host that cannot be traced is an answer and no failure, see RV(error).
+  - A host that cannot be traced is an answer and no failure, see RV(error), unless O(new_run) is given.
+  - Whatever the host answers is an answer, and only data; a lost connection is a failure with RV(lost).
 author: The skbfleet authors
 options:
   level:
@@ -41,6 +42,11 @@ options:
     description: Seconds that the check, and then the trial, may take.
     type: float
     default: 60
+  new_run:
+    description:
+      - Name of the run to come. If given, the task fails if anything is in its way.
+      - The action plugin of the same name takes it; the module itself ignores it.
+    type: str
 attributes:
   check_mode:
     support: full
@@ -68,6 +74,15 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+obstacles:
+  description: What is in the way of a capture, most important first, each with C(what) and C(do).
+  returned: always
+  type: list
+  elements: dict
+lost:
+  description: Set if the connection broke.
+  returned: failure
+  type: bool
 error:
   description: Why the tracers cannot be used here, one sentence; empty if they can.
   returned: success
@@ -125,6 +140,7 @@ ARGUMENTS = {
     "arguments": {"type": "list", "elements": "str", "default": []},
     "remote_dir": {"type": "path", "default": "/var/tmp/skbfleet"},
     "timeout": {"type": "float", "default": 60},
+    "new_run": {"type": "str"},
 }
 
 
@@ -132,12 +148,13 @@ def main():
     """Look, ask, and tell."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
-    result = {"changed": False, "error": "", "trial": {}}
+    result = {"changed": False, "error": "", "runs": {}, "trial": {}}
     try:
-        result.update(facts=facts(params["remote_dir"]), runs=runs(params["remote_dir"]))
+        result["facts"] = facts(params["remote_dir"])
+        result["runs"] = runs(params["remote_dir"])
         result["error"], result["trial"] = ask(params)
     except RunError as error:
-        module.fail_json(msg=str(error))
+        result["error"] = str(error)
     except tarfile.TarError as error:
         module.fail_json(msg="tools cannot be unpacked: %s" % error)
     except OSError as error:

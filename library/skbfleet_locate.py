@@ -33,6 +33,11 @@ options:
     description: Whether VMs are asked for addresses that are not found otherwise; root is needed for it.
     type: bool
     default: false
+  pair:
+    description:
+      - The two ends, as M(skbfleet_pair) returns them; the MACs that any host of the play has told for them go along.
+      - The action plugin of the same name takes it; the module itself ignores it.
+    type: dict
 attributes:
   check_mode:
     support: full
@@ -52,6 +57,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+lost:
+  description: Set if the connection broke.
+  returned: failure
+  type: bool
 places:
   description: For each address the places where this host sees it, those of VMs on this host first.
   returned: success
@@ -84,6 +93,7 @@ ARGUMENTS = {
     "addresses": {"type": "list", "elements": "str", "required": True},
     "macs": {"type": "dict", "default": {}},
     "ask": {"type": "bool", "default": False},
+    "pair": {"type": "dict"},
 }
 MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 

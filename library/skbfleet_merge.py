@@ -7,8 +7,8 @@ module: skbfleet_merge
 short_description: Merge the bundles of a run and say what they show
 description:
   - Runs skbfleet's merger, C(bpftools/merge_captures.py), on the controller, and returns its verdict.
-  - Makes C(timeline.log), C(events.parquet), C(summary.json) and C(verdict.txt) in the run's directory, and lets the
-    link C(latest) beside it point to it. Products that are there are replaced.
+  - Makes C(timeline.log), C(events.parquet), C(journeys.parquet), C(summary.json) and C(verdict.txt) in the run's
+    directory, and lets the link C(latest) beside it point to it. Products that are there are replaced.
   - Works on bundles alone; no host is asked.
 author: The skbfleet authors
 options:
@@ -91,6 +91,7 @@ import sys
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.skbfleet_foreign import shown
 
 ARGUMENTS = {
     "run_dir": {"type": "path", "required": True},
@@ -100,7 +101,8 @@ ARGUMENTS = {
     "scheduler": {"type": "str"},
     "certificates": {"type": "path"},
 }
-PRODUCTS = ("verdict.txt", "summary.json", "timeline.log", "events.parquet")
+LINE, LINES = 4000, 200  # of what is printed; the products have all of it
+PRODUCTS = ("verdict.txt", "summary.json", "timeline.log", "journeys.parquet", "events.parquet")
 
 
 def command_line(params, check_mode, expected_file):
@@ -121,8 +123,8 @@ def why_failed(status, stderr):
     lines = [line for line in stderr.splitlines() if line.strip()]
     sentences = [line[len("error: "):] for line in lines if line.startswith("error: ")]
     if sentences:
-        return sentences[-1]
-    return "the merger ended with status %d: %s" % (status, lines[-1] if lines else "it said nothing")
+        return shown(sentences[-1])
+    return "the merger ended with status %d: %s" % (status, shown(lines[-1]) if lines else "it said nothing")
 
 
 def outcome(run_dir):
@@ -130,7 +132,9 @@ def outcome(run_dir):
     with open(os.path.join(run_dir, "summary.json")) as handle:
         summary = json.load(handle)
     return {
-        "verdict": summary["verdict"], "doubts": summary["doubts"], "drops": summary["drops"],
+        # with words of hosts and VMs in them: devices, processes, reasons
+        "verdict": [shown(line, LINE) for line in summary["verdict"][:LINES]],
+        "doubts": [shown(line, LINE) for line in summary["doubts"][:LINES]], "drops": summary["drops"],
         "records": summary["records"],
         "hosts": {name: host["status"] for name, host in summary["hosts"].items()},
         "products": {name: os.path.join(run_dir, name) for name in PRODUCTS},

@@ -36,6 +36,10 @@ clock_difference_ns:
   description: The host's clock minus the controller's, in nanoseconds.
   returned: success
   type: int
+lost:
+  description: Set if the connection broke.
+  returned: failure
+  type: bool
 clock_error_ns:
   description: How far from the truth that can be, in nanoseconds, half the time of the fastest answer.
   returned: success

@@ -8,7 +8,8 @@ short_description: Check a host's capture_ variables before any host is touched
 description:
   - Runs on the controller alone. Looks at all variables of the host that begin with C(capture_), wherever they were
     set, and at the case file.
-  - Refuses a variable that is not declared (and names the nearest that is), a value of the wrong type, a template where
+  - Refuses a variable that is not declared (and names the nearest that is), among those given with C(-e) also one that
+    only looks like a variable of skbfleet, a value of the wrong type, a template where
     only plain values belong, and whatever the tracers themselves refuse when they are asked with C(--check-options).
   - Every refusal is one sentence that names the variable, its value and what is allowed.
   - In a case file, and in values given with C(-e), templates are refused before they are evaluated.

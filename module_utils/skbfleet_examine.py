@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 
+from ansible.module_utils.skbfleet_owner import check_base
 from ansible.module_utils.skbfleet_rundir import PROGRAMS, RunError, tracers_of, unpack_tools
 
 BTF = "/sys/kernel/btf/vmlinux"
@@ -36,7 +37,7 @@ def facts(remote_dir):
 def runs(remote_dir):
     """Return the runs on the host: name -> running, or ended (its records wait to be collected)."""
     found = {}
-    for name in sorted(os.listdir(remote_dir)) if os.path.isdir(remote_dir) else []:
+    for name in sorted(os.listdir(remote_dir)) if check_base(remote_dir) else []:
         tracers = tracers_of(os.path.join(remote_dir, name))
         if tracers:
             found[name] = "running" if any(tracer.pid() for tracer in tracers) else "ended"

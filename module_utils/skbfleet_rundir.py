@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import tarfile
 import time
@@ -54,17 +53,6 @@ def wait_until(condition, seconds):
             return False
         time.sleep(POLL_S)
     return True
-
-
-def check_owner(path):
-    """Refuse a directory that someone else could have prepared: what runs from it runs as root."""
-    try:
-        info = os.lstat(path)
-    except OSError as error:
-        raise RunError("%s: %s" % (path, error.strerror)) from error
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o022:
-        raise RunError("%s must be a directory that belongs to %s alone: remove it, or choose another "
-                       "capture_remote_dir" % (path, "root" if os.geteuid() == 0 else "uid %d" % os.geteuid()))
 
 
 def unpack_tools(archive, target):

@@ -5,13 +5,13 @@ import shutil
 import time
 
 from ansible.module_utils.skbfleet_bundle import pack
+from ansible.module_utils.skbfleet_owner import check_base, check_run, check_way, make
 from ansible.module_utils.skbfleet_rundir import (
     ARCHIVE,
     ENDED,
     PROGRAMS,
     RunError,
     Tracer,
-    check_owner,
     outcomes_of,
     read_json,
     reasons,
@@ -40,7 +40,10 @@ def run_directory(params):
 def existing_run(params):
     """Return the directory and the tracers of a run that has to be there."""
     run_dir = run_directory(params)
-    tracers = tracers_of(run_dir)
+    there = check_base(params["remote_dir"]) and os.path.lexists(run_dir)
+    if there:
+        check_run(run_dir)
+    tracers = tracers_of(run_dir) if there else []
     if not tracers:
         raise RunError("there is no run %s in %s on this host" % (params["run_id"], params["remote_dir"]))
     return run_dir, tracers
@@ -62,20 +65,32 @@ def check_space(run_dir):
                        % (free >> 20, run_dir, MIN_FREE_BYTES >> 20))
 
 
+def prepared(params, check_mode):
+    """Make the run's directory, for the tracers to be copied to."""
+    run_dir = run_directory(params)
+    base = params["remote_dir"]
+    check_way(base)
+    if check_mode:
+        return {"changed": not os.path.isdir(run_dir)}
+    os.makedirs(os.path.dirname(base), mode=0o755, exist_ok=True)
+    changed = [make(directory) for directory in (base, run_dir)]
+    return {"changed": any(changed)}
+
+
 def armed(params, check_mode):
     """Start the tracers and wait until they are armed or have failed."""
     run_dir = run_directory(params)
     unknown = sorted(set(params["tracers"]) - set(PROGRAMS))
     if unknown or not params["tracers"]:
         raise RunError("tracers is %s: it must be %s" % (sorted(params["tracers"]), " or ".join(sorted(PROGRAMS))))
+    check_way(params["remote_dir"])
     tracers = [Tracer(run_dir, name) for name in sorted(params["tracers"])]
     commands = {tracer.name: command_line(tracer, params) for tracer in tracers}
     if check_mode:
         return {"changed": True, "tracers": {}, "commands": commands, "why": ""}
+    check_run(run_dir)
     waiting = [tracer for tracer in tracers if not tracer.was_started()]
     if waiting:
-        check_owner(os.path.dirname(run_dir))
-        check_owner(run_dir)
         check_space(run_dir)
         unpack_tools(os.path.join(run_dir, ARCHIVE), os.path.join(run_dir, "tools"))
     for tracer in waiting:
@@ -159,26 +174,36 @@ def summary(tracers, bundle, changed):
 def absent(params, check_mode):
     """End the tracers of a run, or of all runs, and remove its files."""
     base = params["remote_dir"]
-    if params["run_id"]:
-        run_dirs = [run_directory(params)]
-    else:
-        run_directory(dict(params, run_id="any"))  # the same look at the directory's name
-        names = sorted(os.listdir(base)) if os.path.isdir(base) else []
-        run_dirs = [os.path.join(base, name) for name in names]
-    stopped, removed = {}, []
+    run_directory(dict(params, run_id=params["run_id"] or "any"))  # a look at the names
+    names = sorted(os.listdir(base)) if check_base(base) else []
+    run_dirs = [os.path.join(base, name) for name in names if params["run_id"] in (None, "", name)]
+    stopped, removed, waiting = {}, [], {}
     for run_dir in run_dirs:
         if not is_run(run_dir):
             continue
+        check_run(run_dir)
+        name = os.path.basename(run_dir)
+        waiting.update({name: what_waits(run_dir)} if what_waits(run_dir) else {})
         for tracer in tracers_of(run_dir):
             signal_name = ("SIGTERM" if tracer.pid() else None) if check_mode else tracer.stop()
             if signal_name:
-                stopped["%s/%s" % (os.path.basename(run_dir), tracer.name)] = signal_name
+                stopped["%s/%s" % (name, tracer.name)] = signal_name
         removed.append(run_dir)
         if not check_mode:
             shutil.rmtree(run_dir)
     if removed and not check_mode and not os.listdir(base):
         os.rmdir(base)
-    return {"changed": bool(removed), "stopped": stopped, "removed": removed}
+    return {"changed": bool(removed), "stopped": stopped, "removed": removed, "waiting": waiting}
+
+
+def what_waits(run_dir):
+    """Return how many records a run has here and whether it goes on; {} if nothing would be lost with it."""
+    tracers = tracers_of(run_dir)
+    size = sum(os.path.getsize(tracer.path("records.bin")) for tracer in tracers
+               if os.path.exists(tracer.path("records.bin")))
+    running = any(tracer.pid() for tracer in tracers)
+    records = sum(one["records"] for one in outcomes_of(tracers).values() if isinstance(one["records"], int))
+    return {"records": records, "bytes": size, "running": running} if size or running else {}
 
 
 def is_run(path):
@@ -188,4 +213,4 @@ def is_run(path):
     return os.path.exists(os.path.join(path, ARCHIVE)) or not os.listdir(path)
 
 
-STATES = {"armed": armed, "started": started, "finished": finished, "absent": absent}
+STATES = {"prepared": prepared, "armed": armed, "started": started, "finished": finished, "absent": absent}

@@ -47,22 +47,24 @@ def numbered(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return codes, first
 
 
-def strings(values: Sequence[str | None]) -> pa.Array:
+def strings(values: Sequence[str | None] | pa.Array) -> pa.Array:
     """Return a string column of Python strings; surrogates (from odd bytes in names) become question marks."""
+    if isinstance(values, pa.Array):
+        return values
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError:
         return pa.array([value and value.encode("utf-8", "replace").decode() for value in values], pa.string())
 
 
-def dictionary(codes: np.ndarray, values: Sequence[str | None]) -> pa.DictionaryArray:
+def dictionary(codes: np.ndarray, values: Sequence[str | None] | pa.Array) -> pa.DictionaryArray:
     """Return a dictionary column; equal values get one entry, None becomes null."""
     entries = strings(values).dictionary_encode()
     indices = entries.indices.take(pa.array(codes, pa.int32()))
     return pa.DictionaryArray.from_arrays(indices, entries.dictionary)
 
 
-def text_of(codes: np.ndarray, values: Sequence[str | None]) -> pa.Array:
+def text_of(codes: np.ndarray, values: Sequence[str | None] | pa.Array) -> pa.Array:
     """Return the plain string column: values[code] for each row."""
     return strings(values).take(pa.array(codes, pa.int32()))
 
@@ -102,10 +104,14 @@ def fixed_text(matrix: np.ndarray) -> pa.Array:
 _HEX = np.array([list(b"%02x" % value) for value in range(256)], "u1")
 
 
+def names(array: np.ndarray) -> pa.Array:
+    """Return 64-bit numbers as 16 hexadecimal digits."""
+    return fixed_text(_HEX[array.astype(">u8").view("u1").reshape(-1, 8)].reshape(-1, 16))
+
+
 def hexadecimal(array: np.ndarray) -> pa.Array:
     """Return 64-bit numbers as hexadecimal text without leading zeros."""
-    digits = _HEX[array.astype(">u8").view("u1").reshape(-1, 8)].reshape(-1, 16)
-    text = fixed_text(digits)
+    text = names(array)
     if len(array) and int(array.min()) >> 60 == 0:
         text = pc.utf8_ltrim(text, "0")
         text = pc.if_else(pc.equal(text, ""), "0", text)

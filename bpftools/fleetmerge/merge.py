@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The merge from end to end: bundles in; timeline.log, events.parquet, summary.json and verdict.txt out."""
+"""The merge from end to end: bundles in; the products of a run out."""
 import json
 import os
 import shutil
@@ -27,10 +27,11 @@ from .products import report
 from .products.ranges import plan
 from .products.store import Store
 from .products.summary import Request, summarise
-from .work import Workers, explore_all, merge_ranges, survey_all
+from .work import Workers, explore_all, join_journeys, merge_ranges, survey_all
 
-TIMELINE, EVENTS, SUMMARY, VERDICT = "timeline.log", "events.parquet", "summary.json", "verdict.txt"
-PRODUCTS = (TIMELINE, EVENTS, SUMMARY, VERDICT)
+TIMELINE, EVENTS, JOURNEYS = "timeline.log", "events.parquet", "journeys.parquet"
+SUMMARY, VERDICT = "summary.json", "verdict.txt"
+PRODUCTS = (TIMELINE, EVENTS, JOURNEYS, SUMMARY, VERDICT)
 LATEST = "latest"
 
 
@@ -107,18 +108,22 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     hosts = gather(list(zip(bundles, [survey.index for survey in surveys], clocks, strict=True)),
                    request.inputs.broken, request.expected)
     trusts = trust_of(hosts)
-    setting = prepare(workers, atlas, linked, bundles, clocks, trusts, scratch, topology.told(entrances, atlas))
+    names = Names(atlas, labels)
+    setting = prepare(workers, atlas, linked, bundles, clocks, trusts, scratch, topology.told(entrances, atlas),
+                      names.refusals())
     findings = explore_all(workers, setting)
     events = os.path.join(scratch, EVENTS)
     ranges = plan(bundles, [survey.index for survey in surveys], clocks)
-    merge_ranges(workers, bundles, clocks, labels, ranges, linked.names, scratch, os.path.join(scratch, TIMELINE),
-                 events)
+    merge_ranges(workers, bundles, clocks, labels, ranges, linked.names, findings.pieces, scratch,
+                 os.path.join(scratch, TIMELINE), events)
     store = Store(events, scratch, counted, processes())
     try:
-        summary = summarise(request, hosts, store, findings, Names(atlas, labels), trusts,
+        summary = summarise(request, hosts, store, findings, names, trusts,
                             seen(labels, surveys, places, clocks, atlas.counts), Witnesses(labels, surveys))
     finally:
         store.close()
+    join_journeys(workers, findings.pieces, atlas, {host for host, trust in trusts.items() if trust.lossy}, scratch,
+                  os.path.join(scratch, JOURNEYS))
     with open(os.path.join(scratch, SUMMARY), "w", encoding="utf-8") as handle:
         json.dump(summary, handle, indent=1)
         handle.write("\n")

@@ -5,22 +5,26 @@ another, and one whose worker died is done again.
 """
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from .bundle.labels import Labels
 from .bundle.manifest import Bundle
 from .clock.host import HostClock
 from .errors import MergeError
 from .executors import Here, Processes, processes
+from .journey.atlas import Atlas
 from .journey.follow import Setting, explore
 from .journey.found import Findings, add_flows
 from .memory import give_back
 from .packet.identity import Renaming
 from .packet.survey import Survey, survey_bundle
-from .products.pieces import JoinedParquet, JoinedText, write_pieces
+from .products import journeys
+from .products.pieces import JoinedParquet, JoinedText, write_pieces, write_tables
 from .products.ranges import Range, read_range
 from .told import fresh, known_to, tell
 
@@ -90,7 +94,8 @@ def explore_all(workers: Workers, setting: Setting) -> Findings:
     told = workers.tell("setting", setting)
     out = Findings()
     flows = [out.flows]
-    for found in workers.run(_explore, [told] * setting.parts, range(setting.parts)):
+    paths = ["%s-journeys-%d" % (told, part) for part in range(setting.parts)]
+    for found in workers.run(_explore, [told] * len(paths), range(len(paths)), paths):
         flows.append(found.flows)
         found.flows = out.flows    # none
         out.add(found)
@@ -100,8 +105,11 @@ def explore_all(workers: Workers, setting: Setting) -> Findings:
     return out
 
 
-def _explore(told: str, part: int) -> Findings:
-    found = explore(known_to(told), part)
+def _explore(told: str, part: int, path: str) -> Findings:
+    setting = known_to(told)
+    piece = fresh(path)
+    found = explore(setting, part, lambda followed: journeys.write_part(followed, setting.atlas, setting.words, piece))
+    found.pieces = [piece] if os.path.exists(piece) else []    # of a part without packets there is none
     give_back()
     return found
 
@@ -115,16 +123,19 @@ class _Job:
     labels: Sequence[Labels]
     renamed: Renaming
     scratch: str
+    records: Sequence[str]    # files that say which records show which journeys
 
 
 def merge_ranges(workers: Workers, bundles: Sequence[Bundle], clocks: Sequence[HostClock], labels: Sequence[Labels],
-                 ranges: Sequence[Range], renamed: Renaming, scratch: str, timeline: str, events: str) -> None:
+                 ranges: Sequence[Range], renamed: Renaming, pieces: Sequence[str], scratch: str, timeline: str,
+                 events: str) -> None:
     """Write timeline.log and events.parquet, in pieces that are joined.
 
-    renamed: flows and their names before address translation.
+    renamed: flows and their names before address translation; pieces: where the journeys of each part are.
     """
     lean = [replace(bundle, manifest={}) for bundle in bundles]    # the labels have what is needed of them
-    told = workers.tell("job", _Job(lean, clocks, labels, renamed, scratch))
+    told = workers.tell("job", _Job(lean, clocks, labels, renamed, scratch,
+                                    [journeys.records_of(piece) for piece in pieces]))
     stretches = ranges or [Range(0, 0, 0, [])]    # tables without rows have their columns all the same
     with JoinedText(timeline) as lines, JoinedParquet(events) as table:
         for text, rows in workers.run(_write, [told] * len(stretches), stretches):
@@ -138,8 +149,27 @@ def _write(told: str, stretch: Range) -> tuple[str, str]:
     parts = read_range(job.bundles, job.clocks, stretch)
     if not parts:
         empty = job.bundles[0].empty()
-        parts = [(0, empty, empty["time_ns"].astype("i8"))]
+        parts = [(0, empty, empty["time_ns"].astype("i8"), np.zeros(0, "u4"))]
     pieces = (fresh(os.path.join(job.scratch, "lines-%d" % stretch.number)),
               fresh(os.path.join(job.scratch, "events-%d" % stretch.number)))
-    write_pieces(parts, job.labels, job.renamed, *pieces)
+    write_pieces(parts, job.labels, job.renamed, job.records, *pieces)
     return pieces
+
+
+def join_journeys(workers: Workers, pieces: Sequence[str], atlas: Atlas, lossy: Collection[str], scratch: str,
+                  path: str) -> None:
+    """Write journeys.parquet from all parts' pieces. lossy: hosts that did not record all that they saw."""
+    told = workers.tell("doubtful", journeys.doubtful(atlas, lossy))
+    listed = pieces or [""]    # tables without rows have their columns all the same
+    names = [os.path.join(scratch, "journeys-%d" % number) for number in range(len(listed))]
+    with JoinedParquet(path) as table:
+        for piece in workers.run(_judge, [told] * len(listed), listed, names):
+            table.add(piece)
+
+
+def _judge(told: str, piece: str, path: str) -> str:
+    """Write a part's journeys, with what became of them for certain; return the file."""
+    made = fresh(path)
+    write_tables(journeys.judged(piece, known_to(told)), journeys.SCHEMA, made, write_statistics=["first"],
+                 use_dictionary=True)
+    return made

@@ -115,6 +115,11 @@ class Btf:
             return self.size(self._word(type_id, 3)) * self._word(type_id, 5)
         return self._word(type_id, 2)
 
+    def struct_size(self, name: str) -> int:
+        """Return the size of `struct name` in bytes, 0 if there is none."""
+        type_id = self._named.get((STRUCT, name))
+        return self.size(type_id) if type_id else 0
+
     def member(self, name: str, path: str) -> Optional[Member]:
         """Return where `path` ("dev", "ns.inum") lies in `struct name`, through anonymous members; None if nowhere."""
         type_id: Optional[int] = self._named.get((STRUCT, name))

@@ -4,6 +4,8 @@ import ctypes
 import os
 from typing import Any, Dict
 
+from . import foreign
+
 _REALTIME, _MONOTONIC = 0, 1
 _STA_UNSYNC = 0x40
 _TIME_ERROR = 5
@@ -66,8 +68,8 @@ def _daemon() -> str:
     for pid in os.listdir("/proc"):
         if pid.isdigit():
             try:
-                with open("/proc/%s/comm" % pid) as handle:
-                    name = handle.read().strip()
+                with open("/proc/%s/comm" % pid, "rb") as handle:
+                    name = foreign.shown(handle.read().rstrip(b"\n"))
             except OSError:
                 continue
             if name in _DAEMONS:

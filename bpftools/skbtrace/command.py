@@ -66,9 +66,17 @@ def main(tracer: str, what: str, examples: str, default_profile: str, arguments:
         elif not options.check_options:
             _run(options, chosen)
     except InputError as error:
-        sys.stderr.write("error: %s\n" % error)
+        _say("error: %s\n" % error)
         return 2
     except TracerError as error:
-        sys.stderr.write("error: %s\n" % error)
+        _say("error: %s\n" % error)
         return 1
     return 0
+
+
+def _say(sentence: str) -> None:
+    try:
+        sys.stderr.write(sentence)
+        sys.stderr.flush()
+    except OSError:  # nobody reads, or the disk of the log is full: the exit status remains
+        pass

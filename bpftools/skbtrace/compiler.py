@@ -46,7 +46,7 @@ def _forget_library_code() -> None:
     These are pages of unchanged files: the kernel brings back from its cache what is needed after all.
     """
     libc = ctypes.CDLL(None)
-    with open("/proc/self/maps") as handle:
+    with open("/proc/self/maps", errors="replace") as handle:
         mappings = [line.split(None, 5) for line in handle]
     for mapping in mappings:
         if len(mapping) == 6 and mapping[1] == "r-xp" and _LIBRARIES.search(mapping[5].strip()):

@@ -5,12 +5,12 @@ Format: include/uapi/linux/rtnetlink.h and if_link.h of the kernel.
 """
 import socket
 import struct
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Set, Tuple
 
-from . import netns
+from . import foreign, netns
 
 _RTM_NEWLINK, _RTM_GETLINK = 16, 18
-_NLM_F_REQUEST_DUMP = 0x301
+_NLM_F_REQUEST, _NLM_F_REQUEST_DUMP = 0x1, 0x301
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_STATS64 = 1, 3, 4, 10, 18, 23
 _IFLA_INFO_KIND = 1
@@ -34,6 +34,32 @@ def read(path: str) -> List[Dict[str, Any]]:
         return [_device(payload) for payload in _messages(link)]
     finally:
         link.close()
+
+
+class Numbers:
+    """The numbers of devices by name: a VM that starts again gets a new device of the old name."""
+
+    def __init__(self, path: str, names: List[bytes]) -> None:
+        """path: of the namespace; raises OSError."""
+        self._names = names
+        with netns.inside(path):
+            self._link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        self._link.settimeout(1)
+
+    def now(self) -> Set[int]:
+        """Return the numbers of those that there are now."""
+        return {number for number in map(self._number, self._names) if number}
+
+    def _number(self, name: bytes) -> int:
+        attribute = struct.pack("=HH", 5 + len(name), _IFLA_IFNAME) + name.ljust((len(name) + 4) & ~3, b"\0")
+        try:
+            self._link.send(struct.pack("=IHHII", 32 + len(attribute), _RTM_GETLINK, _NLM_F_REQUEST, 1, 0) + bytes(16)
+                            + attribute)
+            answer = self._link.recv(1 << 18)
+        except OSError:
+            return 0
+        kind, number = struct.unpack_from("=H", answer, 4)[0], struct.unpack_from("=i", answer, 20)[0]
+        return int(number) if kind == _RTM_NEWLINK else 0
 
 
 def _messages(link: socket.socket) -> Iterator[bytes]:
@@ -61,10 +87,10 @@ def _device(payload: bytes) -> Dict[str, Any]:
     _family, arp_type, index, flags = struct.unpack_from("=BxHiI", payload)
     found = dict(_attributes(payload[16:]))
     information = dict(_attributes(found.get(_IFLA_LINKINFO, b"")))
-    kind = information.get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode()
+    kind = foreign.shown(information.get(_IFLA_INFO_KIND, b"").rstrip(b"\0"))
     values = struct.unpack_from("=%dQ" % len(_STATISTICS), found[_IFLA_STATS64])
     return {
-        "ifindex": index, "name": found[_IFLA_IFNAME].rstrip(b"\0").decode(), "kind": kind,
+        "ifindex": index, "name": foreign.shown(found[_IFLA_IFNAME].rstrip(b"\0")), "kind": kind,
         "mac": ":".join("%02x" % byte for byte in found.get(_IFLA_ADDRESS, b"")),
         "mtu": struct.unpack("=I", found[_IFLA_MTU])[0],
         "master": struct.unpack("=I", found.get(_IFLA_MASTER, bytes(4)))[0],

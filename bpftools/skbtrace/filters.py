@@ -4,6 +4,7 @@ import ipaddress
 import struct
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
+from . import foreign
 from .errors import InputError, option
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -42,7 +43,7 @@ def parse_protocol(value: str) -> Union[str, int]:
     text = str(value).lower()
     if text in PROTOCOLS or text in ("all", "arp"):
         return text
-    if text.isdigit() and int(text) <= 255:
+    if foreign.is_number(text) and int(text) <= 255:
         names = [name for name, number in PROTOCOLS.items() if number == int(text)]
         return names[0] if names else int(text)
     raise InputError("%s is %r: it must be all, tcp, udp, icmp, icmpv6, sctp, arp or a number from 0 to 255"
@@ -55,7 +56,7 @@ def parse_ports(name: str, value: Optional[str]) -> Optional[Tuple[int, int]]:
         return None
     low, _dash, high = str(value).partition("-")
     high = high or low
-    if low.isdigit() and high.isdigit() and 1 <= int(low) <= int(high) <= 65535:
+    if foreign.is_number(low) and foreign.is_number(high) and 1 <= int(low) <= int(high) <= 65535:
         return int(low), int(high)
     raise InputError("%s is %r: it must be a port from 1 to 65535, or a range such as 8000-8080"
                      % (option(name), value))
@@ -65,7 +66,7 @@ def parse_vlan(value: Optional[str]) -> Optional[int]:
     """Return the VLAN id; raises InputError."""
     if value is None:
         return None
-    if str(value).isdigit() and 1 <= int(value) <= 4094:
+    if foreign.is_number(value) and 1 <= int(value) <= 4094:
         return int(value)
     raise InputError("%s is %r: it must be a VLAN id from 1 to 4094" % (option("vlan"), value))
 
@@ -114,8 +115,9 @@ def describe(chosen: Filter) -> Dict[str, Any]:
         "protocol": None if chosen.protocol == "all" else str(chosen.protocol),
         "src_port": chosen.src_port and format_ports(chosen.src_port),
         "dst_port": chosen.dst_port and format_ports(chosen.dst_port),
-        "both_directions": chosen.both_directions or None, "interfaces": chosen.interfaces or None,
-        "netns": chosen.netns, "vlan": chosen.vlan,
+        "both_directions": chosen.both_directions or None,
+        "interfaces": [foreign.from_system(name) for name in chosen.interfaces] or None,
+        "netns": chosen.netns and foreign.from_system(chosen.netns), "vlan": chosen.vlan,
     }
     return {name: value for name, value in shown.items() if value is not None}
 
@@ -125,11 +127,15 @@ def _words(address: bytes) -> List[str]:
     return ["0x%xu" % word for word in struct.unpack("=%dI" % (len(address) // 4), address)]
 
 
-def defines(chosen: Filter, netns: Optional[int], ifindexes: List[int]) -> Dict[str, Any]:
-    """Return the constants for bpf/filter.h.
+def _same_name(name: bytes) -> str:
+    """Return C that compares a device's name, in two words, with this one; behind its end it may hold anything."""
+    wanted, mask = (struct.unpack("=2Q", data.ljust(16, b"\0")) for data in (name, b"\xff" * (len(name) + 1)))
+    return "(%s)" % " && ".join("((name)[%d] & 0x%xull) == 0x%xull" % (place, mask[place], wanted[place])
+                                for place in range(2) if mask[place])
 
-    netns: inode of the namespace to look at, None for all; ifindexes: devices of that namespace, empty for all.
-    """
+
+def defines(chosen: Filter, netns: Optional[int]) -> Dict[str, Any]:
+    """Return the constants for bpf/filter.h; netns: inode of the namespace to look at, None for all."""
     constants: Dict[str, Any] = {}
     for name, network in (("SRC", chosen.src), ("DST", chosen.dst)):
         if network:
@@ -149,6 +155,7 @@ def defines(chosen: Filter, netns: Optional[int], ifindexes: List[int]) -> Dict[
         constants["FILTER_VLAN"] = chosen.vlan
     if netns is not None:
         constants["FILTER_NETNS"] = "%uu" % netns
-    if ifindexes:
-        constants["FILTER_INTERFACES(index)"] = "(%s)" % " || ".join("(index) == %d" % index for index in ifindexes)
+    if chosen.interfaces:
+        names = [foreign.to_bytes(name) for name in chosen.interfaces]
+        constants["FILTER_INTERFACES(name)"] = "(%s)" % " || ".join(map(_same_name, names))
     return constants

@@ -18,8 +18,9 @@ class Hook(NamedTuple):
     module: str                # of the function, "" for the kernel itself
     btf_id: int                # of the function or the tracepoint's type; 0: the hook goes without types
     arguments: Dict[str, int]  # which argument (from 0) is the skb, its location, …
-    indirect: bool             # the argument is the address of a pointer to the skb
+    indirect: Optional[bool]   # the argument is the address of a pointer to the skb; None: perhaps
     sure: bool = True          # a kernel that takes fentry takes this one
+    walk: bool = False         # the packet is the first one of a list, and each is to be looked at
 
 
 def why_absent(point: points.Point, types: Optional[kernel.Types]) -> str:
@@ -87,13 +88,18 @@ def candidates(point: points.Point, types: Optional[kernel.Types],
     return hooks, reasons
 
 
-def _places(point: points.Point, described: Optional[List[str]]) -> Tuple[Dict[str, int], bool]:
-    """Return which argument is what, and whether the skb's is the address of a pointer to it."""
+_INDIRECT = {"sk_buff*": False, "sk_buff**": True, "sk_buff*?": None}
+
+
+def _places(point: points.Point, described: Optional[List[str]]) -> Tuple[Dict[str, int], Optional[bool]]:
+    """Return which argument is what, and whether the skb's is the address of a pointer to it (None: perhaps)."""
     if described is None:
         places = {name: argument.place for name, argument in point.arguments.items() if argument.place is not None}
-        return places, point.arguments["skb"].type == "sk_buff**"
-    found = {name: described.index(argument.type) for name, argument in point.arguments.items()
-             if argument.type in described and name != "skb"}
+        return places, _INDIRECT[point.arguments["skb"].type]
+    # what has no type of its own is where it always was
+    found = {name: described.index(argument.type) if argument.type else argument.place or 0
+             for name, argument in point.arguments.items()
+             if name != "skb" and (argument.type in described or not argument.type)}
     for kind in ("sk_buff*", "sk_buff**"):
         if kind in described:
             return dict(found, skb=described.index(kind)), kind == "sk_buff**"
@@ -109,6 +115,8 @@ def _offer_tracepoint(point: points.Point, types: Optional[kernel.Types], hooks:
         return
     places, indirect = _places(point, described)
     if "skb" in places:
+        if "count" in places:  # what hangs on the first one has no type; and it may be too much for an older verifier
+            hooks.append(Hook(RAW_TRACEPOINT, point.tracepoint, module, 0, places, indirect, walk=True))
         if btf_id:  # cheaper: its program reads the skb by plain loads
             hooks.append(Hook(RAW_TRACEPOINT, point.tracepoint, module, btf_id, places, indirect))
         hooks.append(Hook(RAW_TRACEPOINT, point.tracepoint, module, 0, places, indirect))

@@ -5,9 +5,9 @@ import os
 import platform
 import resource
 import sys
-from typing import Dict, Iterable, List, Optional
+from typing import Dict, Iterable, List, Optional, Union
 
-from . import btf, devices, kernel, loader, netns
+from . import btf, devices, foreign, kernel, loader, netns
 from .errors import InputError, TracerError, option
 from .filters import Filter
 
@@ -72,9 +72,9 @@ def require_disk(directory: str) -> None:
                           % (directory, free >> 20, DISK_RESERVE >> 20))
 
 
-def free_bytes(directory: str) -> int:
-    """Return the bytes that are free on the disk of a directory; raises OSError."""
-    status = os.statvfs(directory)
+def free_bytes(place: Union[str, int]) -> int:
+    """Return the bytes that are free on the disk of a directory, or of an open file; raises OSError."""
+    status = os.statvfs(place)
     return status.f_bavail * status.f_frsize
 
 
@@ -94,7 +94,7 @@ class Scope:
     def __init__(self, chosen: Filter) -> None:
         """Raises InputError for a namespace or a device that is not there."""
         self.netns: Optional[int] = None
-        self.ifindexes: List[int] = []
+        self.interfaces: Optional[devices.Numbers] = None
         self.paths: Dict[int, str] = {}
         self.names = netns.names()
         # interface numbers repeat from namespace to namespace: a name alone means the tracer's own
@@ -105,16 +105,17 @@ class Scope:
         path = netns.path_of(where)
         self.netns = netns.inode_of(path)
         self.paths = {self.netns: path}
-        if where not in ("self",) and not where.isdigit() and "/" not in where:
-            self.names[self.netns] = where
+        if where not in ("self",) and not foreign.is_number(where) and "/" not in where:
+            self.names[self.netns] = foreign.from_system(where)
         if chosen.interfaces:
-            self.ifindexes = _find(chosen.interfaces, path, where)
+            _require(chosen.interfaces, path, where)
+            self.interfaces = devices.Numbers(path, [foreign.to_bytes(name) for name in chosen.interfaces])
 
 
-def _find(names: List[str], path: str, where: str) -> List[int]:
-    known = {device["name"]: device["ifindex"] for device in devices.read(path)}
+def _require(names: List[str], path: str, where: str) -> None:
+    """Raise InputError for a device that is not there: later it may come and go."""
+    known = {device["name"] for device in devices.read(path)}
     for name in names:
-        if name not in known:
+        if foreign.shown(foreign.to_bytes(name)) not in known:
             raise InputError("%s is %r: there is no such device in network namespace %s; it must be one of %s"
                              % (option("interface"), name, where, ", ".join(sorted(known))))
-    return [known[name] for name in names]

@@ -15,19 +15,24 @@ from .errors import TracerError
 FIELDS: Dict[str, List[str]] = {
     "sk_buff": ["dev", "sk", "len", "data_len", "queue_mapping", "cloned", "pkt_type", "ip_summed", "skb_iif", "hash",
                 "vlan_tci", "vlan_all", "vlan_present", "priority", "mark", "protocol", "transport_header",
-                "network_header", "mac_header", "tail", "end", "head", "data", "users.refs.counter"],
-    "skb_shared_info": ["nr_frags", "gso_size", "gso_segs", "gso_type", "frag_list"],
-    "net_device": ["ifindex", "nd_net.net"],
+                "network_header", "mac_header", "tail", "end", "head", "data", "users.refs.counter", "next", "cb"],
+    "skb_shared_info": ["nr_frags", "gso_size", "gso_segs", "gso_type", "frag_list", "frags"],
+    "net_device": ["ifindex", "nd_net.net", "name"],
     "net": ["ns.inum"],
-    "sock": ["__sk_common.skc_net.net", "sk_backlog.rmem_alloc.counter", "sk_backlog.len", "sk_rcvbuf"],
+    "sock": ["__sk_common.skc_net.net", "__sk_common.skc_family", "__sk_common.skc_daddr",
+             "__sk_common.skc_rcv_saddr", "__sk_common.skc_num", "__sk_common.skc_dport",
+             "__sk_common.skc_v6_daddr", "__sk_common.skc_v6_rcv_saddr",
+             "sk_backlog.rmem_alloc.counter", "sk_backlog.len", "sk_rcvbuf"],
+    "tcp_skb_cb": ["seq", "tcp_flags"],
+    "tcp_sock": ["rcv_nxt"],
     "pt_regs": ["di", "si", "dx", "cx", "r8", "r9"],
     "Qdisc": ["q.qlen", "limit", "qstats.backlog"],
 }
-# what tells where an skb's headers are: together in every kernel, so that one short read gets them all
-HEADERS = ["protocol", "network_header", "mac_header", "tail", "head", "data"]
 FLOW_ACTIONS = ("sw_flow_actions", "actions_len")  # in the openvswitch module
 FLOW_ACTIONS_LENGTH = 24  # bytes: where that is in every kernel from 4.18 to 6.18, for those that do not tell
-OPTIONAL = {("sk_buff", "vlan_all"), ("sk_buff", "vlan_present")}
+OPTIONAL = {("sk_buff", "vlan_all"), ("sk_buff", "vlan_present"), ("sock", "__sk_common.skc_v6_daddr"),
+            ("sock", "__sk_common.skc_v6_rcv_saddr")}
+_DECLARED_IN = {"sk_buff": "linux/skbuff.h", "sock": "net/sock.h"}
 _X86 = ("pt_regs",)  # structs of one machine type only: left out on others
 _INCLUDES = ("linux/skbuff.h", "linux/netdevice.h", "linux/ptrace.h", "net/net_namespace.h", "net/sock.h",
              "net/sch_generic.h")
@@ -52,6 +57,8 @@ def from_btf(types: btf.Btf) -> Declarations:
         constants["HAVE_PROBE_READ_KERNEL"] = 1
     if "BPF_MAP_TYPE_RINGBUF" in types.enum("bpf_map_type").values():
         constants["USE_RING_BUFFER"] = 1
+        constants["HAVE_LARGE_PROGRAMS"] = 1  # as a kernel has for longer that has this kind of map
+    constants["HAVE_TCP_TYPES"] = 1
     return Declarations(_emit_header(types), constants, False)
 
 
@@ -68,13 +75,20 @@ def from_headers(release: str) -> Declarations:
         raise TracerError("this kernel has neither BTF (%s) nor headers (/lib/modules/%s/build): install "
                           "linux-headers-%s (Debian) or kernel-devel-%s (RHEL family), or run a kernel with BTF"
                           % (btf.KERNEL, release, release, release))
-    constants: Dict[str, Any] = {"HAVE_%s_%s" % (name, field): 1 for name, field in OPTIONAL
-                 if _mentions(directories, "linux/skbuff.h", r"\b%s\s*[;:]" % field)}
+    constants: Dict[str, Any] = {
+        _have(name, field): 1 for name, field in OPTIONAL
+        if _mentions(directories, _DECLARED_IN[name], r"\b%s\s*[;:]" % field.rpartition(".")[2])}
     for constant, word in (("HAVE_PROBE_READ_KERNEL", "probe_read_kernel"), ("USE_RING_BUFFER", "MAP_TYPE_RINGBUF")):
         if _mentions(directories, "uapi/linux/bpf.h", word):
             constants[constant] = 1
-    constants.update(SKB_HEADERS_OFFSET=0, SKB_HEADERS_SIZE="sizeof(struct sk_buff)")
+    if "USE_RING_BUFFER" in constants:
+        constants["HAVE_LARGE_PROGRAMS"] = 1
     return Declarations("".join("#include <%s>\n" % header for header in _INCLUDES), constants, True)
+
+
+def _have(name: str, path: str) -> str:
+    """The constant that tells the C code of a field."""
+    return "HAVE_%s_%s" % (name, path.replace(".", "_"))
 
 
 def headers_mention(release: str, header: str, pattern: str) -> bool:
@@ -105,10 +119,8 @@ def _emit_header(types: btf.Btf) -> str:
             elif (name, path) not in OPTIONAL and name not in _X86:
                 raise TracerError("the kernel's types have no field %s in struct %s" % (path, name))
             if (name, path) in OPTIONAL and member:
-                lines.append("#define HAVE_%s_%s 1" % (name, path))
+                lines.append("#define %s 1" % _have(name, path))
         lines += _emit_struct(name, found)
-        if name == "sk_buff":
-            lines += _emit_headers_span([member for path, member in found if path in HEADERS])
     return "\n".join(lines) + "\n"
 
 
@@ -131,13 +143,6 @@ def _emit_struct(name: str, members: List[Tuple[str, btf.Member]]) -> List[str]:
     return lines + ["    };", "};"]
 
 
-def _emit_headers_span(members: List[btf.Member]) -> List[str]:
-    """Where the HEADERS fields lie: from the first to the end of the last."""
-    first = min(member.bit_offset // 8 for member in members)
-    end = max(member.bit_offset // 8 + member.size for member in members)
-    return ["#define SKB_HEADERS_OFFSET %d" % first, "#define SKB_HEADERS_SIZE %d" % (end - first)]
-
-
 def _nest(path: str, member: btf.Member) -> str:
     """A view of a nested field, counted from the start of the outermost struct, where all views start."""
     outer, _dot, inner = path.partition(".")
@@ -150,4 +155,6 @@ def _view(name: str, member: btf.Member) -> str:
     if member.bits:
         below = "u8 : %d; " % shift if shift else ""
         return "struct { %s%su8 %s : %d; };" % (pad, below, name, member.bits)
+    if member.size not in _INTEGERS:  # more than one value: bytes to whoever reads them
+        return "struct { %su8 %s[%d]; };" % (pad, name, member.size)
     return "struct { %s%s %s; };" % (pad, _INTEGERS[member.size], name)

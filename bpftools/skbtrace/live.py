@@ -1,19 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tracer by hand: records as lines on the terminal, what it does and what it saw on stderr."""
-import os
 import sys
 from typing import Any, Dict, List, Tuple
 
 from . import text
 from .output import Budget, Terminal
+from .stream import Stream
 
-
-def _say(sentence: str) -> None:
-    try:
-        sys.stderr.write(sentence + "\n")
-        sys.stderr.flush()
-    except BrokenPipeError:  # with 2>&1 the reader of both is gone
-        pass
+_PATIENCE_S = 2.0  # that a reader gets who takes nothing, before what is left is given up
 
 
 def run(tracer: Any) -> None:
@@ -22,22 +16,36 @@ def run(tracer: Any) -> None:
     armed = tracer.pairs[0]
     facts = text.Facts(options.host, {attached.id: attached.name for attached in tracer.program.attached},
                        tracer.devices, tracer.scope.names, tracer.reasons, tracer.symbols,
-                       armed["realtime_ns"] - armed["monotonic_ns"])
+                       armed["realtime_ns"] - armed["monotonic_ns"],
+                       {attached.id for attached in tracer.program.attached if attached.made_up})
     budget = Budget(options.max_records, options.max_bytes)
-    printer = text.Printer(sys.stdout, facts, options.format == "json", options.tracer == "datapath_tracing")
-    terminal = Terminal(printer, sys.stdout, budget)
+    lines, remarks = Stream(sys.stdout.fileno()), Stream(sys.stderr.fileno())
+    printer = text.Printer(lines, facts, options.format == "json", options.tracer == "datapath_tracing")
+    terminal = Terminal(printer, lines, sys.stdout.fileno(), budget)
     tracer.open_buffer(terminal.take)
-    tracer.window.open_now(options.duration)  # before it is said: whoever reads it may send at once
-    _say("tracing %s on %s%s" % (", ".join(attached.name for attached in tracer.program.attached), options.host,
-                                 "" if options.duration else "; Ctrl-C ends it"))
-    for why, names in _by_reason(tracer.program.skipped):
-        _say("skipped %s: %s" % (", ".join(names), why))
     try:
+        tracer.window.open_now(options.duration)  # before it is said: whoever reads it may send at once
+        _say(remarks, _beginning(tracer))
         tracer.follow(terminal)
     finally:
         tracer.finish()
-        _say(_summary(tracer, budget))
-        _forget_closed_stdout()
+        tracer.release_signals()
+        lines.drain(_PATIENCE_S)
+        _say(remarks, [_summary(tracer, budget, terminal.unshown())])
+
+
+def _say(remarks: Stream, sentences: List[str]) -> None:
+    remarks.write("".join(sentence + "\n" for sentence in sentences))
+    remarks.drain(_PATIENCE_S)  # in its order with the records, where both go to one file
+
+
+def _beginning(tracer: Any) -> List[str]:
+    said = ["tracing %s on %s%s" % (", ".join(attached.name for attached in tracer.program.attached),
+                                    tracer.options.host, "" if tracer.options.duration else "; Ctrl-C ends it")]
+    if tracer.symbols.are_hidden():
+        said.append("the kernel hides where its functions are (kernel.kptr_restrict is 2, or it is locked down): "
+                    "places and stacks are shown as addresses")
+    return said + ["skipped %s: %s" % (", ".join(names), why) for why, names in _by_reason(tracer.program.skipped)]
 
 
 def _by_reason(skipped: Dict[str, str]) -> List[Tuple[str, List[str]]]:
@@ -48,21 +56,17 @@ def _by_reason(skipped: Dict[str, str]) -> List[Tuple[str, List[str]]]:
     return sorted(reasons.items(), key=lambda item: item[1])
 
 
-def _summary(tracer: Any, budget: Budget) -> str:
+def _summary(tracer: Any, budget: Budget, unshown: int) -> str:
     totals = tracer.totals()
-    words = ["seen %(seen)d, matched %(matched)d" % totals, "shown %d" % budget.kept, "lost %d" % totals["lost"]]
+    words = ["seen %(seen)d, matched %(matched)d" % totals, "shown %d" % (budget.kept - unshown),
+             "lost %d" % totals["lost"]]
     words += ["%s %d" % (name, number) for name, number in (
+        ("not shown because the output was not read", unshown),
         ("after the limit", budget.cut), ("headers not readable", totals["unparsed"]),
-        ("later fragments not decidable by port", totals["undecided"]), ("without stack", totals["stacks_lost"]),
+        ("later fragments not decidable by port", totals["undecided"]),
+        ("without a device to tell by", totals["no_device"]), ("without stack", totals["stacks_lost"]),
         ("not looked at because the tracer was interrupted", totals["missed"]),
     ) if number]
-    words += ["limit %s of %s reached" % (limit["limit"], limit["value"]) for limit in budget.limits]
+    words += ["limit %s of %s reached (%s)" % (limit["limit"], limit["value"], limit["what"])
+              for limit in budget.limits]
     return ", ".join(words)
-
-
-def _forget_closed_stdout() -> None:
-    """Python flushes stdout once more at its end, and would complain of a pipe that is closed."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,11 +18,11 @@ PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 2, 17, 26
 ATTACH_RAW_TRACEPOINT, ATTACH_FENTRY = 23, 24
 EMPTY = bytes([0xB7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0])  # a program that does nothing: r0 = 0; exit
 KPROBE_PMU = "/sys/bus/event_source/devices/kprobe/type"
-_BPF_PROG_LOAD, _BPF_OBJ_GET_INFO_BY_FD, _BPF_RAW_TRACEPOINT_OPEN = 5, 15, 17
+_BPF_PROG_LOAD, _BPF_PROG_TEST_RUN, _BPF_OBJ_GET_INFO_BY_FD, _BPF_RAW_TRACEPOINT_OPEN = 5, 10, 15, 17
 _BPF_BTF_GET_FD_BY_ID, _BPF_BTF_GET_NEXT_ID = 19, 23
 _PERF_EVENT_IOC_SET_BPF, _PERF_EVENT_IOC_ENABLE = 0x40042408, 0x2400
 _PERF_FLAG_FD_CLOEXEC = 8
-_SYSCALLS = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
+_SYSCALLS = {"x86_64": (321, 298, 319), "aarch64": (280, 241, 279)}  # bpf, perf_event_open, memfd_create
 MACHINES = tuple(sorted(_SYSCALLS))
 _LICENSE = ctypes.create_string_buffer(b"Dual BSD/GPL")  # what the kernel knows as compatible with its GPL-only helpers
 _LOG_BYTES = 1 << 20
@@ -64,6 +64,14 @@ class _ProgInfo(ctypes.Structure):
     _fields_ = [("before", ctypes.c_char * 208), ("recursion_misses", ctypes.c_uint64)]
 
 
+class _TestRun(ctypes.Structure):
+    _fields_ = [("prog_fd", ctypes.c_uint32), ("retval", ctypes.c_uint32), ("data_size_in", ctypes.c_uint32),
+                ("data_size_out", ctypes.c_uint32), ("data_in", ctypes.c_uint64), ("data_out", ctypes.c_uint64),
+                ("repeat", ctypes.c_uint32), ("duration", ctypes.c_uint32), ("ctx_size_in", ctypes.c_uint32),
+                ("ctx_size_out", ctypes.c_uint32), ("ctx_in", ctypes.c_uint64), ("ctx_out", ctypes.c_uint64),
+                ("flags", ctypes.c_uint32), ("cpu", ctypes.c_uint32)]
+
+
 class _PerfEvent(ctypes.Structure):
     _fields_ = [("type", ctypes.c_uint32), ("size", ctypes.c_uint32), ("config", ctypes.c_uint64),
                 ("sample_period", ctypes.c_uint64), ("sample_type", ctypes.c_uint64), ("read_format", ctypes.c_uint64),
@@ -72,7 +80,7 @@ class _PerfEvent(ctypes.Structure):
 
 
 def _syscall(which: int, *arguments: Any) -> int:
-    """Make the bpf (0) or perf_event_open (1) system call; raises OSError."""
+    """Make the bpf (0), perf_event_open (1) or memfd_create (2) system call; raises OSError."""
     try:
         number = _SYSCALLS[platform.machine()][which]
     except KeyError:
@@ -118,6 +126,19 @@ def _verifier_says(attributes: _ProgLoad) -> str:
     lines = [line for line in log.value.decode(errors="replace").splitlines() if line.strip()]
     wanted = [line for line in lines if not line.startswith(("processed", "verification time", "stack depth"))]
     return ": " + wanted[-1].strip() if wanted else ""
+
+
+def run_once(program: int, argument: int) -> int:
+    """Run a raw tracepoint's program with one argument and return its 32-bit result; raises OSError before 5.10."""
+    context = (ctypes.c_uint64 * 1)(argument)
+    attributes = _TestRun(prog_fd=program, ctx_size_in=8, ctx_in=ctypes.addressof(context))
+    _bpf(_BPF_PROG_TEST_RUN, attributes)
+    return int(attributes.retval)
+
+
+def memory_file(name: str) -> int:
+    """Return the descriptor of a new file in memory; raises OSError."""
+    return _syscall(2, ctypes.create_string_buffer(name.encode()), 0)
 
 
 def missed(program: int) -> int:

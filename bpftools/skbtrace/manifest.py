@@ -6,7 +6,7 @@ import platform
 import sys
 from typing import Any, Dict, Set, Tuple
 
-from . import VERSION, clock, filters, record
+from . import VERSION, clock, filters, foreign, record
 
 FORMAT = "skbfleet-bundle/1"
 _CHUNK = 1 << 20
@@ -58,10 +58,10 @@ def _name_stacks(tracer: Any, records_path: str) -> None:
             tracer.symbols.stack(stack_id)
 
 
-def build(tracer: Any, budget: Any, directory: str) -> Dict[str, Any]:
-    """Return the manifest of a finished tracer whose records are in `directory`."""
+def build(tracer: Any, budget: Any) -> Dict[str, Any]:
+    """Return the manifest of a finished tracer whose records are in the current directory; raises OSError."""
     import bcc
-    records_path = os.path.join(directory, "records.bin")
+    records_path = "records.bin"
     _name_stacks(tracer, records_path)
     per_point = tracer.counters()
     totals = tracer.totals()
@@ -70,12 +70,14 @@ def build(tracer: Any, budget: Any, directory: str) -> Dict[str, Any]:
     return {
         "format": FORMAT, "run_id": tracer.options.run_id, "tracer": tracer.options.tracer,
         "host": tracer.options.host, "tool_version": VERSION, "bcc_version": bcc.__version__,
-        "python_version": platform.python_version(), "kernel": _kernel(), "command_line": sys.argv,
+        "python_version": platform.python_version(), "kernel": _kernel(),
+        "command_line": [foreign.from_system(word) for word in sys.argv],
         "filter": filters.describe(tracer.chosen), "record": record.describe(), "points": _points(tracer),
         "window": _window(tracer), "counters": totals, "per_point": per_point,
         "devices": tracer.devices.finish(), "netns": {str(key): name for key, name in tracer.scope.names.items()},
         "symbols": {"0x%x" % key: name for key, name in tracer.symbols.names.items()},
         "stacks": {str(key): ["0x%x" % frame for frame in frames] for key, frames in tracer.symbols.stacks.items()},
+        "symbols_hidden": tracer.symbols.are_hidden(),
         "drop_reasons": {str(key): name for key, name in tracer.reasons.items()},
         "clock": dict(clock.discipline(), pairs=tracer.pairs), "limits": budget.limits,
         "status": "partial" if why else "complete", "why": why, "ended_by": tracer.stopped_by,

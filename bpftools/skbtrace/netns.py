@@ -5,6 +5,7 @@ import ctypes
 import os
 from typing import Dict, Iterator
 
+from . import foreign
 from .errors import InputError, option
 
 OWN = "/proc/self/ns/net"
@@ -20,7 +21,7 @@ def path_of(value: str) -> str:
     """
     if value == "self":
         path = OWN
-    elif value.isdigit():
+    elif foreign.is_number(value):
         path = "/proc/%s/ns/net" % value
     elif "/" in value:
         path = value
@@ -82,5 +83,5 @@ def names() -> Dict[int, str]:
     with contextlib.suppress(OSError):
         for name in sorted(os.listdir(_NAMED)):
             with contextlib.suppress(OSError):
-                found[inode_of(os.path.join(_NAMED, name))] = name
+                found[inode_of(os.path.join(_NAMED, name))] = foreign.from_system(name)
     return found

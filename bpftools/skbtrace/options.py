@@ -5,7 +5,7 @@ import os
 import re
 from typing import Any, List, NoReturn, Optional, Tuple
 
-from . import VERSION, filters, points, record
+from . import VERSION, filters, foreign, points, record
 from .errors import InputError, option
 
 MOST_SECONDS = 24 * 3600
@@ -77,7 +77,7 @@ def _add_output(output: Any) -> None:
 def _number(name: str, value: Optional[str], least: int, most: int, unit: str) -> Optional[int]:
     if value is None:
         return None
-    if str(value).isdigit() and least <= int(value) <= most:
+    if foreign.is_number(value) and least <= int(value) <= most:
         return int(value)
     raise InputError("%s is %r: it must be a whole number of %s from %d to %d"
                      % (option(name), value, unit, least, most))
@@ -144,9 +144,9 @@ def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, f
             raise InputError("%s is %r: it must be letters, digits, dots, dashes and underscores, at most 100"
                              % (option(name), value))
     for name in options.interface:
-        if not name or len(name) > 15 or "/" in name or name != name.strip():
-            raise InputError("%s is %r: it must be the name of a device, at most 15 characters"
+        if not name or len(foreign.to_bytes(name)) > 15 or "/" in name or name != name.strip():
+            raise InputError("%s is %r: it must be the name of a device, at most 15 bytes"
                              % (option("interface"), name))
     _check_points(options)
-    options.host = options.host or os.uname().nodename
+    options.host = options.host or foreign.from_system(os.uname().nodename)
     return options, chosen

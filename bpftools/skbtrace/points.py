@@ -24,10 +24,12 @@ class Point(NamedTuple):
     module: str                     # which has the tracepoint or function where the kernel itself has not
     functions: List[str]
     what: str
-    arguments: Dict[str, Argument]  # skb, location, reason, device, queue, actions
+    arguments: Dict[str, Argument]  # skb, location, reason, device, queue, sock, actions, count
     queue_kind: str                 # what `queue` is: qdisc, socket
     pulled: bool                    # the packet's data begins at its network header
     stack: bool                     # the call stack belongs to the record
+    ip: bool = False                # it is an IP packet, even if skb->protocol does not say so yet
+    made_up: bool = False           # TCP's own skb, without headers yet: those of `sock` are taken
 
 
 def _skb(place: int = 0) -> Argument:
@@ -35,19 +37,28 @@ def _skb(place: int = 0) -> Argument:
 
 
 def _tracepoint(name: str, tracepoint: str, what: str, queue_kind: str = "", pulled: bool = False, stack: bool = False,
-                module: str = "", functions: Optional[List[str]] = None, **arguments: Argument) -> Point:
+                module: str = "", functions: Optional[List[str]] = None, made_up: bool = False,
+                **arguments: Argument) -> Point:
     arguments.setdefault("skb", _skb())
-    return Point(name, tracepoint, module, functions or [], what, arguments, queue_kind, pulled, stack)
+    return Point(name, tracepoint, module, functions or [], what, arguments, queue_kind, pulled, stack,
+                 made_up=made_up)
 
 
 def _function(name: str, functions: str, skb: int, what: str, module: str = "", pulled: bool = False,
-              stack: bool = False, indirect: bool = False, **arguments: Argument) -> Point:
+              stack: bool = False, indirect: bool = False, unsure: bool = False, ip: bool = False,
+              made_up: bool = False, **arguments: Argument) -> Point:
     """A point at one of several functions; skb: place of that argument, from 1 as the kernel's documents count.
 
-    indirect: where the kernel does not describe the function, the argument is the address of a pointer to the skb.
+    indirect: where the kernel does not describe the function, the argument is the address of a pointer to the skb;
+    unsure: it is in some kernels only.
     """
-    arguments["skb"] = Argument("sk_buff**", skb - 1) if indirect else _skb(skb - 1)
-    return Point(name, "", module, functions.split(), what, arguments, "", pulled, stack)
+    kind = "sk_buff*?" if unsure else "sk_buff**" if indirect else "sk_buff*"
+    arguments["skb"] = Argument(kind, skb - 1)
+    return Point(name, "", module, functions.split(), what, arguments, "", pulled, stack, ip, made_up)
+
+
+def _sock(place: Optional[int]) -> Argument:
+    return Argument("sock*", place)
 
 
 _QDISC = Argument("Qdisc*", 0)
@@ -63,18 +74,18 @@ _TRACEPOINTS = [
     _tracepoint("gro.frags", "napi_gro_frags_entry", "a driver hands a page-based packet to GRO", pulled=True),
     _tracepoint("qdisc.enqueue", "qdisc_enqueue", "a packet is put into a qdisc", "qdisc", skb=_skb(2), queue=_QDISC),
     _tracepoint("qdisc.dequeue", "qdisc_dequeue", "a packet is taken out of a qdisc", "qdisc", skb=_skb(3),
-                queue=_QDISC),
+                queue=_QDISC, count=Argument("", 2)),
     _tracepoint("skb.drop", "kfree_skb", "a packet is freed as a drop", stack=True,
-                location=Argument("*", 1), reason=Argument("skb_drop_reason", None)),
+                location=Argument("*", 1), reason=Argument("skb_drop_reason", None), sock=_sock(None)),
     _tracepoint("skb.free", "consume_skb", "a packet is freed at the end of its way, not as a drop",
                 location=Argument("*", None)),
     _tracepoint("sock.deliver", "skb_copy_datagram_iovec", "a reader of a socket or of a tap takes the packet"),
     _tracepoint("sock.full", "sock_rcvqueue_full", "a socket's receive queue has no room", "socket",
-                skb=_skb(1), queue=Argument("sock*", 0)),
+                skb=_skb(1), queue=_sock(0), sock=_sock(0)),
     _tracepoint("udp.full", "udp_fail_queue_rcv_skb", "UDP could not queue a datagram", "socket",
-                skb=_skb(2), queue=Argument("sock*", 1)),
-    _tracepoint("tcp.retransmit", "tcp_retransmit_skb", "TCP sends a segment again", "socket",
-                skb=_skb(1), queue=Argument("sock*", 0)),
+                skb=_skb(2), queue=_sock(1), sock=_sock(1)),
+    _tracepoint("tcp.retransmit", "tcp_retransmit_skb", "TCP sends a segment again", "socket", made_up=True,
+                skb=_skb(1), queue=_sock(0), sock=_sock(0)),
     _tracepoint("ovs.upcall", "ovs_dp_upcall", "Open vSwitch has no flow for a packet and asks its daemon",
                 module="openvswitch", functions=["ovs_dp_upcall"], skb=_skb(1)),
     _tracepoint("ovs.action", "ovs_do_execute_action", "Open vSwitch does an action on a packet",
@@ -82,7 +93,7 @@ _TRACEPOINTS = [
 ]
 _DEVICES = [
     _function("dev.core", "__netif_receive_skb_core", 1, "the stack looks for who wants a received packet",
-              pulled=True),
+              pulled=True, unsure=True),
     _function("dev.xmit", "__dev_queue_xmit", 1, "somebody sends a packet on a device"),
     _function("qdisc.direct", "sch_direct_xmit", 1, "a packet goes from qdisc to driver"),
     _function("tun.xmit", "tun_net_xmit", 1, "a tap takes a packet for its guest", "tun"),
@@ -126,14 +137,15 @@ _IP = [
     _function("ip.local", "ip_local_deliver", 1, "a packet is for this host"),
     _function("ip.forward", "ip_forward", 1, "a packet is forwarded"),
     _function("ip6.forward", "ip6_forward", 1, "a packet is forwarded"),
-    _function("ip.local_out", "__ip_local_out", 3, "a packet of this host goes out"),
+    _function("ip.local_out", "__ip_local_out", 3, "a packet of this host goes out", ip=True),
     _function("ip.output", "ip_output", 3, "a packet has its route"),
     _function("ip6.output", "ip6_output", 3, "a packet has its route"),
     _function("ip.finish", "ip_finish_output2", 3, "a packet gets its neighbour's address"),
     _function("tcp.rx", "tcp_v4_rcv", 1, "TCP takes a segment"),
-    _function("tcp.backlog", "tcp_add_backlog", 2, "a segment waits for a busy socket"),
-    _function("tcp.tx", "__tcp_transmit_skb", 2, "TCP sends a segment"),
-    _function("udp.queue", "__udp_enqueue_schedule_skb", 2, "a datagram is queued to its socket"),
+    _function("tcp.backlog", "tcp_add_backlog", 2, "a segment waits for a busy socket", sock=_sock(0)),
+    _function("tcp.tx", "__tcp_transmit_skb", 2, "TCP sends a segment", made_up=True, sock=_sock(0)),
+    _function("udp.queue", "__udp_enqueue_schedule_skb", 2, "a datagram is queued to its socket", sock=_sock(0)),
+    _function("udp.deliver", "skb_consume_udp", 2, "a reader has taken a datagram", sock=_sock(0)),
     _function("packet.rx", "packet_rcv", 1, "a packet socket gets a copy"),
 ]
 _NETFILTER = [
@@ -149,7 +161,7 @@ BY_NAME = {point.name: point for point in TABLE}
 # with what becomes of the packets for which Open vSwitch has no flow yet, or one without any action
 _NIC = ["dev.rx", "dev.tx", "skb.drop", "ovs.drop", "ovs.upcall", "skb.free"]
 _QUEUES = ["dev.queue", "dev.backlog", "gro.rx", "gro.frags", "qdisc.enqueue", "qdisc.dequeue", "sock.deliver",
-           "sock.full", "udp.full", "tcp.retransmit"]
+           "udp.deliver", "sock.full", "udp.full", "tcp.retransmit"]
 
 
 def _names(*groups: List[Point]) -> List[str]:

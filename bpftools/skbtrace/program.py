@@ -8,8 +8,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from . import compiler, hooks, kernel, kernel_types, loader, points, recipe
 
 # bcc rewrites map accesses in its main file only: the parts are joined, each named for the compiler's messages
-PARTS = ["record.h", "read.h", "skb.h", "packet.h", "tunnel.h", "filter.h", "maps.h", "queue.h", "fill.h", "observe.h",
-         "points.h"]
+PARTS = ["record.h", "read.h", "skb.h", "packet.h", "tunnel.h", "maps.h", "filter.h", "gather.h", "socket.h", "queue.h",
+         "fill.h", "recipe.h", "observe.h", "points.h"]
 STACK_ENTRIES = 16384
 _AT_ONCE = 8  # hooks attached, or let go, at the same time: the kernel makes each wait until no CPU can be in it
 
@@ -21,6 +21,7 @@ class Attached(NamedTuple):
     name: str
     hook: str
     target: str
+    made_up: bool  # the packets have no headers yet: those of the records are what their sockets will give them
 
 
 def source(declarations: kernel_types.Declarations, defines: Dict[str, Any]) -> str:
@@ -56,6 +57,10 @@ class Program:
                          FLOW_ACTIONS_LENGTH=flow_actions_length, RING_PAGES=ring_pages, STACK_ENTRIES=STACK_ENTRIES)
         if any(point.stack for point in wanted):
             constants["HAVE_STACKS"] = 1
+        if any(point.made_up for point in wanted):
+            constants["HAVE_MADE_UP"] = 1
+        if "HAVE_LARGE_PROGRAMS" in declarations.constants and any("count" in point.arguments for point in wanted):
+            constants["HAVE_LISTS"] = 1
         if self._has_kprobe_program:
             constants["HAVE_KPROBES"] = 1
         begun = time.monotonic()
@@ -94,12 +99,12 @@ class Program:
                 reasons.append("the kernel refused a %s: %s" % (hook.kind.replace("_", " "), error.strerror))
                 continue
             self._programs[number] = program
-            return Attached(number, point.name, hook.kind, hook.target), reasons
+            return Attached(number, point.name, hook.kind, hook.target, point.made_up), reasons
         return None, reasons
 
     def _load(self, number: int, point: points.Point, hook: hooks.Hook) -> int:
         code = recipe.apply(self.bpf.dump_func("point_kprobe" if hook.kind == hooks.KPROBE else "point_raw"),
-                            recipe.encode(number, point, hook.arguments, hook.indirect, bool(hook.btf_id)))
+                            recipe.encode(number, point, hook))
         name = point.name.replace(".", "_")
         if hook.btf_id:
             attach_type = loader.ATTACH_FENTRY if hook.kind == hooks.FENTRY else loader.ATTACH_RAW_TRACEPOINT

@@ -5,10 +5,10 @@ import re
 import struct
 from typing import Dict
 
-from . import points
+from . import hooks, points
 
 PLACEHOLDER = 0x5B7ACE0F5EEDBEEF  # stands in the compiled program where the recipe goes
-_SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bpf", "points.h")
+_SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bpf", "recipe.h")
 _LD_IMM64 = 0x18
 NO_ARGUMENT = 15
 QUEUE_KINDS = {"": 0, "qdisc": 1, "socket": 2}
@@ -20,19 +20,17 @@ def _shifts() -> Dict[str, int]:
     return {name.lower(): int(shift) for name, shift in found}
 
 
-def encode(number: int, point: points.Point, arguments: Dict[str, int], indirect: bool, typed: bool) -> int:
-    """Return the recipe of a point.
-
-    arguments: which argument of the hook (from 0) is the skb, the location, …; indirect: the skb's is the address of
-    a pointer to it; typed: the verifier knows that argument's type.
-    """
+def encode(number: int, point: points.Point, hook: hooks.Hook) -> int:
+    """Return the recipe of a point that is reached by this hook."""
     shift = _shifts()
     recipe = number << shift["point"] | QUEUE_KINDS[point.queue_kind] << shift["queue_kind"]
-    for name in ("skb", "location", "reason", "device", "queue", "actions"):
-        recipe |= arguments.get(name, NO_ARGUMENT) << shift[name]
-    for name, flag in (("pulled", point.pulled), ("stack", point.stack), ("indirect", indirect),
-                       ("typed", typed and not indirect)):
-        recipe |= int(flag) << shift[name]
+    for name in ("skb", "location", "reason", "device", "queue", "actions", "sock", "count"):
+        recipe |= hook.arguments.get(name, NO_ARGUMENT) << shift[name]
+    for name, flag in (("pulled", point.pulled), ("stack", point.stack), ("ip", point.ip),
+                       ("made_up", point.made_up), ("indirect", hook.indirect), ("unsure", hook.indirect is None),
+                       ("walk", hook.walk), ("kprobe", hook.kind == hooks.KPROBE),
+                       ("typed", hook.btf_id and hook.indirect is False)):
+        recipe |= int(bool(flag)) << shift[name]
     return recipe
 
 

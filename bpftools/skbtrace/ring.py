@@ -58,7 +58,7 @@ class CallbackBuffer:
         self.lost = 0  # records that the kernel dropped on the way, as the perf buffer tells
 
         def gather(_cpu: Any, data: int, _size: int) -> int:
-            # a perf record brings the ring's eight header bytes itself (struct slot of maps.h)
+            # a perf record brings the ring's eight header bytes itself (struct scratch of maps.h)
             header = bytes(record.RING_HEADER) if ring else b""
             self._gathered.append(header + ctypes.string_at(data, record.STRIDE - len(header)))
             return 0

@@ -15,6 +15,20 @@ from .output import Budget, Spool
 from .window import WindowFile
 
 _STATUS_SECONDS = 0.5
+_MANIFEST_ROOM = 8 << 20  # bytes; symbols, stacks and devices seldom take one of them
+
+
+def _enter(path: str) -> None:
+    """Make the directory, for its owner alone, unless it is there, and go there: from here on it is the current one.
+
+    What becomes of the name does not matter then. Raises OSError.
+    """
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:  # its mode is its owner's business: the files in it are ours alone
+        pass
+    os.chdir(path)
 
 
 class RunDir:
@@ -24,15 +38,17 @@ class RunDir:
         """Make the directory if need be; raises InputError if it cannot be used, TracerError if its disk is full."""
         self.path = os.path.abspath(options.run_dir)
         try:
-            os.makedirs(self.path, 0o700, exist_ok=True)
-            os.chmod(self.path, 0o700)
-            os.chdir(self.path)
+            _enter(self.path)
         except OSError as error:
             raise InputError("%s is %r: it must be a directory that can be written: %s"
                              % (option("run-dir"), options.run_dir, error.strerror)) from None
-        if os.path.exists("manifest.json"):
+        if os.stat(".").st_mode & 0o002:
+            raise InputError("%s is %r: it must be a directory into which not everybody may write"
+                             % (option("run-dir"), options.run_dir))
+        if os.path.lexists("manifest.json"):
             raise InputError("%s is %r: it holds a capture already" % (option("run-dir"), options.run_dir))
         host.require_disk(self.path)
+        self._manifest: Optional[files.ReservedJson] = None
         self._budget: Optional[Budget] = None
         self._window_file = WindowFile(self.path)
         self._wait_until = time.monotonic() + options.wait_window if options.wait_window else None
@@ -48,10 +64,17 @@ class RunDir:
         status.update(more)
         files.write_json("status.json", status)
 
-    def run(self, tracer: Any) -> Dict[str, Any]:
-        """Capture into the directory and return the manifest; raises TracerError."""
+    def run(self, tracer: Any) -> None:
+        """Capture into the directory; raises TracerError."""
+        try:
+            self._run(tracer)
+        except OSError as error:
+            raise TracerError("the run directory %s cannot be written: %s" % (self.path, error.strerror)) from None
+
+    def _run(self, tracer: Any) -> None:
         options = tracer.options
         self._budget = Budget(options.max_records, options.max_bytes)
+        self._manifest = files.ReservedJson("manifest.json", _MANIFEST_ROOM)
         spool = Spool(self.path, self._budget)
         tracer.open_buffer(spool.take)
         if self._wait_until is None:
@@ -65,11 +88,11 @@ class RunDir:
             tracer.finish()
             spool.close()
         if not tracer.window.is_set():
+            self._manifest.give_up()
             raise TracerError(self._why_no_window(tracer))
-        content = manifest.build(tracer, self._budget, self.path)
-        files.write_json("manifest.json", content)
+        content = manifest.build(tracer, self._budget)
+        self._manifest.write(content)
         self.write_status("finished", content["why"], lost=content["counters"]["lost"], window=content["window"])
-        return content
 
     def _why_no_window(self, tracer: Any) -> str:
         if tracer.stopped_by == "signal":
@@ -105,5 +128,5 @@ class RunDir:
             self.write_status("started", lost=tracer.totals()["lost"],
                               window=dict(window.given, start_ns=window.start_ns, end_ns=window.end_ns,
                                           late_by_ns=window.late_by_ns))
-        except OSError:  # the directory is gone: Spool.check sees it and ends the capture
+        except OSError:  # the directory is gone, or the disk is full: Spool sees it and ends the capture
             pass

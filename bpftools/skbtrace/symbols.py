@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kernel addresses as names, resolved on the host while its kallsyms are true."""
 import ctypes
+import itertools
 from typing import Any, Dict, List
 
 _NO_FRAME = 0
+_ENOUGH = 1000  # symbols: the first ones of all may lie at 0 (per-CPU data)
 _OWN_DEPTH = 5  # frames within which the tracer's own are
 _OWN_FRAMES = ("bpf_prog_", "bpf_trampoline_", "bpf_trace_run", "__bpf_trace_", "__traceiter_")
 
 
 def _lookup(bpf: Any, address: int) -> str:
-    text = bpf.ksym(address, show_module=True, show_offset=True)
-    return str(text.decode(errors="replace").replace(" [kernel]", ""))
+    text = str(bpf.ksym(address, show_module=True, show_offset=True).decode(errors="replace").replace(" [kernel]", ""))
+    return "0x%x" % address if text.startswith("[unknown]") else text
 
 
 class Symbols:
@@ -20,6 +22,11 @@ class Symbols:
         self._bpf = bpf
         self.names: Dict[int, str] = {}
         self.stacks: Dict[int, List[int]] = {}
+
+    def are_hidden(self) -> bool:
+        """Whether the kernel keeps the addresses of its functions from this process."""
+        with open("/proc/kallsyms") as handle:
+            return all(int(line.split(None, 1)[0], 16) == 0 for line in itertools.islice(handle, _ENOUGH))
 
     def learn(self) -> None:
         """Read the kernel's names now, while the tracer's own programs have theirs: what bcc read once it keeps."""

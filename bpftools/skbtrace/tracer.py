@@ -5,13 +5,14 @@ import signal
 import time
 from typing import Any, Dict, List
 
-from . import clock, devices, filters, hooks, host, kernel_types, program, reasons, ring
+from . import clock, devices, filters, hooks, host, kernel_types, pages, program, reasons, ring
 from . import options as command_line
 from .errors import TracerError, option
 from .symbols import Symbols
 from .window import Window
 
-COUNTERS = ("seen", "matched", "lost", "outside_window", "unparsed", "undecided", "stacks_lost")
+# of struct counters in bpf/maps.h
+COUNTERS = ("seen", "matched", "lost", "outside_window", "unparsed", "undecided", "no_device", "stacks_lost", "missed")
 _IDLE_SECONDS = 0.01   # between looks at an empty buffer: a tenth of what fills it at a million records a second
 _CHECK_SECONDS = 0.25  # between looks at disk, reader and window file
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -34,6 +35,7 @@ class Tracer:
         self.scope = host.Scope(chosen)
         asked_for = command_line.wanted_points(options)
         names = list(kernel_types.FIELDS) + [kernel_types.FLOW_ACTIONS[0]] + reasons.ENUMS + kernel_types.ENUMS
+        names += pages.STRUCTS
         names += hooks.wanted_functions(asked_for) + ["btf_trace_" + point.tracepoint for point in asked_for]
         self._types = host.read_types(names)
         # name -> why there is nothing to look at, as when the point's module is not in this kernel
@@ -54,20 +56,42 @@ class Tracer:
     def arm(self) -> None:
         """Compile, load and attach with a closed window; raises TracerError if no point can be had."""
         for number in _SIGNALS:
-            signal.signal(number, self._stop)
+            # under nohup, or where the caller does not want it, hanging up ends nothing
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._stop)
         host.raise_memlock()
-        constants = filters.defines(self.chosen, self.scope.netns, self.scope.ifindexes)
+        constants = filters.defines(self.chosen, self.scope.netns)
+        constants.update(pages.constants(self._types.vmlinux if self._types else None))
         self.program = program.Program(self.declarations, self._types, self.wanted, constants,
                                        self.options.buffer_pages, self._flow_actions_length())
         self.symbols = Symbols(self.program.bpf)
         self.window = Window(self.program.bpf)
+        self._learn_interfaces()
+        try:
+            self._attach()
+        except BaseException:
+            self.program.detach()  # whatever else the process may have to wait for
+            raise
+        self.devices = devices.Table(self.scope.paths)
+        self.pairs.append(clock.pair("arm"))
+
+    def _learn_interfaces(self) -> None:
+        """Tell the programs the present numbers of the devices that the filter names."""
+        if not self.scope.interfaces:
+            return
+        table = self.program.bpf["interfaces"]
+        wanted, known = self.scope.interfaces.now(), {key.value for key in table}
+        for number in wanted - known:
+            table[table.Key(number)] = table.Leaf(1)
+        for number in known - wanted:
+            del table[table.Key(number)]
+
+    def _attach(self) -> None:
         self.program.attach()
         if not self.program.attached:
             raise TracerError("none of the points can be attached: " + _reasons(self.program.skipped)
                               + host.memlock_hint())
         self._refuse_without_required(self.program.skipped)
-        self.devices = devices.Table(self.scope.paths)
-        self.pairs.append(clock.pair("arm"))
 
     def _refuse_without_required(self, missing: Dict[str, str]) -> None:
         """Raise TracerError if a point without which the user does not want to run is among these: name -> why."""
@@ -91,6 +115,12 @@ class Tracer:
     def _stop(self, _number: int, _frame: Any) -> None:
         self.stopped_by = "signal"
 
+    def release_signals(self) -> None:
+        """Let the next signal end the process, whatever it waits for."""
+        for number in _SIGNALS:
+            if signal.getsignal(number) == self._stop:
+                signal.signal(number, signal.SIG_DFL)
+
     def follow(self, output: Any, control: Any = None) -> None:
         """Drain until the window is over, a limit is reached, a signal comes or nobody wants the records any more.
 
@@ -106,6 +136,8 @@ class Tracer:
                 next_check = now + _CHECK_SECONDS if now >= next_check else next_check
 
     def _look(self, output: Any, control: Any, thoroughly: bool) -> None:
+        if thoroughly:
+            self._learn_interfaces()
         if control:
             control.look(self)
         if output.budget.limits:
@@ -133,7 +165,7 @@ class Tracer:
         for attached in self.program.attached:
             per_cpu = table[table.Key(attached.id)]
             row: Dict[str, Any] = {name: sum(getattr(values, name) for values in per_cpu) for name in COUNTERS}
-            row["missed"] = self.program.missed.get(attached.id, 0)
+            row["missed"] += self.program.missed.get(attached.id, 0)
             lost = {str(cpu): values.lost for cpu, values in enumerate(per_cpu) if values.lost}
             found[attached.name] = dict(row, lost_per_cpu=lost) if lost else row
         return found
@@ -141,6 +173,7 @@ class Tracer:
     def totals(self) -> Dict[str, int]:
         """Return the counters summed over the points, with what a perf buffer lost on the way."""
         rows = self.counters().values()
-        totals = {name: sum(row[name] for row in rows) for name in COUNTERS + ("missed",)}
-        totals["lost"] += getattr(self._buffer, "lost", 0)
+        totals = {name: sum(row[name] for row in rows) for name in COUNTERS}
+        # the buffer tells again of what its programs were told and counted; kernels before 5.1 tell it alone
+        totals["lost"] = max(totals["lost"], getattr(self._buffer, "lost", 0))
         return totals

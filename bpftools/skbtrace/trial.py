@@ -35,7 +35,7 @@ def examine(tracer: Any) -> Dict[str, Any]:
 def run(tracer: Any) -> None:
     """Print the examination as one JSON object, and let go of everything."""
     try:
-        json.dump(examine(tracer), sys.stdout, indent=1, sort_keys=True)
-        sys.stdout.write("\n")
+        found = json.dumps(examine(tracer), indent=1, sort_keys=True)
     finally:
         tracer.program.detach()
+    sys.stdout.write(found + "\n")

@@ -5,9 +5,10 @@ import json
 import os
 from typing import Any, Dict, Optional
 
-from . import clock
+from . import clock, files
 
 NEVER = (1 << 64) - 1
+_MOST_BYTES = 4096  # of window.json
 
 
 class Window:
@@ -66,12 +67,11 @@ class WindowFile:
     def changed(self) -> Optional[Dict[str, Any]]:
         """Return the file's content if it is new; None if there is nothing new."""
         try:
-            status = os.stat(self._path)
+            status = os.lstat(self._path)
             identity = (status.st_ino, status.st_mtime_ns)
             if identity == self._seen:
                 return None
-            with open(self._path) as handle:
-                content = json.load(handle)
+            content = json.loads(files.read_foreign(self._path, _MOST_BYTES).decode())
         except (OSError, ValueError):
             return None
         self._seen = identity

@@ -13,6 +13,7 @@ import ctypes
 import json
 import os
 import pathlib
+import shutil
 import socket
 import statistics
 import struct
@@ -161,6 +162,8 @@ def bench_program(arguments: list, seconds: float) -> tuple[float, float]:
 
 def bench_bpftrace(port: int, seconds: float) -> tuple[float, str]:
     """The same of bpftrace: ns per run, and what it says of loss."""
+    if shutil.which("bpftrace") is None:
+        return 0.0, "no bpftrace"
     with tempfile.TemporaryDirectory() as directory:
         out = open(os.path.join(directory, "out"), "w")
         body = BPFTRACE.replace("PORT", "0x%x" % socket.htons(port))
@@ -198,7 +201,6 @@ def bench_drain(seconds: float) -> None:
     """Records a second into a spool: the tracer on one core, the sender on the other."""
     with tempfile.TemporaryDirectory() as directory:
         run_dir = os.path.join(directory, "run")
-        points = [word for point in ("dev.queue", "dev.tx", "dev.backlog", "dev.rx") for word in ("--point", point)]
         points = [word for point in ("dev.queue", "dev.tx", "dev.backlog", "dev.rx") for word in ("--point", point)]
         process = subprocess.Popen([PYTHON, str(TRACER), *FILTER, str(PORT), "--run-dir", run_dir, *points], text=True,
                                    stderr=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(0, {0}))

@@ -65,6 +65,6 @@ def test_a_run_whose_controller_died_is_cleaned_up(machine: Machine, inventory: 
     wait_until(lambda: '"started"' in machine.run(status, check=False).stdout, "the tracer is at work", 300)
     kill(begun)
     assert leftovers(machine)["programs"] != before["programs"]
-    done = play.run("cleanup.yml", "-i", inventory, timeout=300)
+    done = play.run("cleanup.yml", "-i", inventory, timeout=300, capture_yes=True)
     assert done.returncode == 0, done.stdout[-3000:]
     nothing_new(machine, before)

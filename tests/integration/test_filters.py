@@ -7,16 +7,23 @@ the frame, and eth0, where the kernel keeps it beside the packet.
 import itertools
 import json
 import os
+import pathlib
+import signal
+import subprocess
+import time
+from collections import Counter
 
 import pytest
 from support.bundles import arp, ethernet, geneve, gre, icmp, ipv4, ipv6, tcp, udp, vxlan
-from support.lab import Lab, wait_until
-from support.tracers import tracing
+from support.lab import PYTHON, Lab, wait_until
+from support.tracers import COMMANDS, tracing
+
+from skbtrace import headers, record
 
 A4, B4, FAR4 = "192.168.32.10", "192.168.32.20", "10.9.9.9"
 A6, B6, FAR6 = "fd00:32::10", "fd00:32::20", "fd00:99::9"
 UNDERLAY = ("10.0.0.1", "10.0.0.2")
-SHORTEST = 170  # bytes: longer than any frame here, so that padding can tell them apart
+SHORTEST = 190  # bytes: longer than any frame here, so that padding can tell them apart
 SEND = """
 import json, socket, sys
 link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -34,7 +41,9 @@ def fragment_header(following: int, offset: int, more: bool) -> bytes:
 def finished(frame: bytes, length: int) -> bytes:
     """The frame, padded to its length, with IP lengths and checksum right: a bridge with netfilter looks at them."""
     padded = bytearray(frame.ljust(length, b"\xee"))
-    ip = 18 if frame[12:14] == b"\x81\x00" else 14
+    ip = 14
+    while frame[ip - 2:ip] == b"\x81\x00":
+        ip += 4
     if frame[ip - 2:ip] == b"\x86\xdd":
         padded[ip + 4:ip + 6] = (length - ip - 40).to_bytes(2, "big")
     if frame[ip - 2:ip] == b"\x08\x00":
@@ -69,10 +78,17 @@ FRAMES = {
                                       protocol=0), 0x86DD),
     "udp53v6-first": ethernet(ipv6(A6, B6, fragment_header(17, 0, True) + udp(40000, 53), protocol=44), 0x86DD),
     "udp53v6-later": ethernet(ipv6(A6, B6, fragment_header(17, 1448, False) + udp(40000, 53), protocol=44), 0x86DD),
+    "udp53v6-long": ethernet(ipv6(A6, B6, b"".join([
+        bytes([43]) + bytes(7), bytes([60]) + bytes(7), bytes([51]) + bytes(7),
+        bytes([60, 4]) + bytes(22), bytes([17]) + bytes(7), udp(40000, 53)]), protocol=0), 0x86DD),
+    "udp53v6-too-long": ethernet(ipv6(A6, B6, (bytes([60]) + bytes(7)) * 6 + bytes([17]) + bytes(7) + udp(40000, 53),
+                                      protocol=60), 0x86DD),
     "pingv6": ethernet(ipv6(A6, B6, icmp(128, 0, 7, 1), protocol=58), 0x86DD),
     "vlan100-tcp443": ethernet(ipv4(A4, B4, tcp(40000, 443), protocol=6), vlan=[100]),
     "vlan100-udp53v6": ethernet(ipv6(A6, B6, udp(40000, 53)), 0x86DD, vlan=[100]),
     "vlan200-tcp443": ethernet(ipv4(A4, B4, tcp(40000, 443), protocol=6), vlan=[200]),
+    "vlan100-vlan7-tcp443": ethernet(ipv4(A4, B4, tcp(40000, 443), protocol=6), vlan=[100, 7]),
+    "vlan7-vlan100-tcp443": ethernet(ipv4(A4, B4, tcp(40000, 443), protocol=6), vlan=[7, 100]),
     "vxlan-tcp443": ethernet(ipv4(*UNDERLAY, udp(50000, 4789, vxlan(7, ethernet(
         ipv4(A4, B4, tcp(40000, 443), protocol=6)))))),
     "vxlan-tcp443v6": ethernet(ipv4(*UNDERLAY, udp(50000, 4789, vxlan(7, ethernet(
@@ -93,12 +109,13 @@ V4 = set(NAMES) - V6 - NO_IP - NEITHER_VM
 ANSWERS = {name for name in NAMES if "answer" in name} | {"pong"}
 LATER = {"udp53-later", "udp53v6-later"}
 TCP = {name for name in NAMES if "tcp" in name}
-UDP = {name for name in NAMES if "udp" in name} | OUTER_UDP
+UDP = ({name for name in NAMES if "udp" in name} | OUTER_UDP) - {"udp53v6-too-long"}
 TCP443_FORTH = {name for name in NAMES if "tcp443" in name} - ANSWERS
 UDP53 = {name for name in UDP if "udp53" in name}
 FAR = {"tcp443-far", "tcp443v6-far"}
 PAIR4 = (V4 | {"arp", "arp-answer"}) - FAR
-VLAN100 = {"vlan100-tcp443", "vlan100-udp53v6"}
+VLAN100 = {"vlan100-tcp443", "vlan100-udp53v6", "vlan100-vlan7-tcp443"}
+UNREADABLE = {"udp53v6-too-long"}  # its protocol is behind more headers than anybody follows
 
 CASES = [
     ([], set(NAMES)),
@@ -144,6 +161,7 @@ CASES = [
     (["--src", A6, "--dst", B6, "--protocol", "udp", "--dst-port", "1-53"], (UDP53 & V6) - LATER),
     (["--vlan", "100"], VLAN100),
     (["--vlan", "200"], {"vlan200-tcp443"}),
+    (["--vlan", "7"], {"vlan7-vlan100-tcp443"}),
     (["--vlan", "300"], set()),
     (["--vlan", "100", "--protocol", "udp", "--dst-port", "53", "--src", A6], {"vlan100-udp53v6"}),
     (["--vlan", "100", "--src", B4], set()),
@@ -191,6 +209,14 @@ def test_exactly_the_matching_frames_are_recorded(lab: Lab, options: list[str], 
     assert "lost 0" in tracer.log[-1]
 
 
+def test_headers_that_nobody_follows_are_counted(lab: Lab) -> None:
+    with tracing(lab.netns("hv-a"), "datapath_tracing", "--netns", "self", "--point", "dev.rx", "--interface", "vnet0",
+                 "--protocol", "udp", "--src", A6) as tracer:
+        send_all(lab)
+        tracer.stop()
+    assert f"headers not readable {len(UNREADABLE)}" in tracer.log[-1]
+
+
 def test_later_fragments_are_counted_where_ports_cannot_tell(lab: Lab) -> None:
     with tracing(lab.netns("hv-a"), "datapath_tracing", "--netns", "self", "--point", "dev.rx", "--interface", "vnet0",
                  "--protocol", "udp", "--dst-port", "53") as tracer:
@@ -233,3 +259,161 @@ def test_netns(lab: Lab, by: str) -> None:
 def in_hv_a(pid: int) -> bool:
     """Whether a process has entered hv-a's network namespace."""
     return os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/run/netns/hv-a").st_ino
+
+
+PAGES = """
+import fcntl, json, os, struct, subprocess, sys
+def tap():
+    link = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(link, 0x400454CA, struct.pack("16sH22x", b"probe0", 0x0002 | 0x1000 | 0x4000))
+    subprocess.run(["ip", "link", "set", "probe0", "mtu", "9000", "up"], check=True)
+    return link
+link = tap()
+print("ready", flush=True)
+for line in sys.stdin:
+    linear, frames = json.loads(line)
+    if linear is None:
+        os.close(link)
+        link = tap()
+    for frame in frames:
+        frame = bytes.fromhex(frame)
+        header = struct.pack("<BBHHHH", 0, 0, linear or len(frame), 0, 0, 0)
+        assert os.write(link, header + frame) == len(header) + len(frame)
+    print("sent", flush=True)
+"""
+LONG = 5000  # bytes: a tap puts into pages what is behind the header's length, if it is more than a page
+
+
+class Probe:
+    """A tap in vm-a, into which the test writes frames as a guest does."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.process = lab.netns("vm-a").popen([PYTHON, "-c", PAGES], stdin=subprocess.PIPE)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def send(self, frames: list[bytes], linear: int | None = 0) -> None:
+        """Write frames of which so many bytes are in the linear part, 0: all; None: into a new device of the same name.
+        """
+        self.process.stdin.write(json.dumps([linear, [frame.hex() for frame in frames]]) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        assert answer == "sent\n", answer + self.process.stdout.read()
+
+
+@pytest.fixture
+def probe(lab: Lab):
+    """The tap while the test runs."""
+    made = Probe(lab)
+    yield made
+    made.process.kill()
+    made.process.communicate()
+
+
+AT_PROBE = ["--netns", "vm-a", "--interface", "probe0", "--point", "dev.rx"]
+PAGED = [
+    ["--src", A4, "--dst", B4, "--protocol", "tcp", "--dst-port", "443", "--both-directions"],
+    ["--src", A6, "--dst", B6, "--protocol", "udp", "--dst-port", "1-53"],
+    ["--protocol", "icmp"], ["--protocol", "sctp", "--dst-port", "443"], ["--protocol", "47"], ["--dst", "10.0.0.0/8"],
+    ["--vlan", "100", "--protocol", "udp", "--dst-port", "53", "--src", A6], ["--protocol", "arp", "--src", A4],
+]
+# where the linear part may end: behind Ethernet, in and behind IP, behind UDP and VXLAN, in what VXLAN carries
+LINEAR = [14, 20, 34, 38, 42, 50, 64, 84, 100]
+
+
+@pytest.mark.parametrize("options", PAGED, ids=" ".join)
+def test_headers_in_pages_are_as_good_as_others(lab: Lab, probe: Probe, options: list[str]) -> None:
+    wanted = {" ".join(given): names for given, names in CASES}[" ".join(options)]
+    lengths = {LONG + number: name for number, name in enumerate(NAMES)}
+    frames = [finished(FRAMES[name], length) for length, name in lengths.items()]
+    # a VLAN tag that is not in the linear part cannot be stepped over: these are counted
+    with tracing(lab.here(), "datapath_tracing", *AT_PROBE, *options) as tracer:
+        for linear in LINEAR:
+            probe.send(frames, linear)
+        records = tracer.stop()
+    found = Counter(lengths[one["len"] + 14] for one in records)
+    behind_tag = {name for name in wanted if name.startswith("vlan")}
+    assert {name: found[name] for name in wanted - behind_tag} == dict.fromkeys(wanted - behind_tag, len(LINEAR))
+    assert set(found) <= wanted
+    assert all(found[name] >= len([linear for linear in LINEAR if linear >= 22]) for name in behind_tag)
+
+
+def test_headers_in_pages_are_recorded(lab: Lab, probe: Probe) -> None:
+    """An ICMP echo in VXLAN, of which only the outer headers are in the linear part, and one that has just IP there."""
+    frames = [finished(FRAMES["geneve-ping"], LONG), finished(FRAMES["ping"], LONG)]
+    with tracing(lab.here(), "datapath_tracing", *AT_PROBE, "--protocol", "icmp") as tracer:
+        probe.send(frames[:1], 50)
+        probe.send(frames[1:], 34)
+        tunnelled, plain = (record["packet"] for record in tracer.stop())
+    assert (tunnelled["inner"]["type"], tunnelled["inner"]["icmp_id"], tunnelled["inner"]["icmp_seq"]) == (8, 7, 1)
+    assert (plain["type"], plain["icmp_id"], plain["icmp_seq"]) == (8, 7, 1)
+
+
+WITHOUT_PAGES = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from skbtrace import command, pages
+pages.constants = lambda types: {}
+sys.exit(command.main("datapath_tracing", "", "", "nic", sys.argv[2:]))
+"""
+
+
+def test_headers_in_pages_that_cannot_be_read_are_counted(lab: Lab, probe: Probe) -> None:
+    names = ["vxlan-tcp443", "tcp443", "udp443"]
+    frames = [finished(FRAMES[name], LONG + number) for number, name in enumerate(names)]
+    tracer = lab.here().popen([PYTHON, "-c", WITHOUT_PAGES, COMMANDS["datapath_tracing"].parent, *AT_PROBE,
+                               "--protocol", "tcp", "--dst-port", "443"], stderr=subprocess.PIPE)
+    assert tracer.stderr.readline().startswith("tracing ")
+    probe.send(frames, 34)  # the tunnel's port cannot be read, nor TCP's
+    tracer.send_signal(signal.SIGINT)
+    output, errors = tracer.communicate(timeout=20)
+    assert output == ""
+    assert "headers not readable 3" in errors.splitlines()[-1]
+
+
+def test_a_device_that_comes_again_is_seen_again(lab: Lab, probe: Probe) -> None:
+    frame = [finished(FRAMES["esp"], 200)]
+    with tracing(lab.here(), "datapath_tracing", *AT_PROBE, "--protocol", "50") as tracer:
+        probe.send(frame)
+        probe.send(frame, None)
+        probe.send(frame)
+        records = tracer.stop()
+    assert [record["device"] for record in records] == ["probe0"] * 3
+
+
+def test_payload_on_a_tunnel_s_port_stays_on_the_host(lab: Lab, probe: Probe, tmp_path: pathlib.Path) -> None:
+    """What is no tunnel's header, down to its reserved bits, is payload, and what a record keeps of it is nothing."""
+    secret = b"\xff\x0e secret " * 10
+    payloads = [secret, b"\x08\0\0\0\0\0\7\1" + secret, b"\x09\0\0\0\0\0\7\0" + secret, b"\x08\0\0"]
+    frames = [ethernet(ipv4(*UNDERLAY, udp(50000, port, payload)))
+              for port, payload in itertools.product((4789, 8472, 6081), payloads)]
+    frames += [ethernet(ipv4(*UNDERLAY, b"\0\1\x08\0" + secret, protocol=47))]
+    tracer = lab.here().popen([PYTHON, COMMANDS["datapath_tracing"], *AT_PROBE, "--run-dir", tmp_path / "run"])
+    wait_until((tmp_path / "run" / "records.bin").exists, "the tracer records")
+    probe.send(frames)
+    tracer.send_signal(signal.SIGTERM)
+    assert tracer.communicate(timeout=20)[0] == ""
+    spool = (tmp_path / "run" / "records.bin").read_bytes()
+    records = [record.unpack(spool, at) for at in range(record.RING_HEADER, len(spool), record.STRIDE)]
+    kept = [one.packet[34:] for one in records if headers.decode(one.packet, 2, 0).get("src") == UNDERLAY[0]]
+    assert len(kept) == len(frames)
+    assert all(not any(packet[8:]) for packet in kept[:-1])  # behind the UDP header
+    assert not any(kept[-1])
+
+
+def test_what_comes_before_the_window_is_not_counted_as_undecided(lab: Lab, probe: Probe,
+                                                                  tmp_path: pathlib.Path) -> None:
+    run = tmp_path / "run"
+    tracer = lab.here().popen([PYTHON, COMMANDS["datapath_tracing"], *AT_PROBE, "--run-dir", run, "--wait-window", "20",
+                               "--protocol", "udp", "--dst-port", "53", "--src", A4])
+    wait_until(lambda: (run / "status.json").exists() and
+               json.loads((run / "status.json").read_text())["state"] == "armed", "the tracer is armed")
+    frames = [finished(FRAMES[name], 200) for name in ("udp53-later", "udp53")]
+    probe.send(frames)
+    (run / "new").write_text(json.dumps({"start_realtime_ns": time.time_ns(), "end_realtime_ns": time.time_ns() * 2}))
+    (run / "new").rename(run / "window.json")
+    wait_until(lambda: json.loads((run / "status.json").read_text())["state"] == "started", "the window is open")
+    probe.send(frames * 2)
+    tracer.send_signal(signal.SIGTERM)
+    assert tracer.communicate(timeout=20)[0] == ""
+    counters = json.loads((run / "manifest.json").read_text())["counters"]
+    assert (counters["matched"], counters["outside_window"], counters["undecided"]) == (2, 1, 2)

@@ -25,7 +25,7 @@ def nothing_is_left(lab: Lab, hosts=BOTH) -> bool:
 
 def test_a_command_is_traced_on_both_hosts(lab, play):
     done = play.run("reproduce.yml", **PING, capture_run_id="r", capture_duration=60,
-                    reproduce_command="ip netns exec vm-a ping -q -c 20 -i 0.02 192.168.32.20; exit 3")
+                    reproduce_command="ip netns exec vm-a ping -q -c 20 -i 0.02 -p 5ca1ab1e 192.168.32.20; exit 3")
     assert done.returncode == 0, done.stdout
     assert play.summary("r")["reproduce"]["status"] == 3
     for host in BOTH:
@@ -36,20 +36,12 @@ def test_a_command_is_traced_on_both_hosts(lab, play):
         assert manifest["per_point"]["dev.rx"]["matched"] == 2 * 20
         assert manifest["per_point"]["dev.tx"]["matched"] == 2 * 20
         assert "skb.drop" not in manifest["per_point"]
+        records = (play.output_dir / "r" / "hosts" / host / "datapath_tracing" / "records.bin").read_bytes()
+        assert bytes([192, 168, 32, 10, 192, 168, 32, 20]) in records
+        assert bytes.fromhex("5ca1ab1e") not in records  # payload stays on the hypervisor
         assert manifest["counters"]["lost"] == 0
         assert manifest["window"]["ended_ns"] - manifest["window"]["start_ns"] < 30e9  # closed when the command ended
     assert nothing_is_left(lab)
-
-
-def test_the_command_of_a_case_is_run_by_reproduce_alone(lab, play, tmp_path):
-    case = tmp_path / "case.yml"
-    mark = tmp_path / "mark"
-    case.write_text(f"capture_protocol: icmp\ncapture_duration: 1\nreproduce_command: touch {mark}\n")
-    done = play.run("drop_monitor.yml", "-e", f"@{case}", capture_run_id="c")
-    assert done.returncode == 0, done.stdout
-    assert not mark.exists()
-    assert play.run("reproduce.yml", capture_run_id="r", capture_case=str(case)).returncode == 0
-    assert mark.exists()
 
 
 def test_the_controller_is_killed_inside_the_window(lab, play):
@@ -102,6 +94,10 @@ def test_a_killed_run_can_be_cleaned_up(lab, play):
         wait_for_state(lab.netns(host), "k", "drop_monitor", "started", 60)
     kill(killed)
     done = play.run("cleanup.yml")
+    assert done.returncode != 0
+    assert "hv-a: run k, still running" in " ".join(done.stdout.split())
+    assert tracers_on(lab.netns("hv-a"))
+    done = play.run("cleanup.yml", capture_yes=True)
     assert done.returncode == 0, done.stdout
     assert "k/drop_monitor: SIGTERM" in done.stdout
     assert nothing_is_left(lab)
@@ -155,7 +151,9 @@ def test_eight_hosts_share_one_window_with_two_forks(lab, play):
     ({"capture_points": ["dev.rxx"]}, "capture_points is 'dev.rxx': it must be one of"),
     ({"capture_duration": 0}, "capture_duration is '0': it must be more than 0 and at most 86400 seconds"),
     ({"capture_duration": 90000}, "capture_duration is '90000': it must be more than 0 and at most 86400 seconds"),
-    ({"capture_interface": "eth0"}, "capture_interface is not a variable of skbfleet: did you mean capture_interfaces"),
+    ({"capture_everything": False}, "capture_everything is false and no filter is set: set capture_src or "),
+    ({"captur_case": "x.yml"}, "captur_case is not a variable of skbfleet, and was set to 'x.yml': did you mean"),
+    ({"capture_interface": "eth0"}, "capture_interface is not a variable of skbfleet, and was set to 'eth0': "),
     ({"capture_src": "{{ lookup('pipe', 'touch MARK') }}"}, "it must be a plain value, templates are not evaluated"),
     ({"capture_src": "$(touch MARK)"}, "capture_src is '$(touch MARK)': it must be an IPv4 or IPv6 address"),
 ])
@@ -179,7 +177,7 @@ def test_one_hosts_bad_variable_stops_all_before_any_is_touched(play, tmp_path):
                          "    hv-b: {ansible_host: 192.0.2.2, capture_sorce: 192.0.2.9}\n")
     done = play.run("capture.yml", "-i", str(inventory))
     assert done.returncode != 0
-    assert "capture_sorce is not a variable of skbfleet: did you mean capture_src?" in done.stdout
+    assert "capture_sorce is not a variable of skbfleet, and was set to '192.0.2.9': did you mean" in done.stdout
     assert "UNREACHABLE" not in done.stdout
 
 

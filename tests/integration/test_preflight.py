@@ -166,8 +166,8 @@ def test_a_run_in_progress_is_in_the_way_and_survives(lab, play):
         done = play.run("preflight.yml")
         assert done.returncode != 0
         assert answers(play)["hv-a"]["verdict"] == (
-            "not ready: the run busy is in progress there, do this: wait for its end, or end it with "
-            "playbooks/cleanup.yml -e capture_run_id=busy")
+            "not ready: the run busy is in progress there, do this: wait for its end, or, if its controller is gone, "
+            "bring it home with playbooks/collect.yml -e capture_run_id=busy")
         assert answers(play)["hv-b"]["ready"]
         # a capture of the same name, from a controller that does not know the other, leaves it alone
         done = play.run("drop_monitor.yml", capture_run_id="busy", capture_duration=1)
@@ -181,7 +181,7 @@ def test_a_run_in_progress_is_in_the_way_and_survives(lab, play):
 
 @pytest.mark.parametrize(("variables", "sentence"), [
     ({"preflight_profile": "ovz"}, "ovz in preflight_profile is not a profile: it must be one of bridge, drop, full"),
-    ({"preflight_profil": "ovs"}, "preflight_profil is not a variable of the preflight: it must be one of pre"),
+    ({"preflight_profil": "ovs"}, "preflight_profil is not a variable of skbfleet, and was set to 'ovs': did you mean"),
     ({"capture_remote_dir": "relative"}, "capture_remote_dir is 'relative': it must be an absolute path"),
 ])
 def test_bad_input_is_refused_before_any_host_is_asked(play, variables, sentence):

@@ -161,7 +161,7 @@ def test_a_host_that_cannot_be_reached_is_named_and_does_no_harm(lab, play, tmp_
 
 @pytest.mark.parametrize(("variables", "sentence"), [
     ({"pair_dst": "192.168.32.20"}, "pair_src is not set: it must be the IPv4 or IPv6 address of a VM"),
-    ({**PAIR, "pair_source": "x"}, "pair_source is not a variable of skbfleet: did you mean pair_src"),
+    ({**PAIR, "pair_source": "x"}, "pair_source is not a variable of skbfleet, and was set to 'x': did you mean"),
     ({**PAIR, "pair_src_host": "hv-x"}, "pair_src_host is 'hv-x': it must be one of the hosts of this play"),
     ({**PAIR, "capture_src": "192.0.2.9"}, "capture_src is '192.0.2.9' in the case or in -e: leave it out"),
     ({**PAIR, "capture_duration": 0}, "capture_duration is '0': it must be more than 0"),

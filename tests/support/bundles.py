@@ -102,10 +102,13 @@ class Bundle:
         return number
 
     def event(self, second: float, point: str, ifindex: int, packet: bytes = b"", **fields: Any) -> None:
-        """Add one record; the fields not given are those of a plain packet that starts with its Ethernet header."""
+        """Add one record; the fields not given are those of a plain packet that starts with its Ethernet header, in an
+        skb of its own."""
         layer = fields.pop("packet_layer", 2)
         offset = 14 if layer == 2 else 0
-        row = {"time_ns": self.monotonic(second), "skb": 0xFFFF888100000000, "head": 0xFFFF888200000000,
+        made = len(self.events)
+        row = {"time_ns": self.monotonic(second), "skb": 0xFFFF888300000000 + 256 * made,
+               "head": 0xFFFF888400000000 + 4096 * made,
                "point": self.points.index(point), "ifindex": ifindex, "netns": NETNS, "pid": 12, "comm": "ksoftirqd/0",
                "stack_id": -1, "len": len(packet), "protocol": 0x0800, "mac_offset": 64 if layer == 2 else 0xFFFF,
                "data_offset": 64, "network_offset": 64 + offset, "transport_offset": 84 + offset, "users": 1,

@@ -43,13 +43,15 @@ class Fleet:
             host.symbol(RING, "tun_net_xmit+0x1a2")
 
     def out(self, host: Bundle, second: float, packet: bytes, **fields: Any) -> None:
-        """A packet from a host's VM to the wire."""
+        """A packet from a host's VM to the wire, in one skb."""
+        self._skb += 1
         host.event(second, "dev.rx", VNET0, packet, **self._fields(packet, True, fields))
         host.event(second + 8e-6, "dev.tx", ETH0, packet, **self._fields(packet, False, fields))
 
     def into(self, host: Bundle, second: float, packet: bytes, drop: bool = False, skip: tuple[str, ...] = (),
              **fields: Any) -> None:
-        """A packet from the wire to a host's VM; skip: points that do not record it."""
+        """A packet from the wire to a host's VM, in one skb; skip: points that do not record it."""
+        self._skb += 1
         if "dev.rx" not in skip:
             host.event(second, "dev.rx", ETH0, packet, **self._fields(packet, True, fields))
         if "dev.tx" not in skip:
@@ -60,9 +62,8 @@ class Fleet:
 
     def _fields(self, packet: bytes, pulled: bool, fields: dict[str, Any]) -> dict[str, Any]:
         length = fields.pop("length", len(packet)) if "length" in fields else len(packet)
-        self._skb += 1
         return {"len": length - 14 * pulled, "data_offset": 78 if pulled else 64, "network_offset": 78,
-                "skb": 0xFFFF888100000000 + 256 * self._skb, **fields}
+                "skb": 0xFFFF888100000000 + 256 * self._skb, "head": 0xFFFF889200000000 + 4096 * self._skb, **fields}
 
     def send(self, second: float, packet: bytes, *, way: str = "there", lose: bool = False, drop: bool = False,
              delay: float = 0.0, twice: bool = False, skip: tuple[str, ...] = (), **fields: Any) -> None:

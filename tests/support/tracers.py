@@ -5,7 +5,7 @@ import json
 import pathlib
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .lab import PYTHON, ROOT, Netns
 
@@ -43,9 +43,12 @@ class Running:
 
 
 @contextlib.contextmanager
-def tracing(place: Netns, tracer: str, *options: object, python: str = PYTHON) -> Iterator[Running]:
-    """A tracer while the block runs, with JSON output. It is armed when the block starts."""
-    process = place.popen([python, COMMANDS[tracer], "--format", "json", *options], stderr=subprocess.PIPE)
+def tracing(place: Netns, tracer: str, *options: object, python: str = PYTHON,
+            before: Sequence[str] = ()) -> Iterator[Running]:
+    """A tracer while the block runs, with JSON output; before: words of a command that runs it. It is armed when the
+    block starts.
+    """
+    process = place.popen([*before, python, COMMANDS[tracer], "--format", "json", *options], stderr=subprocess.PIPE)
     try:
         yield Running(process)
     finally:

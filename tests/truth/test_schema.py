@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-SCHEMA = json.loads((Path(__file__).parent / "summary.schema.json").read_text())
+SCHEMA_FILE = Path(__file__).parents[2] / "bpftools/fleetmerge/products/summary.schema.json"
+SCHEMA = json.loads(SCHEMA_FILE.read_text())
 PLACE = {"host": "hv-b", "device": "vnet0", "point": "dev.tx"}
 LOSS = {"kind": "drop", "flow": "a > b udp", "packets": 7, "wire_packets": 7, "bytes": 700, "share": 3.5,
         "certainty": "certain", "why": "the kernel freed the packet as a drop", "grounds": ["skb.drop is attached"],
@@ -35,7 +36,8 @@ def test_it_is_a_schema() -> None:
 @pytest.mark.parametrize("loss", [
     LOSS, VANISHED, {**LOSS, "copies": True}, {**LOSS, "more": 1},
     {**VANISHED, "certainty": "likely", "missing_grounds": ["hv-c was not traced"]},
-    {**VANISHED, "certainty": "unknown", "grounds": []}])
+    {**VANISHED, "certainty": "unknown", "grounds": []}, {**LOSS, "of": "copy", "copies": True},
+    {**LOSS, "of": "branch", "copies": True, "certainty": "unknown"}, {**LOSS, "harmless": True}])
 def test_losses_that_it_takes(loss: dict[str, Any]) -> None:
     assert problems(copy.deepcopy(loss)) == []
 
@@ -45,6 +47,7 @@ def test_losses_that_it_takes(loss: dict[str, Any]) -> None:
     {**VANISHED, "between": [PLACE]}, {**LOSS, "kind": "lost"}, {**LOSS, "certainty": "sure"},
     {**LOSS, "grounds": []}, {**LOSS, "missing_grounds": ["hv-c was not traced"]},
     {**VANISHED, "certainty": "likely"}, {**VANISHED, "copies": True}, {**LOSS, "journeys": [17]},
+    {**LOSS, "of": "copy"}, {**LOSS, "of": "copy", "copies": True, "certainty": "unknown"}, {**LOSS, "of": "nobody"},
     {**LOSS, "share": 101}, {**LOSS, "first": "11:27"}])
 def test_losses_that_it_does_not_take(loss: dict[str, Any]) -> None:
     assert problems(copy.deepcopy(loss)) != []

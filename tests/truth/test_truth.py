@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator
 from truth.bundle import RUN_ID
 from truth.merging import Merged, merge
 
-SCHEMA = json.loads((Path(__file__).parent / "summary.schema.json").read_text())
+SCHEMA_FILE = Path(__file__).parents[2] / "bpftools/fleetmerge/products/summary.schema.json"
+SCHEMA = json.loads(SCHEMA_FILE.read_text())
 CASES = sorted(path.stem for path in (Path(__file__).parent / "cases").glob("*.py"))
 
 

@@ -50,7 +50,8 @@ def find(paths: Sequence[str], output: str | None) -> Inputs:
     errors = []
     for host, directory in directories:
         try:
-            found.bundles.append(open_bundle(directory))
+            bundle = open_bundle(directory)
+            found.bundles.append(_of_place(bundle, host) if wanted else bundle)
         except BundleError as error:
             found.broken.setdefault(host, []).append(str(error))
             errors.append(str(error))
@@ -60,7 +61,19 @@ def find(paths: Sequence[str], output: str | None) -> Inputs:
                          "%s holds no bundle" % paths[0])
     _one_run(found, wanted)
     _no_twins(found.bundles)
+    if not wanted:
+        _no_namesakes(found.bundles)
     return found
+
+
+def _of_place(bundle: Bundle, host: str) -> Bundle:
+    """Refuse a bundle that speaks for another host or tracer than the one that it came from: it would count as that."""
+    tracer = os.path.basename(bundle.directory)
+    for what, said, true in (("host", bundle.host, host), ("tracer", bundle.tracer, tracer)):
+        if said != true:
+            raise BundleError("the bundle %s cannot be used: its manifest says that its %s is %s, but it came as %s"
+                              % (bundle.directory, what, said, true))
+    return bundle
 
 
 def _what_is(path: str) -> str:
@@ -103,6 +116,17 @@ def _no_twins(bundles: Sequence[Bundle]) -> None:
         if other != bundle.directory:
             raise MergeError("there are two bundles of the %s on %s: %s and %s; give one of them"
                              % (bundle.tracer, bundle.host, other, bundle.directory))
+
+
+def _no_namesakes(bundles: Sequence[Bundle]) -> None:
+    """Refuse two machines under one name; where bundles lie as they were fetched, the name is the inventory's."""
+    boots: dict[str, tuple[str, str]] = {}
+    for bundle in bundles:
+        boot = str(bundle.manifest["kernel"].get("boot_id") or "")
+        first, directory = boots.setdefault(bundle.host, (boot, bundle.directory))
+        if first != boot:
+            raise MergeError("two machines say that they are host %s: %s and %s; give the bundles of one of them"
+                             % (bundle.host, directory, bundle.directory))
 
 
 def outcome(names: Sequence[str], path: str | None, output: str) -> tuple[dict[str, Expected], dict[str, Any]]:

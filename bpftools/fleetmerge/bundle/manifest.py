@@ -13,7 +13,9 @@ from .records import dtype_of
 
 FORMAT = "skbfleet-bundle/1"
 MANIFEST, RECORDS = "manifest.json", "records.bin"
-_MANIFEST_LIMIT = 256 << 20  # bytes; stacks and symbols of a long run are a few MB
+_MANIFEST_LIMIT = 64 << 20  # bytes; stacks and symbols of a long run are a few MB
+_MANIFEST_VALUES = 3000000  # each takes some 100 bytes of memory, whatever it takes in the file
+_LONG_TEXT = re.compile(rb'"(?:[^"\\]|\\.){4097}', re.DOTALL)  # no name and no reason is as long
 _LATEST = 1 << 62  # ns; a hundred years and more
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}\Z")
 _SECTIONS: dict[str, type] = {"record": dict, "points": dict, "files": dict, "counters": dict, "per_point": dict,
@@ -98,8 +100,13 @@ def _read_manifest(path: str) -> dict[str, Any]:
     try:
         if os.path.getsize(path) > _MANIFEST_LIMIT:
             raise BundleError("its %s is larger than %d MiB" % (MANIFEST, _MANIFEST_LIMIT >> 20))
-        with open(path, encoding="utf-8") as handle:
-            manifest = json.load(handle)
+        with open(path, "rb") as handle:
+            content = handle.read(_MANIFEST_LIMIT)
+        if sum(map(content.count, (b",", b"[", b"{"))) > _MANIFEST_VALUES:
+            raise BundleError("its %s has more than %d values" % (MANIFEST, _MANIFEST_VALUES))
+        if _LONG_TEXT.search(content):
+            raise BundleError("its %s has a text of more than 4096 bytes" % MANIFEST)
+        manifest = json.loads(content.decode("utf-8"))
     except FileNotFoundError:
         raise BundleError("it has no %s" % MANIFEST) from None
     except OSError as error:

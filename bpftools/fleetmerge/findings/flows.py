@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..clock.host import HostClock
-from ..journey.found import DROPPED, FLOWS, NAMES, OF_PACKET, UNKNOWN, VANISHED, Findings
+from ..journey.found import DROPPED, FLOWS, NAMES, OF_PACKET, VANISHED, Findings
 from ..words import iso
 from .losses import _FIELDS
 from .names import Names
@@ -22,31 +22,48 @@ def flows(findings: Findings, names: Names, lost: Sequence[dict[str, Any]],
     chosen = table[np.argsort(-table["packets"], kind="stable")[:_MORE * FLOWS]]
     out: dict[tuple[str, str], dict[str, Any]] = {}
     hosts: dict[str, set[str]] = {}
-    for row, where in zip(chosen, witnesses.of(chosen["flow"]), strict=True):
-        _add(out, names, row)
+    for row, where, trips in zip(chosen, witnesses.of(chosen["flow"]), _trips(findings.trips, chosen), strict=True):
+        _add(out, names, row, trips)
         hosts.setdefault(names.flow(int(row["flow"])), set()).update(where)
-    certain: dict[tuple[str, str], int] = {}
+    certain: dict[tuple[str, str, str], int] = {}
     for entry in lost:
-        if entry["kind"] == "vanished" and entry["certainty"] == "certain":
-            key = entry["flow"], entry["network"]
+        if entry["certainty"] == "certain" and entry["of"] == "packet":
+            key = entry["kind"], entry["flow"], entry["network"]
             certain[key] = certain.get(key, 0) + entry["wire_packets"]
     listed = sorted(out.values(), key=lambda entry: (-entry["packets"], entry["key"], entry["network"]))[:FLOWS]
     for entry in listed:
-        # what was thought to have vanished may turn out to be known less well, once all parts are there
-        sure = min(certain.get((entry["key"], entry["network"]), 0), entry["vanished"])
-        entry["unknown"] += entry["vanished"] - sure
-        entry["vanished"] = sure
+        for kind, name in (("vanished", "vanished"), ("drop", "dropped")):
+            sure = min(certain.get((kind, entry["key"], entry["network"]), 0), entry[name])
+            entry["unknown"] += entry[name] - sure
+            entry[name] = sure
         entry.update(hosts=sorted(hosts[entry["key"]]), first=iso(entry.pop("first_ns")),
-                     last=iso(entry.pop("last_ns")))
+                     last=iso(entry.pop("last_ns")), rtt_us=spread(entry.pop("_trips")))
     return listed
 
 
-def _add(out: dict[tuple[str, str], dict[str, Any]], names: Names, row: np.void) -> None:
+def spread(parts: Sequence[np.ndarray]) -> dict[str, float] | None:
+    """Return the shortest, the median and the longest of times in ns, in us; None of none."""
+    times = np.concatenate([np.zeros(0, "i8"), *parts]) / 1e3
+    if not len(times):
+        return None
+    return {"min": float(times.min()), "p50": float(np.median(times)), "max": float(times.max())}
+
+
+def _trips(trips: np.ndarray, flows: np.ndarray) -> list[np.ndarray]:
+    """Return the round trips of each flow, ns."""
+    known = np.ascontiguousarray(trips["flow"])
+    ends = zip(np.searchsorted(known, flows["flow"]).tolist(), np.searchsorted(known, flows["flow"], "right").tolist(),
+               flows["network"].tolist(), strict=True)
+    return [trips["ns"][low:high][trips["network"][low:high] == network] for low, high, network in ends]
+
+
+def _add(out: dict[tuple[str, str], dict[str, Any]], names: Names, row: np.void, trips: np.ndarray) -> None:
     text, network = names.flow(int(row["flow"])), names.network(int(row["network"]))
     became = {name: int(row["became"][number]) for number, name in enumerate(NAMES)}
     fresh = {"key": text, "network": network, "packets": int(row["packets"]), "skbs": int(row["skbs"]),
              "bytes": int(row["bytes"]), "first_ns": int(row["first"]), "last_ns": int(row["last"]), **became,
-             "retransmitted": int(row["again"]), "ambiguous": int(row["unsure"])}
+             "retransmitted": int(row["again"]), "keepalives": int(row["asks"]), "ambiguous": int(row["unsure"]),
+             "_trips": [trips]}
     have = out.setdefault((text, network), fresh)
     if have is fresh:
         return
@@ -55,7 +72,7 @@ def _add(out: dict[tuple[str, str], dict[str, Any]], names: Names, row: np.void)
             have[name] = min(have[name], value)
         elif name == "last_ns":
             have[name] = max(have[name], value)
-        elif isinstance(value, int):
+        elif isinstance(value, int | list):
             have[name] += value
 
 
@@ -65,10 +82,11 @@ def segments(findings: Findings, names: Names, clocks: Mapping[str, HostClock]) 
     for kind, gone in findings.losses.items():
         loss = dict(zip(_FIELDS, kind, strict=True))
         between = loss["last"] >= 0 and loss["after"] >= 0 and loss["last"] != loss["after"]
-        if loss["kind"] == OF_PACKET and between and loss["outcome"] in (DROPPED, VANISHED, UNKNOWN):
+        if loss["kind"] == OF_PACKET and between:
+            sure = loss["outcome"] in (DROPPED, VANISHED)
             count = missing.setdefault((loss["last"], loss["after"]), [0, 0])
-            count[0] += gone.packets if loss["outcome"] != UNKNOWN else 0
-            count[1] += gone.bytes if loss["outcome"] != UNKNOWN else 0
+            count[0] += gone.packets * sure
+            count[1] += gone.bytes * sure
     out = []
     for pair in sorted(set(findings.steps) | set(missing), key=lambda pair: [str(names.place(one)) for one in pair]):
         one, two = names.place(pair[0]), names.place(pair[1])
@@ -79,7 +97,8 @@ def segments(findings: Findings, names: Names, clocks: Mapping[str, HostClock]) 
             "bytes": step.bytes if step else 0, "missing": missing.get(pair, [0, 0])[0],
             "missing_bytes": missing.get(pair, [0, 0])[1], "reordered": step.reordered if step else 0,
             "duplicated": findings.doubled.get(pair[1], 0) if one.host != two.host else 0,
-            "changed": step.changed if step else {}, "latency_us": None}
+            "changed": step.changed if step else {}, "latency_us": None,
+            "jitter_us": step.differs / step.pairs / 1e3 if step and step.pairs else None}
         if step and step.times:
             p50, p99 = step.percentiles()
             entry["latency_us"] = {"min": step.least / 1e3, "p50": p50 / 1e3, "p99": p99 / 1e3,
@@ -89,7 +108,14 @@ def segments(findings: Findings, names: Names, clocks: Mapping[str, HostClock]) 
 
 
 def paths(findings: Findings, names: Names, most: int) -> list[dict[str, Any]]:
-    """Return the ways that most packets went, by pair of addresses."""
-    return [{"addresses": names.ends(group), "packets": packets,
-             "places": [names.place(code).short() for code in codes]}
-            for (group, *codes), packets in sorted(findings.paths.items(), key=lambda item: (-item[1], item[0]))[:most]]
+    """Return the ways that most packets went, by pair of addresses; where copies branched off, the tree of most."""
+    out = []
+    for path, packets in sorted(findings.paths.items(), key=lambda item: (-item[1], item[0]))[:most]:
+        entry = {"addresses": names.ends(path[0]), "packets": packets,
+                 "places": [names.place(code).short() for code in path[1:]]}
+        nodes = findings.trees.get(path, (0, ()))[1]
+        if nodes:
+            entry["branches"] = [dict(names.place(place).short(), before=before if before >= 0 else None, own=bool(own))
+                                 for before, place, own in nodes]
+        out.append(entry)
+    return out

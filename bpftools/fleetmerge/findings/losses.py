@@ -4,14 +4,21 @@ missing."""
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..journey import branches, grounds
+from ..journey.bursts import join_bursts, worst_bursts
 from ..journey.found import DROPPED, LOSS, OF_BRANCH, OF_COPY, OF_PACKET, OF_RECEIVER, Findings, Lost
 from ..journey.grounds import GAPS, LOSSY_HERE, LOSSY_NEXT, Trust
 from ..packet.places import Place
+from ..words import iso
+from .meaning import meaning
 from .names import Names
+from .shares import Volumes, share
 
 _WHOSE = {OF_PACKET: "packet", OF_RECEIVER: "receiver", OF_COPY: "copy", OF_BRANCH: "branch"}
 _FIELDS = LOSS.names or ()
+_BURSTS = 5    # of each loss that are listed
 
 
 def note_holes(findings: Findings, hosts: Sequence[str], trusts: Mapping[str, Trust]) -> None:
@@ -26,9 +33,14 @@ def losses(findings: Findings, names: Names, trusts: Mapping[str, Trust]) -> tup
                                                                                 list[dict[str, Any]]]:
     """Return (every loss, every drop of a copy): one entry for each flow and place, most packets first."""
     out: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for kind, lost in findings.losses.items():
-        entry = _entry(dict(zip(_FIELDS, kind, strict=True)), lost, names, trusts)
-        _merge(out, entry)
+    kinds = [dict(zip(_FIELDS, values, strict=True)) for values in findings.losses]
+    volumes = Volumes(findings, names.atlas).packets(np.array([kind["flow"] for kind in kinds], "u8"),
+                                                     np.array([kind["network"] for kind in kinds], "u4")).tolist()
+    for kind, lost, volume in zip(kinds, findings.losses.values(), volumes, strict=True):
+        _merge(out, _entry(kind, lost, names, trusts), volume)
+    for entry in out.values():
+        entry["bursts"] = [{"first": iso(first), "last": iso(last), "packets": packets}
+                           for first, last, packets in worst_bursts(entry["bursts"], _BURSTS)]
     ordered = sorted(out.values(), key=lambda entry: (-entry["packets"], entry["flow"], str(entry["host"])))
     return ([entry for entry in ordered if entry["of"] != "copy"],
             [entry for entry in ordered if entry["of"] == "copy"])
@@ -58,7 +70,11 @@ def _entry(kind: Mapping[str, int], lost: Lost, names: Names, trusts: Mapping[st
     if entry["of"] in ("copy", "branch"):
         entry["copies"] = True
     entry.update(packets=lost.skbs if dropped else lost.packets, wire_packets=lost.packets, bytes=lost.bytes,
-                 first_ns=lost.first, last_ns=lost.last, journeys=["%016x" % journey for journey in lost.journeys])
+                 first_ns=lost.first, last_ns=lost.last, journeys=["%016x" % journey for journey in lost.journeys],
+                 bursts=lost.bursts)
+    known = meaning(entry["function"], entry["reason"]) if dropped else None
+    if known and known.harmless:
+        entry["harmless"] = True
     return entry
 
 
@@ -98,16 +114,20 @@ def _grounds(dropped: bool, kind: Mapping[str, int], here: Place, after: Place) 
             branches.GROUNDS[kind["ground"]]]
 
 
-def _merge(out: dict[tuple[Any, ...], dict[str, Any]], entry: dict[str, Any]) -> None:
-    """Add an entry to the one that differs in nothing but the stack, or the last place before the drop."""
+def _merge(out: dict[tuple[Any, ...], dict[str, Any]], entry: dict[str, Any], volume: int) -> None:
+    """Add an entry to the one that differs in nothing but the stack, or the last place before the drop. volume: packets
+    of its flow."""
     key = (*(entry.get(name) for name in ("kind", "of", "flow", "network", "certainty", "why", "host", "netns",
                                           "device", "point", "function", "reason")), str(entry.get("between")))
     same = out.setdefault(key, entry)
     if same is entry:
+        entry["share"] = share(entry["wire_packets"], volume)
         return
     if entry["packets"] > same["packets"]:
         same.update({name: entry[name] for name in ("stack", "at", "last_seen") if name in entry})
     for name in ("packets", "wire_packets", "bytes"):
         same[name] += entry[name]
+    same["share"] = share(same["wire_packets"], volume)
+    same["bursts"] = join_bursts([*same["bursts"], *entry["bursts"]])
     same["journeys"] = sorted([*same["journeys"], *entry["journeys"]])[:3]
     same["first_ns"], same["last_ns"] = min(same["first_ns"], entry["first_ns"]), max(same["last_ns"], entry["last_ns"])

@@ -14,6 +14,7 @@ class Meaning:
     means: str
     look_at: str
     source: str
+    harmless: bool = False    # nobody misses such a packet
 
 
 _DROPREASONS = "include/net/dropreason-core.h"
@@ -82,8 +83,9 @@ _BY_REASON = {
                                 "net.ipv4.neigh.default.gc_thresh3, ip neigh | wc -l", "net/core/neighbour.c"),
     "OTHERHOST": Meaning("the frame was for another MAC address: it was flooded or mirrored to here",
                          "usually harmless; if it was meant for this host, the MAC in the sender's neighbour table",
-                         _DROPREASONS),
-    "UNHANDLED_PROTO": Meaning("this host has no handler for the protocol", "usually harmless", _DROPREASONS),
+                         _DROPREASONS, harmless=True),
+    "UNHANDLED_PROTO": Meaning("this host has no handler for the protocol", "usually harmless", _DROPREASONS,
+                               harmless=True),
     "CPU_BACKLOG": Meaning("a CPU's receive backlog was full", "net.core.netdev_max_backlog, softirq load of the CPUs",
                            "net/core/dev.c"),
     "BRIDGE_INGRESS_STP_STATE": Meaning("the bridge port is blocked or still learning", "bridge link; STP",
@@ -103,9 +105,9 @@ _BY_REASON = {
     "SKB_CSUM": Meaning("its checksum could not be computed or was wrong", "checksum offload", _DROPREASONS),
     "SKB_GSO_SEG": Meaning("it could not be cut into segments", "offload settings: ethtool -k", _DROPREASONS),
     "TCP_OFOMERGE": Meaning("its bytes had already arrived", "harmless: a retransmission that was not needed",
-                            "net/ipv4/tcp_input.c"),
+                            "net/ipv4/tcp_input.c", harmless=True),
     "TCP_OLD_DATA": Meaning("its bytes had already arrived", "harmless: a retransmission that was not needed",
-                            "net/ipv4/tcp_input.c"),
+                            "net/ipv4/tcp_input.c", harmless=True),
     "TCP_INVALID_SEQUENCE": Meaning("its bytes lie outside the receive window", "a stale connection or a middlebox",
                                     "net/ipv4/tcp_input.c"),
     "TCP_CLOSE": Meaning("the connection was closed", "who closed it", "net/ipv4/tcp_input.c"),
@@ -124,7 +126,8 @@ _BY_FUNCTION = {
     "ip_rcv_finish_core": Meaning("routing refused it: no route, or the reverse path filter",
                                   "ip route get; net.ipv4.conf.*.rp_filter", "net/ipv4/ip_input.c"),
     "ip_error": Meaning("there was no route for it", "ip route get", "net/ipv4/route.c"),
-    "br_stp_rcv": Meaning("spanning tree traffic that nobody wanted", "usually harmless", "net/bridge/br_stp_bpdu.c"),
+    "br_stp_rcv": Meaning("spanning tree traffic that nobody wanted", "usually harmless", "net/bridge/br_stp_bpdu.c",
+                          harmless=True),
     "br_handle_frame": Meaning("the bridge refused it: port state, or a reserved address", "bridge link",
                                "net/bridge/br_input.c"),
     "br_handle_frame_finish": Meaning("the bridge refused it: port state, VLAN, or a locked port",

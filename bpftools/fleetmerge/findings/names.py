@@ -16,6 +16,8 @@ from ..packet.places import Place
 # net/core/skbuff.c: frees a list of packets, as those that a qdisc threw away
 _HELPERS = ("kfree_skb_list", "kfree_skb_list_reason", "kfree_skb_reason", "sk_skb_reason_drop", "kfree_skb")
 
+_BRIDGE = ("br_", "__br_")
+
 
 @dataclass
 class Names:
@@ -23,7 +25,7 @@ class Names:
 
     atlas: Atlas
     labels: Sequence[Labels]
-    _known: dict[int, str] = field(default_factory=dict)
+    _words: dict[int, str] = field(default_factory=dict)
 
     def place(self, number: int) -> Place:
         """Return a place."""
@@ -31,10 +33,10 @@ class Names:
 
     def flow(self, flow: int) -> str:
         """Return the words for a flow."""
-        if flow not in self._known:
+        if flow not in self._words:
             row = self._flow(flow)
-            self._known[flow] = flow_of(row) if row is not None else "unknown flow"
-        return self._known[flow]
+            self._words[flow] = flow_of(row) if row is not None else "unknown flow"
+        return self._words[flow]
 
     def ends(self, group: int) -> str:
         """Return the words for a pair of addresses."""
@@ -46,13 +48,14 @@ class Names:
         """Return the words for a network."""
         return network_text(network)
 
-    def _flow(self, flow: int) -> Any:
-        place = int(np.searchsorted(self._keys, np.uint64(flow)))
-        return self.atlas.flows[place] if place < len(self._keys) and self._keys[place] == flow else None
-
     @cached_property
-    def _keys(self) -> np.ndarray:
+    def _known(self) -> np.ndarray:
         return np.ascontiguousarray(self.atlas.flows["flow"])
+
+    def _flow(self, flow: int) -> Any:
+        table = self.atlas.flows
+        place = int(np.searchsorted(self._known, np.uint64(flow)))
+        return table[place] if place < len(table) and table["flow"][place] == flow else None
 
     def target(self, place: Place, drop: int) -> str:
         """Return the function that a place's point is at."""
@@ -65,6 +68,11 @@ class Names:
         at, frames = names.symbol(location), names.stack(stack)
         return {"function": _who(at, frames) if at else None, "at": at,
                 "reason": names.reason(reason) if reason else None, "stack": frames}
+
+    def refusals(self) -> np.ndarray:
+        """Return, for each drop, whether the bridge did not want the packet: for others, or from a wrong port."""
+        return np.array([False] + [(self.drop(number)["function"] or "").startswith(_BRIDGE)
+                                   for number in range(1, len(self.atlas.drops))])
 
 
 def _who(at: str, frames: Sequence[str]) -> str:

@@ -3,6 +3,8 @@
 from typing import Any
 
 from ..products.store import Store
+from .meaning import meaning
+from .shares import share
 
 
 def drops_not_followed(store: Store) -> list[dict[str, Any]]:
@@ -14,5 +16,18 @@ def drops_not_followed(store: Store) -> list[dict[str, Any]]:
         FROM counted WHERE point IN ('skb.drop', 'ovs.drop') AND flow LIKE 'ethertype %'
         GROUP BY host, netns, device, point, function, reason, flow
         ORDER BY packets DESC, host, device, function, flow""")
-    return [dict(row, kind="drop", certainty="certain", why="the kernel freed the packet as a drop",
-                 wire_packets=row["packets"], stack=row["stack"].split(";") if row["stack"] else []) for row in rows]
+    sent = {row["flow"]: row["packets"] for row in store.rows("""SELECT flow, max(packets) AS packets
+        FROM (SELECT flow, count(*) AS packets FROM counted WHERE flow LIKE 'ethertype %'
+              GROUP BY flow, host, netns, device, point)
+        GROUP BY flow""")}
+    return [_entry(row, sent.get(row["flow"], 0)) for row in rows]
+
+
+def _entry(row: dict[str, Any], sent: int) -> dict[str, Any]:
+    """Return the entry of one row; sent: packets of the flow at the place that saw most of them."""
+    ground = "the kernel freed the packet as a drop"
+    known = meaning(row["function"], row["reason"])
+    out = dict(row, kind="drop", of="packet", network="", certainty="certain", why=ground, grounds=[ground],
+               missing_grounds=[], journeys=[], bursts=[], share=share(row["packets"], sent),
+               wire_packets=row["packets"], stack=row["stack"].split(";") if row["stack"] else [])
+    return dict(out, harmless=True) if known and known.harmless else out

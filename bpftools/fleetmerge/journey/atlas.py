@@ -7,7 +7,7 @@ import numpy as np
 
 from ..bundle.manifest import Bundle
 from ..packet.identity import FLOW, united
-from ..packet.places import FAR, NEAR, RECEIVE, STACKED, TAKEN, Place, Places
+from ..packet.places import DELIVER, FAR, NEAR, OWN, RECEIVE, SEND, STACKED, TAKEN, Place, Places
 from ..packet.survey import Survey
 
 
@@ -27,7 +27,9 @@ class Layout:
     local: np.ndarray       # bool: of a device that leads to a VM
     final: np.ndarray       # bool: a device without another one below it has taken the packet
     stacked: np.ndarray     # bool: of a device with another one below it
+    inner: np.ndarray       # bool: of a device that is the host's own
     ends: np.ndarray        # bool: a packet that was seen here has arrived, as far as a host can see
+    vm: np.ndarray          # bool by host: a VM, traced as a host of its own
     asks: np.ndarray        # bool: a daemon of the host decides about the packet
 
 
@@ -72,28 +74,43 @@ def make_atlas(bundles: Sequence[Bundle], surveys: Sequence[Survey], places: Seq
     hosts = list(dict.fromkeys([bundle.host for bundle in bundles] + [place.host for place in listed]))
     devices = list(dict.fromkeys((place.host, place.netns, place.device) for place in listed))
     flows = united([survey.tables.flows for survey in surveys]) if surveys else np.zeros(0, FLOW)
-    return Atlas(listed, _layout(listed, hosts, devices), devices, hosts, of_bundle, counts, drops, drop_of_bundle,
-                 flows)
+    layout = _layout(listed, hosts, devices, _vms(bundles, listed))
+    return Atlas(listed, layout, devices, hosts, of_bundle, counts, drops, drop_of_bundle, flows)
 
 
-def _layout(places: Sequence[Place], hosts: Sequence[str], devices: Sequence[tuple[str, str, str]]) -> Layout:
+def _vms(bundles: Sequence[Bundle], places: Sequence[Place]) -> set[str]:
+    """Return the hosts that are VMs, traced as hosts: no device of theirs leads anywhere but to their hypervisor."""
+    seen = {place.host for place in places if place.local and place.point in (*RECEIVE, *SEND)}
+    others = {bundle.host for bundle in bundles for device in bundle.manifest["devices"]
+              if device.get("role") not in ("vnet", "loopback")}
+    return seen - others
+
+
+def _layout(places: Sequence[Place], hosts: Sequence[str], devices: Sequence[tuple[str, str, str]],
+            vms: set[str]) -> Layout:
     host_number = {name: number for number, name in enumerate(hosts)}
     device_number = {device: number for number, device in enumerate(devices)}
 
     def truth(values: Iterable[bool]) -> np.ndarray:
         return np.array(list(values) or [False], bool)
+
+    def arrives(place: Place) -> int:
+        outside = place.uplink or place.host in vms
+        return 0 if place.point not in RECEIVE or not (place.local or outside) else FAR if outside else NEAR
+    local = truth(place.local and place.host not in vms for place in places)
     return Layout(
         np.array([host_number[place.host] for place in places] or [0], "i4"),
         np.array([device_number[place.host, place.netns, place.device] for place in places] or [0], "i4"),
-        np.array([0 if place.point not in RECEIVE else NEAR if place.local else FAR if place.uplink else 0
-                  for place in places] or [0], "u1"),
+        np.array([arrives(place) for place in places] or [0], "u1"),
         truth(place.point in RECEIVE for place in places), truth(place.step for place in places),
         truth(place.drop for place in places), truth(place.point == "skb.free" for place in places),
-        truth(place.leaving for place in places), truth(place.point in TAKEN for place in places),
-        truth(place.local for place in places),
+        truth(place.leaving or (place.point in TAKEN and place.local and place.host in vms) for place in places),
+        truth(place.point in TAKEN for place in places), local,
         truth(place.point in TAKEN and place.role not in STACKED for place in places),
-        truth(place.role in STACKED for place in places),
-        truth(place.end for place in places), truth(place.asks for place in places))
+        truth(place.role in STACKED for place in places), truth(place.role in OWN for place in places),
+        truth(place.point in DELIVER or (place.point in TAKEN and own) for place, own in zip(
+            places, local.tolist(), strict=False)),
+        truth(host in vms for host in hosts), truth(place.asks for place in places))
 
 
 def _expect_receivers(numbers: dict[Place, int], bundle: Bundle) -> None:

@@ -11,9 +11,11 @@ from .atlas import Layout
 from .trees import DROPPED, IN_VM, OUT, Leaf, Sight, Tree
 
 # how it is known which branch is the packet
-ONLY, HOME, SHOWN, TRUNK, UNDECIDED = range(5)
+ONLY, HOME, SHOWN, DEVICE, TRUNK, UNDECIDED = range(6)
 GROUNDS = ("there was no other branch", "the destination's VM is there",
-           "other packets of the flow got to their destination that way", "it stayed in the skb that it came in",
+           "other packets of the flow got to their destination that way",
+           "no other branch went to a device: they were copies for the host itself",
+           "it stayed in the skb that it came in",
            "which branch is the packet is not known")
 
 
@@ -29,8 +31,8 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_wa
            shown: Collection[int]) -> Chosen:
     """Return the branch that is the packet.
 
-    home: device of the destination's VM, -1 if not known; on_the_way, shown: hosts and devices over which packets of this
-    flow are known to get to their destination.
+    home: device of the destination's VM, -1 if not known; on_the_way, shown: hosts and devices over which packets of
+    this flow are known to get to their destination.
     """
     def device(leaf: Leaf) -> int:
         row = leaf.mark if leaf.mark >= 0 else leaf.row
@@ -43,12 +45,22 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_wa
         return leaf.kind == DROPPED and leaf.row >= 0 and bool(
             layout.taken[sights[leaf.row].place] and layout.local[sights[leaf.row].place])
 
-    leaves = tree.leaves
+    leaves = tree.single()
     if home >= 0:
         return _towards(tree, sights, layout, home, on_the_way, shown, device, of_tap)
     if len(leaves) == 1:
         return Chosen(leaves[0], ONLY)
+    # copies that the host made for itself came to no device
+    went = [leaf for leaf in leaves if leaf.trunk or leaf.kind != DROPPED or not _made_here(
+        tree, leaf, sights, layout)]
+    if len(went) == 1 and went[0].trunk and of_tap(went[0]):
+        return Chosen(went[0], DEVICE)
     return Chosen(_trunk(leaves), UNDECIDED)
+
+
+def _made_here(tree: Tree, leaf: Leaf, sights: list[Sight], layout: Layout) -> bool:
+    """Whether a branch was dropped where it began, or at a device of the host's own (a bridge's, say)."""
+    return leaf.mark >= 0 and (tree.before.get(leaf.mark) == leaf.row or bool(layout.inner[sights[leaf.row].place]))
 
 
 def _trunk(leaves: list[Leaf]) -> Leaf:
@@ -58,11 +70,14 @@ def _trunk(leaves: list[Leaf]) -> Leaf:
 def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_way: Collection[int],
              shown: Collection[int], device: Callable[[Leaf], int], of_tap: Callable[[Leaf], bool]) -> Chosen:
     """Return the branch that leads to the destination's device."""
-    leaves = tree.leaves
+    leaves = tree.single()
     there = [leaf for leaf in leaves if of_tap(leaf) and device(leaf) == home]
     arrived = [leaf for leaf in there if leaf.kind == IN_VM]
     if there:
         return Chosen((arrived or there)[0], HOME)
+    within = [leaf for leaf in leaves if layout.vm[tree.legs[leaf.leg].host]]   # the VM was traced, too
+    if within:
+        return Chosen(within[0], HOME)
     host = _host_of(layout, home)
     rest = [leaf for leaf in leaves if not of_tap(leaf)]
     here = [leaf for leaf in rest if tree.legs[leaf.leg].host == host]
@@ -72,8 +87,10 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_
               if number and leg.host not in on_the_way and leg.parent >= 0 and leg.entry != 1}
     rest = [leaf for leaf in rest if leaf.leg not in strays]
     # what went to strangers only was for somebody else: the packet was seen last where it left
-    rest += [Leaf(OUT, row, -1, True, _leg_of(tree, row)) for row, children in sorted(tree.children.items())
-             if children and all(child in strays for child in children) and _leg_of(tree, row) not in strays]
+    left = [Leaf(OUT, row, -1, True, _leg_of(tree, row)) for row, children in sorted(tree.children.items())
+            if children and all(child in strays for child in children) and _leg_of(tree, row) not in strays]
+    if left and not rest:
+        return Chosen(left[0], TRUNK)
     return _best(rest, shown, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
 
 

@@ -3,7 +3,7 @@
 seen. They survive whatever changes on the way: addresses, tags, tunnels, sequence numbers.
 
 An skb's address comes back as soon as it was freed, so what ends a chain is decided from each record and the one
-before it: a free, a packet that comes in anew, the same place a second time, a long pause. Not every free can be seen,
+before it: a free, a packet that comes in anew, the same device a second time, a long pause. Not every free can be seen,
 so where the content is another one, the data must be at the same address, and it must be soon.
 """
 import os
@@ -181,7 +181,8 @@ def _before(column: np.ndarray) -> np.ndarray:
 
 def _begins(layout: Layout, frees: bool, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Return whether a record begins another chain than the one before it, at the same address, is of."""
-    new = (before["skb"] != after["skb"]) | (before["drop"] > 0) | (before["place"] == after["place"])
+    new = (before["skb"] != after["skb"]) | (before["drop"] > 0)
+    new |= (before["place"] == after["place"]) & (layout.receives | layout.taken)[after["place"]]
     new |= after["time"] - before["time"] > _PAUSE
     comes = layout.arrives[after["place"]] > 0
     at_once = after["time"] - before["time"] < _SOON
@@ -194,7 +195,8 @@ def _begins(layout: Layout, frees: bool, before: np.ndarray, after: np.ndarray) 
     gone = layout.final[before["place"]] & layout.step[after["place"]] & (
         layout.device[before["place"]] != layout.device[after["place"]])
     new |= gone | ((before["head"] != after["head"]) & ~at_once & layout.step[after["place"]])
-    entered = layout.arrives[before["place"]] > 0
+    # where frees are not seen, what leaves by the device by which the other came may be an answer to it
+    entered = (layout.arrives[before["place"]] > 0) & (layout.device[before["place"]] != layout.device[after["place"]])
     return new | ~(_alike(before, after) | (soon & (entered | frees)))
 
 
@@ -211,14 +213,14 @@ def _alike(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 def _edges(one: np.ndarray, moved: np.ndarray) -> np.ndarray:
     """Return flow -> its next name, for packets whose addresses were changed."""
-    moved = moved[np.isin(one["kind"][moved], (IS_TCP, IS_OTHER))]
+    moved = moved[np.isin(one["kind"][moved], (IS_TCP, IS_OTHER)) & np.isin(one["kind"][moved - 1], (IS_TCP, IS_OTHER))]
     out = np.zeros(len(moved), _EDGE)
     out["before"], out["after"] = one["flow"][moved - 1], one["flow"][moved]
     return np.unique(out)
 
 
 def _homes(layout: Layout, rows: np.ndarray) -> np.ndarray:
-    """Return when a VM sent something of a flow: the first sight of a packet, with as many hops as systems give."""
+    """Return when a VM sent something of a flow: a packet's first sight, with as many hops left as systems give."""
     near = layout.arrives[rows["place"]] == 1
     rows = picked(rows, near & ((rows["hops"] == 0) | np.isin(rows["hops"], INITIAL_HOPS)))
     bucket = rows["time"] // _TIMES

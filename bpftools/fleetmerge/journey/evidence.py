@@ -72,7 +72,7 @@ def around(keys: np.ndarray, times: np.ndarray, values: np.ndarray, key: np.ndar
 
 @dataclass
 class Onward:
-    """Where packets of a stream went on from a place, and when they were there; by stream and place, and time."""
+    """Where packets of a stream went on from a place, and when they were there; sorted by stream, place and time."""
 
     key: np.ndarray      # u8: of stream and place
     time: np.ndarray     # i8: when they were at the place (wall ns)

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Follow the packets of one part: chains to trees, trees to outcomes, outcomes to findings."""
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..arrays import joined, picked
 from ..clock.host import HostClock
-from ..packet.identity import UNREADABLE, among, mix
+from ..packet.identity import IS_FRAGMENT, UNREADABLE, among, mix
+from ..packet.places import FAR
 from . import branches, grounds
 from .atlas import Atlas
 from .branches import choose
+from .changes import ways_used
 from .evidence import NOWHERE, Homes, onward_of
+from .followed import Followed, follow
 from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, OF_COPY, OF_PACKET, OF_RECEIVER, UNKNOWN, Findings
 from .outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM, Entrances, Facts, Judge, Pending, Verdicts
 from .packets import Packets, find_packets
@@ -20,7 +23,8 @@ from .shapes import Shape, find_shapes
 from .steps import Pair, Rows, measure
 from .tally import Extra, Results, tally
 from .trees import DROPPED as IS_DROPPED
-from .trees import FREED, IN_VM, OUT, Leaf
+from .trees import FREED, IN_VM, OPEN, OUT, Leaf
+from .trips import round_trips
 from .units import make_units
 
 _MOST = 15      # hosts and devices of one packet that are looked at
@@ -40,8 +44,10 @@ class Setting:
     final: tuple[np.ndarray, np.ndarray]     # flow -> its last name, as sorted columns
     partition: Partition
     files: Sequence[Sequence[str]]      # of each machine, by part
+    words: np.ndarray                   # identity.FLOW, in the order of those in the atlas, which tell less
     homes: Homes
-    many: np.ndarray                    # u8, sorted: addresses of many receivers
+    many: np.ndarray                    # u8, sorted: flows to many receivers
+    refusals: np.ndarray                # bool by drop: the bridge did not want the packet, as one that is for others
     told: dict[int, int] = field(default_factory=dict)   # address -> place where the topology says that it comes in
 
     @property
@@ -69,14 +75,14 @@ class Way:
         return self.shape.starts[self.which] + row
 
 
-def explore(setting: Setting, part: int) -> Findings:
-    """Follow the packets of one part."""
+def explore(setting: Setting, part: int, keep: Callable[[Followed], None] | None = None) -> Findings:
+    """Follow the packets of one part; keep: is given their journeys."""
     rows, host, own = _load(setting, part)
     if not len(rows):
         return Findings()
     units = make_units(rows, host, own, setting.names, setting.partition, part)
     packets = find_packets(units, setting.atlas.layout, setting.bounds)
-    return _Part(setting, packets).findings()
+    return _Part(setting, packets).findings(keep)
 
 
 def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -113,13 +119,13 @@ class _Part:
         first = units.row[self._origin]
         self._stream = mix(units.rows["flow"][first], units.rows["network"][first])
         self._target = self._targets()
-        self._many = among(self._target[-1], setting.many)
+        self._many = among(units.said[first], setting.many)
         self._home, self._stays, self._moves = self._homes()
         self._results = Results.empty(len(self._starts))
         self._extras: list[Extra] = []
         self._ways: list[Way] = []
 
-    def findings(self) -> Findings:
+    def findings(self, keep: Callable[[Followed], None] | None = None) -> Findings:
         """Return what the part shows."""
         waiting = self._arrivals()
         self._choose(waiting)
@@ -128,8 +134,18 @@ class _Part:
         steps = measure(rows, self._packets, self._layout)
         slowest = {pair: step.most for pair, step in steps.items()}
         self._judge(on_way, slowest, rows)
-        return tally(self._packets, self._origin, self._results, self._extras, self._shapes, self._ways, steps,
-                     self._layout)
+        units = self._packets.units
+        hidden = units.rows["kind"][units.row[self._origin]] == UNREADABLE
+        self._results.outcome[hidden & (self._results.outcome == ARRIVED)] = ENDED   # what it was nobody knows
+        out = tally(self._packets, self._origin, self._results, self._extras, self._shapes, self._ways, steps,
+                    self._layout)
+        out.trips = round_trips(self._packets, self._origin, self._layout, self._setting.atlas.flows)
+        out.used = ways_used(self._packets, self._origin, self._results, self._ways, self._layout,
+                             self._setting.partition.shared_groups())
+        if keep:
+            keep(follow(self._packets, self._origin, self._results, self._shapes, self._ways, self._layout,
+                        self._setting.bounds))
+        return out
 
     # -- where a packet should go
 
@@ -197,11 +213,15 @@ class _Part:
         self._copies(way.shape, way.which, way.leaf)
 
     def _copies(self, shape: Shape, which: np.ndarray, main: Leaf) -> None:
-        """Write down what was dropped of copies."""
+        """Write down what was dropped of copies; of packets that others look like, it may have been one of these."""
+        unsure = self._packets.unsure[shape.starts[which]]
         for leaf in shape.tree.leaves:
-            if leaf is not main and leaf.kind == IS_DROPPED and leaf.mark != main.mark:
-                self._extras.append(Extra(OF_COPY, shape.packets[which], shape.starts[which] + leaf.mark,
-                                          shape.place(leaf.row) if leaf.row >= 0 else NOWHERE, 0))
+            if leaf is main or leaf.kind != IS_DROPPED or leaf.mark == main.mark:
+                continue
+            last = shape.place(leaf.row) if leaf.row >= 0 else NOWHERE
+            for kind, gap, some in ((OF_COPY, 0, which[~unsure]), (OF_BRANCH, grounds.UNDECIDED.bit, which[unsure])):
+                if len(some):
+                    self._extras.append(Extra(kind, shape.packets[some], shape.starts[some] + leaf.mark, last, gap))
 
     def _to_many(self, shape: Shape, which: np.ndarray) -> None:
         """A packet to many has an outcome for each receiver."""
@@ -212,9 +232,19 @@ class _Part:
             self._extras.append(Extra(OF_RECEIVER, shape.packets[which], shape.starts[which] + leaf.mark,
                                       shape.place(leaf.row) if leaf.row >= 0 else NOWHERE, 0))
         chosen = (taken or dropped or leaves)[0]
-        outcome = ARRIVED if taken else UNKNOWN if dropped else ENDED
         row = chosen.mark if chosen.mark >= 0 else chosen.row
-        self._results.put(shape.packets[which], outcome, shape.starts[which] + row, 0, branches.ONLY, NOWHERE)
+        outcome = ARRIVED if taken else UNKNOWN if dropped else ENDED
+        packets = shape.packets[which]
+        self._results.put(packets, outcome, shape.starts[which] + row, 0, branches.ONLY, NOWHERE)
+        if not taken and not dropped and chosen.kind in _HOW:
+            self._ways.append(Way(shape, which, chosen, branches.ONLY))
+            self._results.wait(packets, shape.starts[which] + row, _HOW[chosen.kind], grounds.MANY.bit, branches.ONLY)
+            return
+        # a question for one, asked of all, arrived if he got it
+        asked = self._home[packets]
+        devices = {int(self._layout.device[shape.place(leaf.row)]) for leaf in taken}
+        missed = (asked != NOWHERE) & ~np.isin(asked, list(devices))
+        self._results.outcome[packets[missed & (self._results.outcome[packets] == ARRIVED)]] = ENDED
 
     def _on_the_way(self, ways: Sequence[Way]) -> tuple[np.ndarray, np.ndarray]:
         """Return (keys of stream and host, keys of stream and device) over which packets got to their destination."""
@@ -253,6 +283,8 @@ class _Part:
             self._undecided(way)
         elif leaf.kind == IS_DROPPED:
             self._settle(way, DROPPED, grounds.BRANCHES.bit if way.ground == branches.TRUNK else 0)
+        elif self._layout.vm[way.shape.tree.legs[leaf.leg].host] and leaf.kind != OUT:
+            self._settle(way, ARRIVED)      # it came into the VM, which was traced itself
         elif leaf.kind == IN_VM and home >= 0:   # only copies of it were seen to come to anybody
             self._settle(way, ENDED)
         else:
@@ -273,6 +305,9 @@ class _Part:
             self._extras.append(Extra(OF_BRANCH, shape.packets[which], shape.starts[which] + leaf.mark,
                                       shape.place(leaf.row) if leaf.row >= 0 else NOWHERE,
                                       0 if known else grounds.UNDECIDED.bit))
+        common = shape.tree.common()
+        if common >= 0:    # so far all branches went together
+            self._ways.append(Way(shape, which, Leaf(OPEN, common, -1, True, 0), branches.UNDECIDED))
         row = way.leaf.mark if way.leaf.mark >= 0 else way.leaf.row
         self._results.put(way.packets, UNKNOWN if dropped else ENDED, way.units(row), 0, way.ground, NOWHERE)
 
@@ -285,7 +320,8 @@ class _Part:
             joined = {leg.first: leg.sure for leg in shape.tree.legs if leg.joint >= 0}
             for one, two in shape.tree.steps:
                 if joined.get(two, True):
-                    out.setdefault((shape.place(one), shape.place(two)), []).append((shape.units(one), shape.units(two)))
+                    pair = shape.place(one), shape.place(two)
+                    out.setdefault(pair, []).append((shape.units(one), shape.units(two)))
         return out
 
     def _judge(self, on_way: np.ndarray, slowest: dict[Pair, float], rows: dict[Pair, Rows]) -> None:
@@ -303,13 +339,19 @@ class _Part:
         pending = Pending(waiting, units, places, results.how[waiting].astype("u1"), results.gaps[waiting],
                           self._stream[waiting], self._time[units], self._home[waiting], self._stays[waiting],
                           np.array([told.get(address, NOWHERE) for address in self._target[1][waiting].tolist()], "i4"),
-                          self._packets.unsure[self._starts[waiting]])
+                          self._packets.units.rows["kind"][self._packets.units.row[units]] == IS_FRAGMENT,
+                          self._packets.unsure[self._starts[waiting]]
+                          & (self._packets.loose[self._starts[waiting]] | self._doubles()))
         judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances).judge(pending)
         self._in_vms(pending, judged)
         results.outcome[waiting], results.after[waiting], results.gaps[waiting] = (judged.outcome, judged.after,
                                                                                  judged.gaps)
         results.last[waiting] = places
         self._drops(on_way)
+
+    def _doubles(self) -> bool:
+        """Whether packets are doubled on their way: then even the number of those that look the same says little."""
+        return any(shape.tree.doubles and not self._packets.twins[shape.starts[0]] for shape in self._shapes)
 
     def _went(self, places: set[int]) -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield (key of stream and place, time, next place) of the packets that went on from some places."""
@@ -341,13 +383,17 @@ class _Part:
         results, layout = self._results, self._layout
         rows = np.flatnonzero(results.outcome == DROPPED)
         host = layout.host[self._place[results.unit[rows]]]
-        own = host == layout.host[self._place[self._origin[rows]]]
+        began = self._place[self._origin[rows]]
+        own = (host == layout.host[began]) & (layout.arrives[began] != FAR)
         shown = among(mix(self._stream[rows], (host + 1).astype("u8")), on_way)
         lives = np.isin(results.ground[rows], (branches.HOME, branches.SHOWN)) & (host == self._home_hosts(rows))
-        # flooded through a switch, it would have come to other hosts, too, and by a tunnel it was sent to this one
+        # by a tunnel it was sent to this host; and nobody filters, or queues, what is for others
         tap = (results.last[rows] >= 0) & layout.final[results.last[rows]] & layout.local[results.last[rows]]
-        shown |= tap | (self._packets.units.rows["network"][self._packets.units.row[results.unit[rows]]] >> 24 > 0)
-        lossy = (self._setting.facts.here[host] > 0) & ~self._entered(rows)
+        row = self._packets.units.row[results.unit[rows]]
+        refused = self._setting.refusals[self._packets.units.rows["drop"][row]]
+        wanted = ~refused & (results.ground[rows] == branches.ONLY)
+        shown |= tap | wanted | layout.vm[host] | (self._packets.units.rows["network"][row] >> 24 > 0)
+        lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & ~self._entered(rows)
         results.gaps[rows[~(own | shown | lives)]] |= np.uint32(grounds.NOT_ON_WAY.bit)
         lossy |= self._packets.units.rows["kind"][self._packets.units.row[results.unit[rows]]] == UNREADABLE
         results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)
@@ -357,10 +403,15 @@ class _Part:
         out = self._starts.copy()
         for shape in self._shapes:
             out[shape.packets] = shape.starts + shape.tree.legs[0].first
-        # where it could not be recognised it has no name: take where it was seen last
-        rows, row = self._packets.units.rows, self._packets.units.row
-        last = np.append(self._starts[1:], len(row)) - 1
-        return np.where(rows["kind"][row[out]] == UNREADABLE, last, out)
+        # where it could not be recognised it has no name: take where it could
+        units = self._packets.units
+        readable = np.flatnonzero(units.rows["kind"][units.row] != UNREADABLE)
+        if len(readable) == len(units):
+            return out
+        at = np.searchsorted(readable, self._starts)
+        first = np.append(readable, len(units))[at]
+        named = (first < np.append(self._starts[1:], len(units))) & (units.rows["kind"][units.row[out]] == UNREADABLE)
+        return np.where(named, first, out)
 
     def _home_hosts(self, packets: np.ndarray) -> np.ndarray:
         table = np.full(int(self._layout.device.max()) + 1, -1, "i4")

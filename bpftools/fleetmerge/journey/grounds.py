@@ -20,7 +20,7 @@ class Gap:
     words: str      # {here}: host where the packet was seen last; {next}: host where it should have come
 
 
-ALIKE = Gap(1 << 0, UNKNOWN_, "other packets look the same, and not all of them came")
+ALIKE = Gap(1 << 0, UNKNOWN_, "other packets look the same, and even their number is not known")
 LOSSY_HERE = Gap(1 << 1, UNKNOWN_, "{lossy_here}")
 LOSSY_NEXT = Gap(1 << 2, UNKNOWN_, "{lossy_next}")
 EARLY = Gap(1 << 3, UNKNOWN_, "{next} stopped recording before")
@@ -44,8 +44,11 @@ UNDECIDED = Gap(1 << 16, UNKNOWN_, "which of its branches is the packet is not k
 COUNTERS = Gap(1 << 17, LIKELY, "the counters of {next}'s devices show more packets than were recorded: hardware may "
                                 "have switched it past the kernel")
 FREED = Gap(1 << 18, LIKELY, "the kernel freed it without calling that a drop")
+ELSEWHERE = Gap(1 << 19, LIKELY, "between leaving {here} and coming back it was where nobody looked")
+WAITS = Gap(1 << 20, LIKELY, "it is a fragment, and may wait on {here} for the others of its datagram")
+MANY = Gap(1 << 21, LIKELY, "it was for many receivers, and who should have got it is not known")
 GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD,
-        RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED)
+        RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS, MANY)
 
 
 @lru_cache(1 << 12)

@@ -32,6 +32,7 @@ class Pending:
     home: np.ndarray      # i4: device of the destination's VM, -1 if not known
     stays: np.ndarray     # bool: the VM was there before and after
     told: np.ndarray      # i4: place where the topology says that it comes in, -1 if it does not
+    fragment: np.ndarray  # bool
     unsure: np.ndarray    # bool
 
     def __len__(self) -> int:
@@ -100,6 +101,8 @@ class Judge:
         inside = here == there
         gaps |= self._facts.here[here]
         gaps |= np.where(inside, self._facts.inside[there], self._facts.next[there]).astype("u4")
+        gaps |= np.where(inside & (pending.how == BY_OUT), grounds.ELSEWHERE.bit, 0).astype("u4")
+        gaps |= np.where(inside & pending.fragment, grounds.WAITS.bit, 0).astype("u4")
         outcome = np.full(len(pending), VANISHED, "u1")
         flying, edge = self._edges(pending, safe)
         gaps |= edge

@@ -33,7 +33,8 @@ class Packets:
     chain: np.ndarray     # i8: position of the first unit of its chain, in this packet
     head: np.ndarray      # i8: position of the first unit with the same data on its host, in this packet
     unsure: np.ndarray    # bool: other packets look the same, and not all places saw as many of them
-    twins: np.ndarray     # bool: others look the same, and were sent so shortly before or after that they may be mistaken
+    loose: np.ndarray     # bool: of some that look the same the beginning was not seen: even their number is not known
+    twins: np.ndarray     # bool: others look the same, and were sent so soon that either may be meant
 
     @property
     def starts(self) -> np.ndarray:
@@ -62,18 +63,20 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     enters |= _comes_again(start, root, place, time, enters)
     count = np.cumsum(enters)
     leg = (count - (count - enters)[start])[root].astype("i4") if len(units) else np.zeros(0, "i4")
-    packet, unsure, twins = units.key.copy(), np.zeros(len(units), bool), np.zeros(len(units), bool)
+    packet = units.key.copy()
+    unsure, twins, loose = (np.zeros(len(units), bool) for _ in range(3))
     many = _seen_again(units.key, start, leg)
     if len(many):
-        turn, doubt, alike = _turns(units, many, start, leg, first, layout, bounds, time, host, place)
+        turn, doubt, alike, open_ = _turns(units, many, start, leg, first, layout, bounds, time, host, place)
         packet[many] = np.where(turn > 0, mix(packet[many], turn.astype("u8")), packet[many])
-        unsure[many], twins[many] = doubt, alike
+        unsure[many], twins[many], loose[many] = doubt, alike, open_
         order = np.argsort(packet, kind="stable")
         units, packet, leg = units.taken(order), packet[order], leg[order]
-        unsure, twins = unsure[order], twins[order]
+        unsure, twins, loose = unsure[order], twins[order], loose[order]
     own_host = units.host[units.row].astype("u8") + np.uint64(1)
     return Packets(units, packet, leg, _firsts(packet, chain[units.row]),
-                   _firsts(packet, mix(rows["head"][units.row], own_host)), unsure, twins)
+                   _firsts(packet, mix(rows["head"][units.row], own_host)), unsure, loose,
+                   twins)
 
 
 def _comes_again(start: np.ndarray, first: np.ndarray, place: np.ndarray, time: np.ndarray,
@@ -160,24 +163,32 @@ class _Legs:
     time: np.ndarray
     ident: np.ndarray
     origin: np.ndarray    # bool: the packet began here
+    marked: np.ndarray    # bool: by its numbers or its payload no other packet is the same
 
 
 def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, first: np.ndarray, layout: Layout,
            bounds: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray,
-           ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (which time it was sent, from 0; whether that is unsure; whether it has twins) of doubtful units."""
+           ) -> tuple[np.ndarray, ...]:
+    """Return (which time it was sent, from 0; whether that is unsure; whether it has twins; whether of some of them the
+    beginning was not seen) of doubtful units."""
     code = start[many] * 65536 + np.minimum(leg[many], 65535)
     _, at, of = np.unique(code, return_index=True, return_inverse=True)
     at = many[at]
     keys, key = np.unique(units.key[at], return_inverse=True)
     arrives = layout.arrives[place[at]] > 0
     legs = _Legs(key, np.where(arrives, place[at], place[at].astype("i8") + len(layout.arrives)), host[at], time[at],
-                 units.ident[at], np.zeros(len(at), bool))
+                 units.ident[at], np.zeros(len(at), bool), units.marked[at])
     hops = units.rows["hops"][units.row[at]]
     near = layout.arrives[place[at]] == 1
-    legs.origin = _origins(legs, len(keys), near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)), near)
+    own = layout.vm[host[at]] & ~arrives     # of a VM that was traced as a host, it begins there
+    began = np.zeros(len(keys), bool)
+    began[key[own]] = True
+    sends = own | (near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)) & ~began[key])
+    legs.origin = _origins(legs, len(keys), sends, near)
+    legs.origin &= ~_doubled(legs, sends)
     turn, unsure, twins = _sent(legs, len(keys), bounds)
-    return turn[of], unsure[of], twins[of]
+    loose = np.bincount(legs.key, turn >= _STRAY, len(keys))[legs.key] > 0
+    return turn[of], unsure[of], twins[of], loose[of]
 
 
 def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -190,6 +201,17 @@ def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray) -> np.
     sent = np.zeros(keys, bool)
     sent[legs.key[sends]] = True
     return np.where(sent[legs.key], sends, legs.place == place[legs.key])
+
+
+def _doubled(legs: _Legs, sends: np.ndarray) -> np.ndarray:
+    """Return which legs are a packet that was doubled before anybody saw it: the same, at once, at the same place."""
+    order = np.lexsort((legs.time, legs.ident, legs.place, legs.key))
+    same = np.append(False, np.diff(legs.time[order]) < _NEAR_MISS)
+    for column in (legs.key, legs.place, legs.ident):
+        same[1:] &= column[order][1:] == column[order][:-1]
+    out = np.zeros(len(order), bool)
+    out[order] = same
+    return out & legs.marked & ~sends
 
 
 def _sent(legs: _Legs, keys: int, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -226,8 +248,8 @@ def _slack(legs: _Legs, keys: int, bounds: np.ndarray) -> np.ndarray:
 
 
 def _bursts(legs: _Legs, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (key, turn, turn of the first of its burst) of what was sent, sorted by key and turn: packets that look the
-    same, sent so shortly after each other that an arrival may be of either."""
+    """Return (key, turn, turn of the first of its burst) of what was sent, sorted by key and turn: packets that look
+    the same, sent so shortly after each other that an arrival may be of either."""
     widest = np.zeros(int(legs.key.max()) + 1)
     np.maximum.at(widest, legs.key, slack)
     sent = np.flatnonzero(legs.origin)

@@ -74,6 +74,10 @@ class Partition:
         hashes = np.where((rows["kind"] == IS_FRAGMENT) | among(flow, self.unhashed), 0, rows["hash"] & 0xFFFF)
         return np.where(ident > 0, ident >> _IDS, hashes)
 
+    def shared_groups(self) -> np.ndarray:
+        """Return the groups that several parts have packets of, sorted."""
+        return self.table["group"][self.table["parts"] > 1]
+
     def cut(self, groups: np.ndarray) -> np.ndarray:
         """Return (first part, parts) of each group."""
         return self.table[np.searchsorted(self.table["group"], groups).clip(max=len(self.table) - 1)]
@@ -111,7 +115,7 @@ def partition_of(flows: np.ndarray, edges: np.ndarray, chained: Sequence[Chained
 
 
 def _deal(of: np.ndarray, size: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return (first part, parts) of each group, and how many parts there are. of: each group's set; size: of sets."""
+    """Return (first part, parts) of each group, and how many parts there are. of: a group's set; size: a set's."""
     large = np.flatnonzero(size > most)
     parts = np.ones(len(size), "i8")
     parts[large] = -(-size[large] // most).astype("i8")

@@ -11,6 +11,7 @@ import numpy as np
 from ..bundle.manifest import Bundle
 from ..clock.host import HostClock
 from ..memory import give_back
+from ..packet.headers import ETH_ARP
 from ..packet.survey import FREE_POINT, Survey
 from ..told import fresh, known_to
 from .atlas import Atlas
@@ -21,6 +22,8 @@ from .grounds import Trust
 from .outcomes import facts_of
 from .partition import Names, Partition, names_of, partition_of, split
 
+_NEEDED = ("flow", "group", "back", "to", "protocol", "source_port", "target_port")   # of flows, to follow packets
+_ASKS = 1   # ARP: who has an address?
 PART_UNITS = 500_000   # packets at places that are followed at once
 
 
@@ -54,8 +57,8 @@ def link(pool: Pool, atlas: Atlas, bundles: Sequence[Bundle], surveys: Sequence[
 
 
 def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle], clocks: Sequence[HostClock],
-            trusts: dict[str, Trust], scratch: str, told: dict[int, int]) -> Setting:
-    """Return the setting in which parts are followed. clocks: of each bundle; trusts: by host."""
+            trusts: dict[str, Trust], scratch: str, told: dict[int, int], refusals: np.ndarray) -> Setting:
+    """Return the setting in which parts are followed. clocks: of each bundle; trusts: by host; refusals: by drop."""
     machines, chained, names = linked.machines, linked.chained, linked.names
     partition = partition_of(atlas.flows, linked.edges, chained, names, PART_UNITS)
     files = _deal(pool, chained, partition, names, scratch)
@@ -64,7 +67,7 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
     _count_hardware(trusts, atlas, bundles, machines, chained)
     return Setting(_lean(atlas), facts_of(trusts, atlas.hosts), own, host_of,
                    bounds_of(own, host_of, len(atlas.hosts)), names, _final(names), partition, files,
-                   homes_of(chained, own, atlas.flows), _many(atlas.flows), told)
+                   atlas.flows, homes_of(chained, own, atlas.flows), _many(atlas.flows), refusals, told)
 
 
 def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Machine]:
@@ -106,8 +109,8 @@ def _split(known: str, path: str, prefix: str) -> list[str]:
 
 def _lean(atlas: Atlas) -> Atlas:
     """Return an atlas with what following packets needs of its flows."""
-    flows = np.zeros(len(atlas.flows), [(name, atlas.flows.dtype[name]) for name in ("flow", "to")])
-    for name in ("flow", "to"):
+    flows = np.zeros(len(atlas.flows), [(name, atlas.flows.dtype[name]) for name in _NEEDED])
+    for name in _NEEDED:
         flows[name] = atlas.flows[name]
     return replace(atlas, flows=flows)
 
@@ -129,11 +132,12 @@ def _final(names: Names) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _many(flows: np.ndarray) -> np.ndarray:
-    """Return the addresses that stand for many receivers."""
+    """Return the flows to many receivers: multicast, broadcast, and questions of ARP."""
     first = flows["target"][:, 0]
     every = (flows["target"][:, :4] == 255).all(axis=1)
     many = np.where(flows["version"] == 6, first == 255, (flows["version"] == 4) & (((first >> 4) == 14) | every))
-    return np.unique(flows["to"][many])
+    asks = (flows["version"] == 0) & (flows["ethertype"] == ETH_ARP) & (flows["kind"] == _ASKS)
+    return flows["flow"][many | asks]
 
 
 def _count_hardware(trusts: dict[str, Trust], atlas: Atlas, bundles: Sequence[Bundle], machines: Sequence[Machine],
@@ -153,13 +157,13 @@ def _count_hardware(trusts: dict[str, Trust], atlas: Atlas, bundles: Sequence[Bu
                     device.get("name"), host, gained, seen)
 
 
-_STRANGERS = 16   # packets that are no IP, which a device counts, too
+_STRANGERS = 5    # packets that are no IP, or came just outside the window, which a device counts, too
 
 
 def _gained(device: dict[str, Any]) -> int:
     statistics = device.get("statistics")
     if not isinstance(statistics, dict):
         return 0
-    values = [one["rx_packets"] for one in (statistics.get("before"), statistics.get("after"))
-              if isinstance(one, dict) and isinstance(one.get("rx_packets"), int)]
-    return values[1] - values[0] if len(values) == 2 else 0
+    before, after = (reading.get("rx_packets") if isinstance(reading, dict) else None
+                     for reading in (statistics.get("before"), statistics.get("after")))
+    return after - before if isinstance(before, int) and isinstance(after, int) else 0

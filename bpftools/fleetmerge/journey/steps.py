@@ -23,6 +23,8 @@ class Step:
     packets: int = 0
     bytes: int = 0
     reordered: int = 0
+    differs: float = 0.0                        # ns by which times of packets that follow each other differ, in all
+    pairs: int = 0                              # of packets that follow each other
     least: float = np.inf                       # ns
     most: float = -np.inf
     times: list[np.ndarray] = field(default_factory=list)   # ns, a part of them
@@ -33,6 +35,8 @@ class Step:
         self.packets += other.packets
         self.bytes += other.bytes
         self.reordered += other.reordered
+        self.differs += other.differs
+        self.pairs += other.pairs
         self.least, self.most = min(self.least, other.least), max(self.most, other.most)
         self.times += other.times
         for name, count in other.changed.items():
@@ -63,7 +67,7 @@ def _step(one: np.ndarray, two: np.ndarray, packets: Packets, same_host: bool) -
     if len(took):
         out.least, out.most = float(took.min()), float(took.max())
         out.times = [took[:: -(-len(took) // _MOST_TIMES)]]
-    out.reordered = _overtaken(rows["flow"][before][sure], came, went)
+    _in_order(out, rows["flow"][before][sure], came, went)
     for name in _ON_HOST if same_host else _BETWEEN:
         count = int((rows[name][before] != rows[name][after]).sum())
         if count:
@@ -71,12 +75,20 @@ def _step(one: np.ndarray, two: np.ndarray, packets: Packets, same_host: bool) -
     return out
 
 
-def _overtaken(flow: np.ndarray, before: np.ndarray, after: np.ndarray) -> int:
-    """Return how many packets arrived after one of their flow that was sent later."""
+def _in_order(out: Step, flow: np.ndarray, before: np.ndarray, after: np.ndarray) -> None:
+    """Look at the packets of each flow one after the other: by how much their times differ, and who was overtaken."""
     if len(flow) < 2:
-        return 0
+        return
     order = np.lexsort((before, flow))
-    flow, after = flow[order], after[order]
+    flow, before, after = flow[order], before[order], after[order]
+    same = flow[1:] == flow[:-1]
+    out.pairs = int(same.sum())
+    out.differs = float(np.abs(np.diff(after - before)[same]).sum())
+    out.reordered = _overtaken(flow, after)
+
+
+def _overtaken(flow: np.ndarray, after: np.ndarray) -> int:
+    """Return how many packets arrived after one of their flow that was sent later; in the order of flow and sending."""
     number = np.cumsum(np.append(0, flow[1:] != flow[:-1]))
     since = after - after.min()
     span = int(since.max()) + 1

@@ -8,6 +8,8 @@ import numpy as np
 
 from ..packet.identity import IS_FRAGMENT, IS_TCP, mix
 from .atlas import Layout
+from .branching import branching
+from .bursts import bursts_of
 from .evidence import NOWHERE
 from .found import (
     ARRIVED,
@@ -24,6 +26,7 @@ from .found import (
     Lost,
     add_flows,
 )
+from .keepalives import keepalives
 from .packets import Packets
 from .shapes import Shape
 from .steps import Pair, Step
@@ -92,7 +95,9 @@ def tally(packets: Packets, origin: np.ndarray, results: Results, extras: Sequen
             place = shape.place(row)
             out.doubled[place] = out.doubled.get(place, 0) + len(shape.packets)
         _holes(out, shape, layout)
-    _paths(out, packets, origin, ways)
+        for place in shape.tree.loops(shape.sights):
+            out.loops[place] = out.loops.get(place, 0) + len(shape.packets)
+    _paths(out, packets, origin, ways, layout, counts)
     return out
 
 
@@ -156,15 +161,16 @@ def _flows(packets: Packets, origin: np.ndarray, results: Results, counts: np.nd
     out["flow"], out["network"] = rows["flow"][first], rows["network"][first]
     out["packets"], out["unsure"] = 1, packets.unsure[at]
     out["skbs"] = units.number[at] == 0
-    out["bytes"] = _bytes(packets, at)
+    out["bytes"] = bytes_of(packets, at)
     out["first"], out["last"] = rows["time"][first], rows["time"][units.row[results.unit[one]]]
+    out["asks"] = keepalives(packets, at)
     out["again"] = ((rows["kind"][first] == IS_TCP) & (units.size[at] > 0)
-                    & (packets.packet[at] != units.key[at]))
+                    & (packets.packet[at] != units.key[at]) & (out["asks"] == 0))
     out["became"][np.arange(len(one)), results.outcome[one]] = 1
     return add_flows([out])
 
 
-def _bytes(packets: Packets, at: np.ndarray) -> np.ndarray:
+def bytes_of(packets: Packets, at: np.ndarray) -> np.ndarray:
     """Return each packet's bytes from the network header on."""
     units = packets.units
     rows = units.rows[["bytes", "size"]][units.row[at]]
@@ -209,13 +215,14 @@ def _collect(out: Findings, packets: Packets, origin: np.ndarray, table: np.ndar
     np.maximum.at(latest, of, time)
     count = np.bincount(of)
     skbs = np.bincount(of, units.number[unit] == 0)
-    size = np.bincount(of, _bytes(packets, unit))
-    order = np.argsort(of, kind="stable")
+    size = np.bincount(of, bytes_of(packets, unit))
+    order = np.lexsort((time, of))
     ends = np.cumsum(count)
+    bursts = bursts_of(of[order], time[order], len(kinds))
     for number, kind in enumerate(kinds.tolist()):
         sample = order[ends[number] - count[number]:ends[number]][:_SAMPLES]
         lost = Lost(int(count[number]), int(skbs[number]), int(size[number]), int(earliest[number]),
-                    int(latest[number]), sorted(packets.packet[origin[which[sample]]].tolist()))
+                    int(latest[number]), sorted(packets.packet[origin[which[sample]]].tolist()), bursts[number])
         if kind in out.losses:
             out.losses[kind].add(lost)
         else:
@@ -237,18 +244,24 @@ def _holes(out: Findings, shape: Shape, layout: Layout) -> None:
                 out.holes[host] = out.holes.get(host, 0) + count
 
 
-def _paths(out: Findings, packets: Packets, origin: np.ndarray, ways: Sequence[Any]) -> None:
+def _paths(out: Findings, packets: Packets, origin: np.ndarray, ways: Sequence[Any], layout: Layout,
+           whole: np.ndarray) -> None:
     groups = packets.units.rows["group"][packets.units.row[origin]]
     found: dict[tuple[int, ...], int] = {}
+    trees: dict[tuple[int, ...], tuple[int, Any]] = {}
     for way in ways:
         places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
-        which, counts = np.unique(groups[way.packets], return_counts=True)
+        which, counts = np.unique(groups[way.packets][whole[way.packets]], return_counts=True)
         most = np.argsort(-counts, kind="stable")[:_PATHS]
         for group, count in zip(which[most].tolist(), counts[most].tolist(), strict=True):
             key = (group, *places)
             found[key] = found.get(key, 0) + count
+            if count > trees.get(key, (0,))[0]:
+                trees[key] = count, way
     for key in sorted(found, key=lambda key: (-found[key], key))[:10 * _PATHS]:
         out.paths[key] = found[key]
+        count, way = trees[key]
+        out.trees[key] = count, branching(way, layout)
 
 
-__all__ = ["Extra", "LEFT", "Results", "tally"]
+__all__ = ["Extra", "LEFT", "Results", "bytes_of", "tally"]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trees: how the records of one packet hang together.
 
-On a host the chains that a packet's own chain gave rise to (clones, segments, what a daemon sent on) branch off from it:
-together they are a leg. Legs hang on each other: one that comes in from another host on a leg that left by a device
+On a host the chains that a packet's own chain gave rise to (clones, segments, what a daemon sent on) branch off from
+it: together they are a leg. Legs hang on each other: one that comes in from another host on a leg that left by a device
 that leads there, one that comes out of a VM on one that went into it. What nothing hangs on is a leaf: there a branch
 ended, or was seen last.
 
@@ -17,7 +17,9 @@ import numpy as np
 from .atlas import Layout
 
 _ROUNDING = 1e3     # ns: times are averages
+_AT_ONCE = 10e6     # ns that doubles are apart
 _LONGEST = 1e9      # ns that a packet may be between two hosts, or in a VM
+_TURNS = 3          # times that a packet comes to a place before that is a loop
 IN_VM, DROPPED, OUT, FREED, OPEN = "in_vm", "dropped", "out", "freed", "open"
 
 
@@ -80,8 +82,27 @@ class Tree:
         return out[::-1]
 
 
+    def loops(self, sights: Sequence["Sight"]) -> list[int]:
+        """Return the places to which the packet came three times and more, with fewer and fewer hops left."""
+        came: dict[int, set[int]] = {}
+        for leg in self.legs:
+            came.setdefault(sights[leg.first].place, set()).add(sights[leg.first].hops)
+        return [place for place, hops in came.items() if len(hops) >= _TURNS]
+
+    def single(self) -> list[Leaf]:
+        """Return the leaves without those of doubles, if there are others."""
+        doubles = {number for number, leg in enumerate(self.legs) if leg.first in self.doubles}
+        return [leaf for leaf in self.leaves if leaf.leg not in doubles] or self.leaves
+
+    def common(self) -> int:
+        """Return the last row that is on the way of every branch; -1 if there is none."""
+        ways = [self.way(leaf.row) for leaf in self.leaves if leaf.row >= 0]
+        together = [row for row in ways[0] if all(row in way for way in ways)] if ways else []
+        return together[-1] if together else -1
+
+
 def make_tree(sights: Sequence[Sight], layout: Layout, bounds: np.ndarray) -> Tree:
-    """Return the tree of one shape; sights in the order of host and time; bounds: by how much hosts' clocks differ, ns."""
+    """Return the tree of one shape. sights: by host and time; bounds: by how much hosts' clocks may differ, ns."""
     tree = Tree()
     legs: dict[tuple[int, int], Leg] = {}
     for row, sight in enumerate(sights):
@@ -89,7 +110,8 @@ def make_tree(sights: Sequence[Sight], layout: Layout, bounds: np.ndarray) -> Tr
         if key not in legs:
             legs[key] = Leg(key[0], [], int(layout.arrives[sight.place]), row)
         legs[key].rows.append(row)
-    tree.legs = sorted(legs.values(), key=lambda leg: (sights[leg.first].hops, leg.entry != 1, sights[leg.first].when))
+    tree.legs = sorted(legs.values(), key=lambda leg: (
+        sights[leg.first].hops, not (layout.vm[leg.host] and not leg.entry), leg.entry != 1, sights[leg.first].when))
     exits: list[tuple[int, Leaf]] = []
     for number, leg in enumerate(tree.legs):
         exits += [(number, leaf) for leaf in _branches(tree, leg, number, sights, layout)]
@@ -161,23 +183,45 @@ def _join(tree: Tree, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight]
     for number, leg in enumerate(tree.legs):
         if number == 0:
             continue
-        joints = _joints(tree, number, leg, exits, sights, bounds)
+        twin = _twin(tree, number, sights)
+        if twin is not None:
+            leg.parent, leg.joint, leg.sure = twin.parent, twin.joint, twin.sure
+            tree.doubles.append(leg.first)
+            if leg.joint >= 0:
+                tree.children[leg.joint].append(number)
+                tree.before[leg.first] = leg.joint
+            continue
+        joints = _joints(tree, number, leg, exits, sights, layout, bounds)
         if not joints:
             tree.orphans.append(number)
             continue
         joint = joints[0]
-        leg.parent, leg.joint, leg.sure = joint.leg, joint.row, len(joints) == 1
+        leg.parent, leg.joint = joint.leg, joint.row
+        leg.sure = sum(sights[leaf.row].hops == sights[joint.row].hops for leaf in joints) == 1
         twice = [other for other in tree.children.get(joint.row, []) if tree.legs[other].host == leg.host]
         tree.children.setdefault(joint.row, []).append(number)
         if twice:
             tree.doubles.append(leg.first)
         tree.before[leg.first] = joint.row
-        if layout.step[sights[leg.first].place]:
+        if layout.step[sights[leg.first].place] and not twice:
             tree.steps.append((joint.row, leg.first))
 
 
+def _twin(tree: Tree, number: int, sights: Sequence[Sight]) -> Leg | None:
+    """Return the leg of which this one is a double: it came in at the same place, at about the same time, with as many
+    hops left."""
+    leg = tree.legs[number]
+    first = sights[leg.first]
+    for other in tree.legs[:number]:
+        one = sights[other.first]
+        same = (one.place, one.hops) == (first.place, first.hops)
+        if leg.entry == 2 and same and abs(one.when - first.when) < _AT_ONCE:
+            return other
+    return None
+
+
 def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight],
-            bounds: np.ndarray) -> list[Leaf]:
+            layout: Layout, bounds: np.ndarray) -> list[Leaf]:
     """Return the ends of branches on which a leg may hang, the best first."""
     first = sights[leg.first]
     below = _below(tree, number)
@@ -185,22 +229,32 @@ def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]]
     for other, leaf in exits:
         if other == number or other in below or leaf.row < 0 or leaf.kind == DROPPED:
             continue
-        spent = first.hops - sights[leaf.row].hops
-        into_vm = leg.entry == 1
-        if leaf.kind != (IN_VM if into_vm else OUT) or spent != into_vm:    # a VM that sends it on takes a hop
-            continue
-        if (into_vm and tree.legs[other].host != leg.host) or (not leg.entry and tree.legs[other].host == leg.host):
+        if not _may_hang(leg, leaf, tree.legs[other].host, first.hops - sights[leaf.row].hops, layout):
             continue
         took, slack = first.when - sights[leaf.row].when, bounds[tree.legs[other].host, leg.host]
         if -slack - _ROUNDING <= took <= slack + _LONGEST:
             out.append(leaf)
     when = first.when
 
-    def nearness(leaf: Leaf) -> tuple[bool, bool, bool, float]:
+    def nearness(leaf: Leaf) -> tuple[bool, int, bool, bool, bool, float]:
         seen = sights[leaf.row].when
-        return (tree.legs[leaf.leg].host == leg.host and leg.entry != 1, leaf.row in tree.children and leg.entry == 1,
+        here = tree.legs[leaf.leg].host == leg.host
+        in_the_same_data = here and sights[leaf.row].head == first.head
+        return (not in_the_same_data, -sights[leaf.row].hops, here and leg.entry != 1,
+                leaf.row in tree.children and leg.entry == 1,
                 not leaf.trunk, abs(when - seen) + (1e9 if seen > when else 0))
     return sorted(out, key=nearness)
+
+
+def _may_hang(leg: Leg, leaf: Leaf, host: int, spent: int, layout: Layout) -> bool:
+    """Return whether a leg may hang on the end of a branch on `host`; spent: hops between the two."""
+    if layout.vm[leg.host] or layout.vm[host]:     # a VM that was traced as a host of its own
+        into = bool(layout.vm[leg.host])
+        return host != leg.host and spent == 0 and leaf.kind == (IN_VM if into else OUT) and leg.entry == (
+            2 if into else 1)
+    if leg.entry == 1:    # a VM that sends it on takes a hop
+        return leaf.kind == IN_VM and spent == 1 and host == leg.host
+    return leaf.kind == OUT and spent >= 0 and (leg.entry > 0 or host != leg.host)
 
 
 def _below(tree: Tree, number: int) -> set[int]:

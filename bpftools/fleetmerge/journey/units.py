@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units: what can be lost by itself. One row for each unit at each place that saw it.
 
-A joined packet (GSO, GRO) is taken apart into its segments; TCP is cut at every boundary that any place shows, so
-that the same bytes are the same units however each hop cuts them. A unit's key is what it is recognised by: the bytes
-of TCP, or the packet's numbers and payload; never the IP id of TCP, which is a witness only.
+A joined packet (GSO, GRO) is taken apart into its segments; TCP is cut at every boundary that any place shows, so that
+the same bytes are the same units however each hop cuts them. A unit's key is what it is recognised by: the bytes of
+TCP, or the packet's numbers and payload; never the IP id of TCP, which is a witness only.
 """
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import picked
-from ..packet.identity import IS_FRAGMENT, IS_TCP, UNREADABLE, among, mix
+from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, UNREADABLE, among, mix
 from .chains import unhashed_flows
 from .partition import BLOCK, Names, Partition, turn
 
 _SYN, _FIN = 2, 1
-_DATA, _ACK = np.uint64(0xDA7A), np.uint64(0xACC)
+_LAP = 36     # bits: further than sequence numbers go in one connection that is captured
+_DATA, _ACK = 0xDA7A, 0xACC   # so that keys of different kinds differ
 
 
 @dataclass
@@ -28,10 +29,11 @@ class Units:
     own: np.ndarray       # i8 by row: time by the machine's own clock, for what happens on one host
     row: np.ndarray       # u4 by unit: into rows
     number: np.ndarray    # u4 by unit: which piece of its record it is, from 0
-    lead: np.ndarray      # bool by unit: it begins a packet that this record shows; others are cut smaller elsewhere
+    lead: np.ndarray      # bool by unit: it begins a packet that this record shows
     size: np.ndarray      # u4 by unit: payload bytes, with SYN and FIN as TCP counts them
     ident: np.ndarray     # u4 by unit: IP id, as a witness; 0: none
     key: np.ndarray       # u8 by unit
+    marked: np.ndarray    # bool by unit: by its numbers or its payload no other packet has this key
 
     def __len__(self) -> int:
         return len(self.row)
@@ -39,7 +41,7 @@ class Units:
     def taken(self, which: np.ndarray) -> "Units":
         """Return some of the units, in the order given."""
         return Units(self.rows, self.said, self.host, self.own, self.row[which], self.number[which], self.lead[which],
-                     self.size[which], self.ident[which], self.key[which])
+                     self.size[which], self.ident[which], self.key[which], self.marked[which])
 
 
 def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names, partition: Partition,
@@ -52,9 +54,9 @@ def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names
     tcp = (rows["kind"][row] == IS_TCP) & (length > 0)
     ident = _idents(rows, row, number)
     lead = np.ones(len(row), bool)
-    key = np.zeros(len(row), "u8")
+    key, marked = np.zeros(len(row), "u8"), ident > 0
     other = np.flatnonzero(~tcp)
-    key[other] = _plain_keys(rows, row[other], number[other], begin[other], length[other], ident[other])
+    key[other], marked[other] = _plain_keys(rows, row[other], number[other], begin[other], length[other], ident[other])
     data = np.flatnonzero(tcp)
     block = np.zeros(len(row), "i8")
     if len(data):
@@ -62,7 +64,7 @@ def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names
         of, begin_at, size_at, leads = _atoms(rows["flow"][row[data]], position, length[data])
         of = data[of]
         rest = np.concatenate([other, of])
-        row, number, ident, block = row[rest], number[rest], ident[rest], block[rest]
+        row, number, ident, block, marked = (column[rest] for column in (row, number, ident, block, marked))
         key = np.concatenate([key[other], mix(mix(rows["flow"][row[len(other):]], begin_at.astype("u8")), _DATA)])
         length = np.concatenate([length[other], size_at])
         lead = np.concatenate([lead[other], leads])
@@ -70,7 +72,7 @@ def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names
     key = mix(key, rows["network"][row])
     unreadable = rows["kind"][row] == UNREADABLE    # nothing but its chain tells what it is
     key[unreadable] = mix(mix(rows["chain"][row[unreadable]], host[row[unreadable]].astype("u8")), _ACK)
-    units = Units(rows, said, host, own, row, number, lead, length.astype("u4"), ident, key)
+    units = Units(rows, said, host, own, row, number, lead, length.astype("u4"), ident, key, marked)
     in_order = np.argsort(row, kind="stable")   # of host and time, as the rows are
     return _of_part(units.taken(in_order), block[in_order], partition, part)
 
@@ -139,18 +141,21 @@ def _idents(rows: np.ndarray, row: np.ndarray, number: np.ndarray) -> np.ndarray
 
 
 def _plain_keys(rows: np.ndarray, row: np.ndarray, number: np.ndarray, begin: np.ndarray, length: np.ndarray,
-                ident: np.ndarray) -> np.ndarray:
-    """Return the keys of everything but TCP's bytes: datagrams, fragments, ARP, and TCP segments without a byte."""
+                ident: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (the keys of everything but TCP's bytes: datagrams, fragments, ARP, and TCP segments without a byte; which
+    of them no other packet has)."""
     one = rows[["flow", "group", "kind", "hash", "flags"]][row]
     fragment = one["kind"] == IS_FRAGMENT
     hashes = np.where((ident > 0) | fragment | (number > 0), 0, one["hash"])
     untold = unhashed_flows(rows)
     if len(untold):
         hashes[among(one["flow"], untold) & (one["kind"] != IS_TCP)] = 0
+    echo = (one["kind"] == IS_OTHER) & (begin >= 1 << 16)     # with id and number
+    marked = (ident > 0) | (hashes > 0) & (one["kind"] == IS_OTHER) | echo
     # an acknowledgement has no byte of its own: what it acknowledges, and its id where it has one, tell it
-    hashes = np.where(one["kind"] == IS_TCP, mix(one["hash"], one["flags"] | _ACK), hashes)
+    hashes = np.where(one["kind"] == IS_TCP, mix(one["hash"], one["flags"].astype("u8") | _ACK), hashes)
     flow = np.where(fragment, one["group"], one["flow"])
-    return mix(mix(mix(mix(flow, begin.astype("u8")), length.astype("u8")), ident), hashes)
+    return mix(mix(mix(mix(flow, begin.astype("u8")), length.astype("u8")), ident), hashes), marked
 
 
 def _positions(rows: np.ndarray, row: np.ndarray, begin: np.ndarray) -> np.ndarray:
@@ -164,8 +169,19 @@ def _positions(rows: np.ndarray, row: np.ndarray, begin: np.ndarray) -> np.ndarr
     total = np.cumsum(step)
     start = np.maximum.accumulate(np.where(new, np.arange(len(new)), 0))
     out = np.empty(len(row), "i8")
-    out[order] = total - total[start] + seq[start]
+    out[order] = total - total[start] + seq[start] + (_connections(rows["flags"][row][order], flow, seq, start) << _LAP)
     return out
+
+
+def _connections(flags: np.ndarray, flow: np.ndarray, seq: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return which connection on the same ports each segment is of, from 0: a SYN with another number begins one."""
+    syn = np.flatnonzero(flags & _SYN)
+    _, first = np.unique(mix(flow[syn], seq[syn].astype("u8")), return_index=True)
+    begins = np.zeros(len(flags), "i8")
+    begins[syn[first]] = 1
+    count = np.cumsum(begins)
+    number = count - count[start]
+    return np.maximum(number, 0)
 
 
 def _atoms(flow: np.ndarray, begin: np.ndarray, length: np.ndarray,

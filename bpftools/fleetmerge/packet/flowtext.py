@@ -4,7 +4,9 @@ import socket
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from ..arrays import join, number, strings, text_of
 from . import headers
 
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
@@ -25,18 +27,18 @@ def end(version: int, raw: bytes, port: int | None) -> str:
     return "[%s]:%d" % (text, port) if version == 6 else "%s:%d" % (text, port)
 
 
-def protocol(number: int) -> str:
+def protocol(code: int) -> str:
     """Return the protocol's name, or its number."""
-    return PROTOCOLS.get(number) or "ip-protocol-%d" % number
+    return PROTOCOLS.get(code) or "ip-protocol-%d" % code
 
 
-def flow(version: int, number: int, ethertype: int, kind: int, source: bytes, target: bytes,
+def flow(version: int, code: int, ethertype: int, kind: int, source: bytes, target: bytes,
          ports: tuple[int, int] | None) -> str:
     """Return the words for a flow: `192.168.32.10:40112 > 192.168.32.20:443 tcp`."""
     if version:
         left = end(version, source, ports[0] if ports else None)
         right = end(version, target, ports[1] if ports else None)
-        return "%s > %s %s" % (left, right, protocol(number))
+        return "%s > %s %s" % (left, right, protocol(code))
     if ethertype == headers.ETH_ARP and kind:
         return "arp %s > %s %s" % (address(4, source), address(4, target),
                                    ARP_OPERATIONS.get(kind) or "operation-%d" % kind)
@@ -46,22 +48,6 @@ def flow(version: int, number: int, ethertype: int, kind: int, source: bytes, ta
 def tcp_flags(bits: int) -> str:
     """Return TCP flags as letters; - for none."""
     return "".join(letter for place, letter in enumerate(_FLAGS) if bits >> place & 1) or "-"
-
-
-def flows_of(rows: np.ndarray) -> list[str]:
-    """Return the words for each of many different flows."""
-    source, target = addresses_of(rows, "source"), addresses_of(rows, "target")
-    out = []
-    for row, (version, number, ports, left, right) in enumerate(zip(
-            rows["version"].tolist(), rows["protocol"].tolist(), rows["ports"].tolist(), source, target, strict=True)):
-        if not version:
-            out.append(flow_of(rows[row]))
-        elif not ports:
-            out.append("%s > %s %s" % (left, right, protocol(number)))
-        else:
-            shape = "[%s]:%d > [%s]:%d %s" if version == 6 else "%s:%d > %s:%d %s"
-            out.append(shape % (left, rows["source_port"][row], right, rows["target_port"][row], protocol(number)))
-    return out
 
 
 def addresses_of(rows: np.ndarray, name: str) -> list[str]:
@@ -76,3 +62,19 @@ def flow_of(row: Any) -> str:
     ports = (int(row["source_port"]), int(row["target_port"])) if row["ports"] else None
     return flow(int(row["version"]), int(row["protocol"]), int(row["ethertype"]), int(row["kind"]),
                          row["source"].tobytes(), row["target"].tobytes(), ports)
+
+
+def flows_of(rows: np.ndarray) -> pa.Array:
+    """Return the words for many different flows: those of IPv4 with ports all at once."""
+    plain = (rows["version"] == 4) & rows["ports"]
+    some, rest = np.flatnonzero(plain), np.flatnonzero(~plain)
+    one = rows[some]
+    ends = []
+    for address_of, port in (("source", "source_port"), ("target", "target_port")):
+        octets = [number(np.ascontiguousarray(one[address_of][:, place])) for place in range(4)]
+        ends.append(join(octets[0], ".", octets[1], ".", octets[2], ".", octets[3], ":", number(one[port])))
+    names = text_of(one["protocol"].astype("i4"), [protocol(code) for code in range(256)])
+    text = pa.concat_arrays([join(ends[0], " > ", ends[1], " ", names), strings([flow_of(row) for row in rows[rest]])])
+    order = np.empty(len(rows), "i8")
+    order[np.concatenate([some, rest])] = np.arange(len(rows))
+    return text.take(pa.array(order))

@@ -42,16 +42,16 @@ ROW = np.dtype([
 FLOW = np.dtype([("flow", "<u8"), ("group", "<u8"), ("back", "<u8"), ("from", "<u8"), ("to", "<u8"), ("version", "u1"),
                  ("protocol", "u1"), ("ethertype", "<u2"), ("kind", "u1"), ("ports", "?"), ("source_port", "<u2"),
                  ("target_port", "<u2"), ("source", "u1", 16), ("target", "u1", 16)])
-NOT_FOLLOWED, IS_TCP, IS_OTHER, IS_FRAGMENT, IS_ARP, UNREADABLE = range(6)   # the last: headers were not recorded whole
+NOT_FOLLOWED, IS_TCP, IS_OTHER, IS_FRAGMENT, IS_ARP, UNREADABLE = range(6)   # the last: its headers are not whole
 FIXED_ID = 1 << 3       # SKB_GSO_TCP_FIXEDID: all segments of the packet have one IP id
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _OTHER = np.uint64(0xC2B2AE3D27D4EB4F)
 _SHIFT = np.uint64(29)
 
 
-def mix(value: np.ndarray, more: np.ndarray | np.uint64) -> np.ndarray:
+def mix(value: np.ndarray, more: np.ndarray | np.uint64 | int) -> np.ndarray:
     """Return a 64-bit hash of both; they do not commute."""
-    value = ((value.astype("u8") * _ODD) ^ more.astype("u8")) * _OTHER
+    value = ((value.astype("u8") * _ODD) ^ np.asarray(more).astype("u8")) * _OTHER
     return value ^ (value >> _SHIFT)
 
 
@@ -179,8 +179,8 @@ def recognise(raw: np.ndarray, outer: Headers, inside: np.ndarray, inner: Header
     """
     out = np.zeros(len(raw), ROW)
     _fill(out, outer, raw, length)
-    seen = inner.version > 0
-    hidden = inside[~seen & (inner.ethertype != ETH_ARP)]    # a tunnel's packet of which too little was recorded
+    seen = (inner.version > 0) | (_family(inner) == 1)
+    hidden = inside[~seen]    # a tunnel's packet of which too little was recorded
     out["kind"][hidden] = np.where(out["kind"][hidden] == IS_OTHER, UNREADABLE, out["kind"][hidden])
     if seen.any():
         rows = inside[seen]

@@ -16,6 +16,7 @@ ASKING = ("ovs.upcall", "ovs.userspace")   # the packet is with a daemon, which 
 TAKEN = ("dev.tx", "tun.xmit")   # a device has the packet; it may still throw it away
 NO_STEP = (*DROP_POINTS, "skb.free", "sock.full", "udp.full", "tcp.retransmit")  # marks beside the way, not steps of it
 STACKED = ("tunnel", "bond", "vlan", "bridge", "internal")   # devices with another one below them
+OWN = ("bridge", "internal", "loopback")   # devices by which a host itself takes part
 NEAR, FAR = 1, 2
 _LOCAL = ("vnet",)                                          # leads to a VM
 _UPLINK = ("phy", "tunnel", "bond", "vlan")                 # leads to other hosts, if a host has any of them

@@ -15,6 +15,7 @@ class Batch:
 
     raw: np.ndarray       # structured, one layout
     bundle: np.ndarray    # u2: number of the bundle that each record is from
+    number: np.ndarray    # u4: its number in the bundle
     wall: np.ndarray      # s8: ns
     headers: Headers
     inner_rows: np.ndarray
@@ -35,9 +36,9 @@ class Batch:
         return self._columns[name]
 
 
-def make_batch(parts: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> Batch:
-    """Build a batch from (bundle number, records, wall times) of each bundle; records of one bundle keep their order
-    where their times are equal."""
+def make_batch(parts: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
+    """Build a batch from (bundle number, records, wall times, numbers of the records) of each bundle; records of one
+    bundle keep their order where their times are equal."""
     layouts = {part[1].dtype for part in parts}
     raws = [part[1] for part in parts] if len(layouts) == 1 else [canonical(part[1]) for part in parts]
     wall = np.concatenate([part[2] for part in parts])
@@ -46,10 +47,11 @@ def make_batch(parts: Sequence[tuple[int, np.ndarray, np.ndarray]]) -> Batch:
     # as opaque bytes: numpy would copy field by field
     raw = np.concatenate([part.view("V%d" % layout.itemsize) for part in raws])[order].view(layout)
     bundle = np.repeat(np.array([part[0] for part in parts], "u2"), [len(part[1]) for part in parts])[order]
-    return _parsed(raw, bundle, wall[order])
+    number = np.concatenate([part[3] for part in parts])[order]
+    return _parsed(raw, bundle, number, wall[order])
 
 
-def _parsed(raw: np.ndarray, bundle: np.ndarray, wall: np.ndarray) -> Batch:
+def _parsed(raw: np.ndarray, bundle: np.ndarray, number: np.ndarray, wall: np.ndarray) -> Batch:
     if set(CANONICAL.names or ()) - set(raw.dtype.names or ()):
         raw = canonical(raw)
     length = raw["len"].astype("i8") - (raw["network_offset"].astype("i8") - raw["data_offset"])
@@ -57,4 +59,4 @@ def _parsed(raw: np.ndarray, bundle: np.ndarray, wall: np.ndarray) -> Batch:
     parsed = parse(packet, valid, raw["packet_layer"], raw["protocol"], length)
     rows, inside = inner(parsed, packet, valid)
     vlan = np.where(raw["vlan_present"] > 0, (raw["vlan_tci"] & 0xFFF).astype("i4"), parsed.vlan)
-    return Batch(raw, bundle, wall, parsed, rows, inside, length, vlan)
+    return Batch(raw, bundle, number, wall, parsed, rows, inside, length, vlan)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..arrays import dictionary, distinct, per_value
+from ..arrays import dictionary, distinct, names, numbered, per_value
 from ..bundle.labels import Labels, clean
 from ..packet import flowtext
 from ..packet.headers import TUNNELS, Headers
@@ -17,8 +17,8 @@ _PLAIN = ("skb", "head", "cpu", "pid", "len", "data_len", "ifindex", "rx_ifindex
           "pkt_type", "ip_summed", "cloned", "users", "nr_frags", "frag_list", "gso_size", "gso_segs", "gso_type",
           "queue_mapping", "queue_kind", "queue_len", "queue_limit", "queue_backlog", "payload_hash")
 # columns with few different values, which events.parquet keeps as numbers of these
-FEW_VALUES = ["host", "tracer", "point", "device", "netns", "comm", "reason", "at", "stack", "flow", "src", "dst",
-              "protocol", "src_port", "dst_port", "tcp_flags", "ttl", "tos", "fragment", "more_fragments",
+FEW_VALUES = ["journey", "host", "tracer", "point", "device", "netns", "comm", "reason", "at", "stack", "flow", "src",
+              "dst", "protocol", "src_port", "dst_port", "tcp_flags", "ttl", "tos", "fragment", "more_fragments",
               "payload_len", "icmp_type", "icmp_code", "icmp_id", "vlan", "tunnel", "tunnel_id", "inner_flow",
               *(name for name in _PLAIN if name not in ("skb", "head", "payload_hash"))]
 
@@ -47,10 +47,11 @@ def comm_text(raw: bytes) -> str:
 
 
 def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.ndarray] | None = None,
-          renamed: Renaming | None = None) -> pa.Table:
+          renamed: Renaming | None = None, journeys: np.ndarray | None = None) -> pa.Table:
     """Return the batch as the rows of events.parquet.
 
-    flows: what flow_codes() said, if it was asked already; renamed: flows and their names before address translation.
+    flows: what flow_codes() said, if it was asked already; renamed: flows and their names before address translation;
+    journeys: u8, the journey that each record shows; 0: none.
     """
     out: dict[str, Any] = {"time": pa.array(batch.wall).view(pa.timestamp("ns", "UTC")),
                            "monotonic_ns": batch.column("time_ns").astype("i8")}
@@ -67,9 +68,28 @@ def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.nd
     _inner_columns(out, batch)
     known = recognise(batch.raw, batch.headers, batch.inner_rows, batch.inner, batch.length)
     out["packet"] = pa.array(packet_keys(known, renamed), mask=known["kind"] == NOT_FOLLOWED)
+    out["journey"] = _journeys(np.zeros(len(batch), "u8") if journeys is None else journeys)
     for name in _PLAIN:
         out[name] = batch.column(name)
+    out["header"] = _headers(batch)
     return pa.table(out)
+
+
+def _journeys(journeys: np.ndarray) -> pa.DictionaryArray:
+    """Return the journeys' names, as journeys.parquet has them."""
+    codes, first = numbered(journeys)
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32(), mask=journeys == 0), names(journeys[first]))
+
+
+def _headers(batch: Batch) -> pa.Array:
+    """Return the bytes that were recorded of each packet: its headers, from where its outermost one begins."""
+    packet = batch.column("packet")
+    length = np.minimum(batch.column("packet_len").astype("i4"), packet.shape[1])
+    width = int(length.max()) if len(length) else 0
+    matrix = packet[:, :width]
+    data = matrix[np.arange(width) < length[:, None]] if (length < width).any() else np.ascontiguousarray(matrix)
+    offsets = np.append(0, np.cumsum(length)).astype("i4")
+    return pa.BinaryArray.from_buffers(pa.binary(), len(length), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
 
 
 def _drop_columns(out: dict[str, Any], batch: Batch, labels: Sequence[Labels]) -> None:
@@ -119,5 +139,5 @@ def _inner_columns(out: dict[str, Any], batch: Batch) -> None:
     if len(batch.inner_rows):
         inner, rows = flow_codes(batch.inner)
         codes[batch.inner_rows] = inner + 1
-        texts += flowtext.flows_of(rows)
+        texts += flowtext.flows_of(rows).to_pylist()
     out["inner_flow"] = dictionary(codes, texts)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pieces of timeline.log and events.parquet, written by whoever has the time, and joined in their order: bytes are
-moved as they are, and nothing is compressed twice."""
+"""Pieces of timeline.log and of the Parquet files, written by whoever has the time, and joined in their order: bytes
+are moved as they are, and nothing is compressed twice."""
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,28 +14,36 @@ from ..packet.identity import Renaming
 from .batch import make_batch
 from .columns import FEW_VALUES, flow_codes, table
 from .footer import FILE_GROUPS, FILE_ROWS, Reader, Struct, moved, with_groups
+from .journeys import journeys_of
 from .lines import lines
 
 _MAGIC = b"PAR1"
 _MOST = 1 << 30    # bytes that are moved at once
 
 
-def write_pieces(parts: Sequence[tuple[int, np.ndarray, np.ndarray]], labels: Sequence[Labels], renamed: Renaming,
-                 text: str, rows: str) -> None:
-    """Write the lines and the rows of one range to two files. parts: as batch.make_batch() takes them."""
+def write_pieces(parts: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]], labels: Sequence[Labels],
+                 renamed: Renaming, records: Sequence[str], text: str, rows: str) -> None:
+    """Write the lines and the rows of one range to two files. parts: as batch.make_batch() takes them; records: files
+    that say which records show which journeys."""
     batch = make_batch(parts)
     flows = flow_codes(batch.headers)
     with open(text, "wb", opener=_private) as handle:
         handle.write(memoryview(lines(batch, labels, flows)))
-    write_table(table(batch, labels, flows, renamed), rows)
+    write_table(table(batch, labels, flows, renamed, journeys_of(records, batch.bundle, batch.number)), rows)
 
 
 def write_table(rows: pa.Table, path: str, **options: Any) -> None:
     """Write a piece of a Parquet file: one row group."""
+    write_tables([rows], rows.schema, path, **options)
+
+
+def write_tables(tables: Iterable[pa.Table], schema: pa.Schema, path: str, **options: Any) -> None:
+    """Write a piece of a Parquet file: a row group of each table."""
     options = {"compression": "lz4", "write_statistics": ["time", "host", "flow"], "use_dictionary": FEW_VALUES,
                **options}
-    with open(path, "wb", opener=_private) as handle, pq.ParquetWriter(handle, rows.schema, **options) as writer:
-        writer.write_table(rows.unify_dictionaries(), row_group_size=max(1, len(rows)))
+    with open(path, "wb", opener=_private) as handle, pq.ParquetWriter(handle, schema, **options) as writer:
+        for rows in tables:
+            writer.write_table(rows.unify_dictionaries(), row_group_size=max(1, len(rows)))
 
 
 def _private(path: str, flags: int) -> int:

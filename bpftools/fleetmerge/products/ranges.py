@@ -86,8 +86,8 @@ def _pieces(owner: np.ndarray, block: np.ndarray, count: np.ndarray) -> list[Pie
 
 
 def read_range(bundles: Sequence[Bundle], clocks: Sequence[HostClock], stretch: Range,
-               ) -> list[tuple[int, np.ndarray, np.ndarray]]:
-    """Return (bundle number, records, wall times) of each bundle's records in the range."""
+               ) -> list[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+    """Return (bundle number, records, wall times, numbers of the records) of each bundle's records in the range."""
     parts = []
     for piece in stretch.pieces:
         bundle = bundles[piece.bundle]
@@ -95,5 +95,8 @@ def read_range(bundles: Sequence[Bundle], clocks: Sequence[HostClock], stretch: 
             raw = read(handle, bundle.dtype, piece.first, piece.count)
         wall = clocks[piece.bundle].to_wall(raw["time_ns"])
         inside = (wall >= stretch.start) & (wall < stretch.end)
-        parts.append((piece.bundle, raw, wall) if inside.all() else (piece.bundle, raw[inside], wall[inside]))
+        number = np.arange(piece.first, piece.first + len(raw), dtype="u4")
+        if not inside.all():
+            raw, wall, number = raw[inside], wall[inside], number[inside]
+        parts.append((piece.bundle, raw, wall, number))
     return [part for part in parts if len(part[1])]

@@ -3,6 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+_PATHS = 10      # that are shown
+_TREE = 12       # lines of one tree
+_SCREEN = 40     # lines of all
+_OWN = "* "      # before a line of the packet's own branch
+
 
 def text(summary: dict[str, Any]) -> str:
     """Return verdict.txt."""
@@ -29,9 +34,42 @@ def _place(place: dict[str, str]) -> str:
 
 
 def _paths(paths: Sequence[dict[str, Any]]) -> list[str]:
-    return ["%s, %d packets: %s" % (path["addresses"], path["packets"], " > ".join(_place(place) for place in
-                                                                                  path["places"]))
-            for path in paths[:10]]
+    """Return the ways as lines, at most a screenful: a way without branches in one, else a tree."""
+    out: list[str] = []
+    for path in paths[:_PATHS]:
+        head = "%s, %d packets:" % (path["addresses"], path["packets"])
+        if "branches" in path:
+            lines = [head, *_tree(path["branches"])]
+            out += [*lines[:_TREE], "  ... %d more lines" % (len(lines) - _TREE)] if len(lines) > _TREE + 1 else lines
+        else:
+            out.append("%s %s" % (head, " > ".join(_place(place) for place in path["places"])))
+        if len(out) >= _SCREEN:
+            break
+    if any(line.startswith(_OWN) for line in out):
+        out.append("(%s the packet's own branch; the others are copies)" % _OWN.strip())
+    return out
+
+
+def _tree(nodes: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a tree as lines: a line for each stretch without branches, those that branch off below it."""
+    below: dict[int | None, list[int]] = {}
+    for number, node in enumerate(nodes):
+        below.setdefault(node["before"], []).append(number)
+    out: list[str] = []
+    # (first node of a stretch, what stands before the lines below it, what stands before its own line)
+    waiting = [(first, "", "") for first in reversed(below.get(None, []))]
+    while waiting:
+        number, indent, branch = waiting.pop()
+        stretch = [number]
+        while len(below.get(stretch[-1], [])) == 1 and nodes[below[stretch[-1]][0]]["own"] == nodes[number]["own"]:
+            stretch.append(below[stretch[-1]][0])
+        out.append((_OWN if nodes[number]["own"] else " " * len(_OWN)) + branch
+                   + " > ".join(_place(nodes[one]) for one in stretch))
+        children = below.get(stretch[-1], [])
+        for place, child in reversed(list(enumerate(children))):
+            last = place == len(children) - 1
+            waiting.append((child, indent + ("   " if last else "│  "), indent + ("└─ " if last else "├─ ")))
+    return out
 
 
 def _segments(segments: Sequence[dict[str, Any]]) -> list[str]:

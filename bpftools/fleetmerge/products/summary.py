@@ -12,7 +12,9 @@ from ..findings.hosts import Host, apart, one_value
 from ..findings.losses import losses, note_holes
 from ..findings.names import Names
 from ..findings.not_followed import drops_not_followed
+from ..findings.paths import path_changes
 from ..findings.seen import Witnesses
+from ..findings.sums import against_counters, disagreements
 from ..journey.found import NAMES, Findings
 from ..journey.grounds import Trust
 from ..words import iso
@@ -41,9 +43,9 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     """Return the content of summary.json. places, witnesses: what was seen where, of all records and of each flow."""
     note_holes(findings, names.atlas.hosts, trusts)
     followed, copies = losses(findings, names, trusts)
-    lost = followed + drops_not_followed(store)
     clocks = {host.name: host.bundles[0][2] for host in hosts if host.bundles}
     devices = device_table(hosts)
+    lost = followed + drops_not_followed(store)
     became = findings.flows["became"].sum(axis=0).tolist() if len(findings.flows) else [0] * len(NAMES)
     certain = sum(loss["wire_packets"] for loss in followed if loss["certainty"] == "certain"
                   and loss["of"] in ("packet", "receiver"))
@@ -63,7 +65,9 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "flows": flows(findings, names, lost, witnesses), "flows_total": len(findings.flows),
         "flows_not_followed": not_followed(store),
         "paths": paths(findings, names, PATHS),
+        "path_changes": path_changes(findings, names, trusts, PATHS),
         "segments": segments(findings, names, clocks),
+        "loops": [dict(names.place(place).short(), packets=count) for place, count in sorted(findings.loops.items())],
         "losses": [_shown(loss) for loss in lost[:LOSSES]], "losses_total": len(lost),
         "drops": sum(loss["packets"] for loss in lost if loss["kind"] == "drop"),
         "copies": [_shown(loss) for loss in copies[:LOSSES]],
@@ -75,7 +79,16 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     summary["verdict"] = verdict.sentences(hosts, summary, lost, devices)
     lossy = {name: trust.lossy for name, trust in trusts.items() if trust.lossy}
     summary["doubts"] = verdict.doubts(hosts, request.inputs.foreign, summary, lossy) + apart(trusts)
+    summary["doubts"] += disagreements(findings, followed + copies, summary, names)
+    summary["doubts"] += against_counters(hosts, places, devices)
+    summary["doubts"] += [_more_counted(trust) for trust in trusts.values() if trust.counted]
     return summary
+
+
+def _more_counted(trust: Trust) -> str:
+    other = trust.late or trust.early or trust.lossy     # that is said elsewhere
+    return "By its own counter %s%s." % (
+        trust.counted, "" if other else ": hardware may have switched the others past the kernel")
 
 
 def _shown(loss: Mapping[str, Any]) -> dict[str, Any]:

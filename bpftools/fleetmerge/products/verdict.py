@@ -11,6 +11,7 @@ from ..words import iso
 _USUAL = ("queue",)   # changes that every packet sees
 _STEPS = 3   # slowest steps that are named
 _PLACES = 200   # at which packets were lost that get a sentence of their own
+_WAYS = 5    # other ways that are named
 
 
 def plural(count: int, word: str) -> str:
@@ -21,15 +22,19 @@ def plural(count: int, word: str) -> str:
 def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequence[dict[str, Any]],
               devices: dict[Key, dict[str, Any]]) -> list[str]:
     """Return the verdict. losses: with first_ns and last_ns."""
-    dropped, vanished = by_place(losses, "drop"), by_place(losses, "vanished")
+    harmful = [loss for loss in losses if not loss.get("harmless")]
+    dropped, vanished = by_place(harmful, "drop"), by_place(harmful, "vanished")
     out = [_drop(place, devices) for place in dropped[:_PLACES]] + _rest(dropped[_PLACES:], "dropped")
     out += [_vanished(place, devices) for place in vanished[:_PLACES]]
     out += _rest(vanished[_PLACES:], "lost, or perhaps lost,")
-    if not out:
+    harmless = [loss for loss in losses if loss.get("harmless")]
+    if not losses:
         out.append(_no_loss(hosts, summary["records"]))
     elif summary["packets"]:
-        out.insert(0, _balance(summary))
+        out.insert(0, _balance(summary, harmless))
+    out += [_harmless(place) for place in by_place(harmless, "drop")]
     out += _copies(summary)
+    out += _other_ways(summary)
     out += _on_the_way(summary)
     out += _unexplained(losses, devices)
     return out
@@ -59,10 +64,33 @@ def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]
     return sorted(places.values(), key=lambda place: (place["certainty"] != "certain", -place["packets"]))
 
 
-def _balance(summary: Mapping[str, Any]) -> str:
+def _balance(summary: Mapping[str, Any], harmless: Sequence[Mapping[str, Any]]) -> str:
     text = "Of %s in %s, %d %s lost" % (plural(summary["packets"], "packet"), plural(summary["flows_total"], "flow"),
                                         summary["lost"], "was" if summary["lost"] == 1 else "were")
-    return text + (" and of %d nobody can tell." % summary["unknown"] if summary["unknown"] else ".")
+    text += " and of %d nobody can tell." % summary["unknown"] if summary["unknown"] else "."
+    count = sum(loss["wire_packets"] for loss in harmless)
+    return text + (" Of these, %d %s harmless." % (count, "was" if count == 1 else "were") if count else "")
+
+
+def _harmless(place: dict[str, Any]) -> str:
+    known = meaning(place["function"], place["reason"])
+    return "Harmless: %s dropped on %s at %s in %s (%s): %s." % (
+        plural(place["packets"], "packet"), place["host"], place["device"], place["function"],
+        place["reason"] or "no reason", known.means if known else "")
+
+
+def _other_ways(summary: Mapping[str, Any]) -> list[str]:
+    """Say which flows took another way from some time on, those that took the same one together."""
+    changes: dict[str, list[Mapping[str, Any]]] = {}
+    for change in summary["path_changes"]:
+        changes.setdefault("%s instead of %s" % tuple(
+            " > ".join("%s %s" % (place["host"], place["device"]) for place in change[which])
+            for which in ("after", "before")), []).append(change)
+    out = []
+    for way, same in sorted(changes.items(), key=lambda item: (-len(item[1]), item[0]))[:_WAYS]:
+        who = same[0]["flow"] if len(same) == 1 else "%d flows (%s, ...)" % (len(same), same[0]["flow"])
+        out.append("From %s on, packets of %s took another way: %s." % (same[0]["when"], who, way))
+    return out
 
 
 def _when(place: Mapping[str, Any]) -> str:
@@ -131,6 +159,13 @@ def _on_the_way(summary: Mapping[str, Any]) -> list[str]:
     again = sum(flow["retransmitted"] for flow in summary["flows"])
     if again:
         out.append("%s sent again by TCP." % ("1 segment was" if again == 1 else "%d segments were" % again))
+    for place in summary["loops"]:
+        out.append("%s went round in a loop: they came to %s three times and more, each time with a lower TTL." % (
+            plural(place["packets"], "packet"), _place(place)))
+    asks = sum(flow["keepalives"] for flow in summary["flows"])
+    if asks:
+        out.append("%s sent to keep connections alive, or to ask whether the receiver has room." % (
+            "1 segment was" if asks == 1 else "%d segments were" % asks))
     for segment in summary["segments"]:
         one, two = segment["from"], segment["to"]
         route = "between %s %s and %s %s" % (one["host"], one["device"], two["host"], two["device"])

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 /* Filling a record; nothing here runs for a packet that the filter rejects. */
-#define PAYLOAD_HASHED 32 /* bytes */
-
-/* as much of the shared info as is read, the last field of that being gso_type on every kernel; in whole words */
-#define SHARED_INFO_READ ((__builtin_offsetof(struct skb_shared_info, gso_type) + sizeof(u32) + 7) / 8 * 8)
-
 static __always_inline void fill_metadata(struct record *r, const struct sk_buff *skb)
 {
     r->head = (u64)skb->head;
@@ -28,12 +23,11 @@ static __always_inline void fill_metadata(struct record *r, const struct sk_buff
     r->users = skb->users.refs.counter > 255 ? 255 : skb->users.refs.counter;
 }
 
-static __always_inline void fill_shared_info(struct record *r, const struct sk_buff *skb)
+static __always_inline void fill_shared_info(struct record *r, struct scratch *scratch)
 {
-    u64 bytes[SHARED_INFO_READ / 8] = {};
-    struct skb_shared_info *shared = (void *)bytes;
+    struct skb_shared_info *shared = (void *)scratch->shared_info;
 
-    read_memory(bytes, sizeof(bytes), (u64)skb->head + skb->end);
+    read_memory(shared, sizeof(scratch->shared_info), (u64)scratch->skb.head + scratch->skb.end);
     r->nr_frags = shared->nr_frags;
     r->frag_list = shared->frag_list != 0;
     r->gso_size = shared->gso_size;
@@ -42,14 +36,14 @@ static __always_inline void fill_shared_info(struct record *r, const struct sk_b
 }
 
 /* multiply and fold; the odd constant is 2^64 divided by the golden ratio */
-static __always_inline u64 hash_payload(u64 address, u64 length)
+static __always_inline u64 hash_payload(u64 *words, u64 address, u64 length)
 {
-    u64 words[PAYLOAD_HASHED / 8] = {};
     u64 hash = 1;
 
     opaque(length);
     if (length > PAYLOAD_HASHED)
         length = PAYLOAD_HASHED;
+    __builtin_memset(words, 0, PAYLOAD_HASHED);
     read_memory(words, length, address);
     for (int i = 0; i < PAYLOAD_HASHED / 8; i++)
         hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15ull;
@@ -57,11 +51,9 @@ static __always_inline u64 hash_payload(u64 address, u64 length)
 }
 
 /* the headers, and nothing of the payload */
-static __always_inline void fill_packet(struct record *r, const struct sk_buff *skb, struct packet *p)
+static __always_inline void fill_packet(struct record *r, const struct packet *p, u64 payload, struct scratch *scratch)
 {
-    u64 head = (u64)skb->head;
-    u64 payload = find_payload(p, head);
-    u64 length = (payload < p->linear ? payload : p->linear) - p->start;
+    u64 length = (payload < p->end ? payload : p->end) - p->start;
 
     r->packet_layer = p->layer;
     __builtin_memset(r->packet, 0, PACKET_MAX);
@@ -69,6 +61,6 @@ static __always_inline void fill_packet(struct record *r, const struct sk_buff *
     if (length > PACKET_MAX)
         length = PACKET_MAX;
     r->packet_len = length;
-    read_memory(r->packet, length, head + p->start);
-    r->payload_hash = payload < p->linear ? hash_payload(head + payload, p->linear - payload) : 0;
+    read_memory(r->packet, length, p->base + p->start);
+    r->payload_hash = payload < p->end ? hash_payload(scratch->hashed, p->base + payload, p->end - payload) : 0;
 }

@@ -1,108 +1,190 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* One skb at one point: filter, window, record. */
-
-/* what a point knows beyond the skb itself */
-struct sight {
-    u64 location;   /* who freed it */
-    u32 reason;
-    u64 device;     /* where the skb goes, if that is not skb->dev; 0: skb->dev */
-    u64 queue;      /* address of a Qdisc or a sock, by queue_kind */
-    u8 queue_kind;
-    u8 pulled;      /* the packet's data begins at its network header */
-    u8 stack;       /* take the call stack */
-    u8 typed;       /* the skb's address may be read by plain loads */
-};
-
 /*
- * Kernel addresses of what is read on the way to a record. In one struct, so that the compiler
- * lays them out once: the stack of a BPF program is 512 bytes.
+ * One skb at one point: filter, window, record.
+ *
+ * What a point knows beyond the skb itself, its recipe tells: bits(recipe, PULLED, 1) and the like.
+ * To the verifier that is a constant, so that a copy of the program has only the branches that its
+ * point takes; and the hook's other arguments are asked for where they are needed, not carried along.
  */
+
+/* In one struct, so that the compiler lays it out once: the stack of a BPF program is 512 bytes. */
 struct look {
-    struct sk_buff skb;
+    struct first_look first;
     struct packet packet;
     struct place place;
 };
 
-#ifdef FILTER_VLAN
-#define FIRST_OFFSET 0
-#define FIRST_SIZE sizeof(struct sk_buff)
-#else
-#define FIRST_OFFSET SKB_HEADERS_OFFSET
-#define FIRST_SIZE SKB_HEADERS_SIZE
-#endif
+/* the fields of a first look lie together in every kernel, in this order */
+#define FIRST_BEGIN (__builtin_offsetof(struct sk_buff, protocol) & ~7)
+#define FIRST_END (__builtin_offsetof(struct sk_buff, data) + 8)
+#define take_field(first, raw, field)                                                               \
+    (first)->field = *(typeof((first)->field) *)((void *)(raw) + __builtin_offsetof(struct sk_buff, field) - FIRST_BEGIN)
 
 /* one field of an skb that the verifier knows as such; in asm, or bcc would make a call of it */
-#define load_field(skb, address, size, field)                                                      \
+#define load_field(first, address, size, field)                                                    \
     do {                                                                                           \
         u64 value_;                                                                                \
         asm volatile("%0 = *(" #size " *)(%1 + %2)"                                                \
                      : "=r"(value_)                                                                \
                      : "r"(address), "i"(__builtin_offsetof(struct sk_buff, field)));              \
-        (skb)->field = (typeof((skb)->field))value_;                                               \
+        (first)->field = (typeof((first)->field))value_;                                           \
     } while (0)
 
-/* most packets are not the filter's: for them only what it needs is read, the part that says where the headers are */
-static __always_inline int read_first(struct look *look, u64 address, u8 typed)
+/* Returns 0 if it worked. */
+static __always_inline int read_first(struct first_look *first, u64 address, u8 typed)
 {
-#ifndef FILTER_VLAN
+    u64 raw[(FIRST_END - FIRST_BEGIN) / 8] = {};
+    int failed;
+
     if (typed) {
-        load_field(&look->skb, address, u16, protocol);
-        load_field(&look->skb, address, u16, network_header);
-        load_field(&look->skb, address, u16, mac_header);
-        load_field(&look->skb, address, u32, tail);
-        load_field(&look->skb, address, u64, head);
-        load_field(&look->skb, address, u64, data);
+        load_field(first, address, u16, protocol);
+        load_field(first, address, u16, network_header);
+        load_field(first, address, u16, mac_header);
+        load_field(first, address, u32, tail);
+        load_field(first, address, u32, data_len);
+        load_field(first, address, u64, head);
+        load_field(first, address, u64, data);
         return 0;
+    }
+    failed = read_memory(raw, sizeof(raw), address + FIRST_BEGIN);
+    first->data_len = NOT_READ;
+    take_field(first, raw, protocol);
+    take_field(first, raw, network_header);
+    take_field(first, raw, mac_header);
+    take_field(first, raw, tail);
+    take_field(first, raw, head);
+    take_field(first, raw, data);
+    return failed;
+}
+
+/* Find the headers of a packet, in a scratch where they are not all in the linear part. Returns 0 if there are none. */
+static __always_inline int find_headers(struct look *look, u64 recipe, u64 address, int *level)
+{
+    struct packet *p = &look->packet;
+    int found;
+
+    p->base = look->first.head;
+    p->end = look->first.tail;
+#ifdef HAVE_LARGE_PROGRAMS
+    u32 l3 = network_offset(&look->first, bits(recipe, PULLED, 1));
+
+    if (may_be_cut(&look->first, l3, address)) {
+        struct scratch *scratch;
+
+        *level = read_skb(address);
+        scratch = scratches.lookup(level);
+        if (scratch) {
+            gather(scratch, first_offset(&look->first, l3));
+            p->base = *(volatile u64 *)&scratch->base;
+            p->end = *(volatile u64 *)&scratch->end;
+        }
     }
 #endif
-    return read_memory((void *)&look->skb + FIRST_OFFSET, FIRST_SIZE, address + FIRST_OFFSET);
+    found = find_network(&look->first, p, bits(recipe, PULLED, 1), bits(recipe, IP, 1));
+    if (found)
+        find_transport(p);
+    return found;
 }
 
-static __always_inline int is_match(struct look *look, const struct sight *sight, u64 address, struct counters *count)
+/*
+ * What the filter says of the packet's bytes, as far as p->base and p->end let them be read. A flow
+ * is followed into a tunnel; where the tunnel itself is the flow, the inner headers are recorded too.
+ */
+static __always_inline int judge_bytes(struct packet *p, int found)
 {
-    int found = find_network(&look->skb, &look->packet, sight->pulled);
-    int verdict = match_packet(&look->skb, &look->packet, found);
+    int verdict = match_packet(p, found), inner;
 
-    /* a flow is followed into tunnels; and where the tunnel itself is the flow, the inner headers are recorded too */
-    if (found) {
-        find_transport(&look->packet, (u64)look->skb.head);
-        if (enter_tunnel(&look->packet, (u64)look->skb.head) && verdict == NO_MATCH)
-            verdict = match_packet(&look->skb, &look->packet, 1);
+    if (found && enter_tunnel(p)) {
+        find_transport(p);
+        if (match_inner_vlan(p)) {
+            inner = match_packet(p, 1);
+            p->inner_fits = inner == MATCH;
+            if (verdict == NO_MATCH)
+                verdict = inner;
+        }
     }
-    if (verdict == NO_MATCH)
-        return 0;
-    read_memory(&look->skb, sizeof(look->skb), address);
-    look->place = place_of(&look->skb, sight->device ? sight->device : (u64)look->skb.dev);
-    if (!look->skb.protocol && !look->place.ifindex)
-        return 0; /* what unix and netlink sockets send is in skbs, too, but is no packet */
-    if (!match_place(&look->place))
-        return 0;
-    if (verdict == UNPARSED)
-        count->unparsed++;
-    if (verdict == UNDECIDED)
-        count->undecided++;
-    return verdict == MATCH;
+    return verdict == NO_MATCH && p->cut ? UNPARSED : verdict;
 }
 
-static __always_inline int is_inside_window(u64 now, struct counters *count)
+static __always_inline int judge_packet(struct look *look, void *ctx, u64 recipe, u64 address, int *level)
+{
+#ifdef HAVE_MADE_UP
+    if (bits(recipe, MADE_UP, 1))
+        return make_up_packet(&look->packet, argument(ctx, recipe, SOCK)) ? match_packet(&look->packet, 1) : NO_MATCH;
+#endif
+    return judge_bytes(&look->packet, find_headers(look, recipe, address, level));
+}
+
+/* what else the filter says, of the skb in scratch */
+static __always_inline int judge_place(int verdict, struct look *look, void *ctx, u64 recipe,
+                                       const struct sk_buff *skb)
+{
+    u64 device = argument(ctx, recipe, DEVICE);
+    int here;
+
+    if (!match_vlan(skb, &look->packet))
+        return NO_MATCH;
+    look->place = place_of(skb, device ? device : (u64)skb->dev, argument(ctx, recipe, SOCK));
+    if (!skb->protocol && !look->place.ifindex && !bits(recipe, IP, 1) && !bits(recipe, MADE_UP, 1))
+        return NO_MATCH; /* what unix and netlink sockets send is in skbs, too, but is no packet */
+    here = match_place(&look->place);
+    return here == MATCH || (here == NO_DEVICE && verdict != MATCH) ? verdict : here;
+}
+
+static __always_inline int is_inside_window(u64 now)
 {
     int zero = 0;
     struct window *bounds = window.lookup(&zero);
 
-    if (bounds && now >= bounds->start_ns && now < bounds->end_ns)
-        return 1;
-    count->outside_window++;
-    return 0;
+    return bounds && now >= bounds->start_ns && now < bounds->end_ns;
 }
 
-static __always_inline void fill(struct record *r, void *ctx, u64 address, u32 point, u64 now, struct look *look,
-                                 const struct sight *sight, struct counters *count)
+/* whether a record is to be made of the skb; counts why not */
+static __always_inline int is_wanted(int verdict, u64 now, struct counters *count)
 {
+    if (!is_inside_window(now)) {
+        if (verdict == MATCH)
+            count->outside_window++;
+        return 0;
+    }
+    if (verdict == MATCH)
+        count->matched++;
+    else if (verdict == UNPARSED)
+        count->unparsed++;
+    else if (verdict == UNDECIDED)
+        count->undecided++;
+    else
+        count->no_device++;
+    return verdict == MATCH;
+}
+
+#ifdef HAVE_STACKS
+/*
+ * Two stacks may fall into one bucket of the table, and the first one keeps it. Without its
+ * innermost frame, which is the tracer's own, the second one is as good, and falls elsewhere.
+ */
+static __always_inline s32 take_stack(void *ctx, struct counters *count)
+{
+    s32 id = stacks.get_stackid(ctx, 0);
+
+    if (id < 0)
+        id = stacks.get_stackid(ctx, 1);
+    if (id < 0)
+        count->stacks_lost++;
+    return id;
+}
+#endif
+
+static __always_inline void fill(struct record *r, void *ctx, u64 address, u64 now, struct look *look,
+                                 u64 recipe, struct counters *count, struct scratch *scratch)
+{
+    const struct sk_buff *skb = &scratch->skb;
+
     r->time_ns = now;
     r->skb = address;
-    r->point = point;
-    r->location = sight->location;
-    r->reason = sight->reason;
+    r->point = bits(recipe, POINT, 1023);
+    r->location = argument(ctx, recipe, LOCATION);
+    r->reason = argument(ctx, recipe, REASON);
     r->cpu = bpf_get_smp_processor_id();
     r->pid = bpf_get_current_pid_tgid();
     bpf_get_current_comm(r->comm, sizeof(r->comm));
@@ -110,49 +192,72 @@ static __always_inline void fill(struct record *r, void *ctx, u64 address, u32 p
     r->ifindex = look->place.ifindex;
     r->stack_id = -1;
 #ifdef HAVE_STACKS
-    if (sight->stack) {
-        r->stack_id = stacks.get_stackid(ctx, 0);
-        if (r->stack_id < 0)
-            count->stacks_lost++;
-    }
+    if (bits(recipe, STACK, 1))
+        r->stack_id = take_stack(ctx, count);
 #endif
-    fill_metadata(r, &look->skb);
-    fill_shared_info(r, &look->skb);
-    fill_packet(r, &look->skb, &look->packet);
-    fill_queue(r, sight->queue_kind, sight->queue);
+    fill_metadata(r, skb);
+    fill_shared_info(r, scratch);
+#ifdef HAVE_MADE_UP
+    if (bits(recipe, MADE_UP, 1))
+        fill_made_up(r, skb, &look->packet, address, argument(ctx, recipe, SOCK));
+    else
+#endif
+        fill_packet(r, &look->packet, find_payload(&look->packet), scratch);
+    if (bits(recipe, IP, 1) && !r->protocol)
+        r->protocol = ethertype_of(r->packet[0]);
+    fill_queue(r, bits(recipe, QUEUE_KIND, 7), argument(ctx, recipe, QUEUE));
 }
 
-static __always_inline int observe(void *ctx, u64 address, u32 point, const struct sight *sight)
+static __always_inline void make_record(void *ctx, u64 address, u64 now, struct look *look,
+                                        u64 recipe, struct counters *count, struct scratch *scratch)
 {
+#ifdef USE_RING_BUFFER
+    struct record *r = events.ringbuf_reserve(sizeof(struct record));
+
+    if (!r) {
+        count->lost++;
+        return;
+    }
+    fill(r, ctx, address, now, look, recipe, count, scratch);
+    events.ringbuf_submit(r, BPF_RB_NO_WAKEUP); /* user space comes by itself: a wake-up costs more than the record */
+#else
+    fill(&scratch->record, ctx, address, now, look, recipe, count, scratch);
+    if (events.perf_submit(ctx, &scratch->header, sizeof(u64) + sizeof(struct record)))
+        count->lost++;
+#endif
+}
+
+static __always_inline int observe(void *ctx, u64 address, u64 recipe)
+{
+    u32 point = bits(recipe, POINT, 1023);
     struct counters *count = counters.lookup(&point);
+    int verdict, level = NO_SCRATCH;
+    struct scratch *scratch;
     struct look look;
     u64 now;
 
     if (!count || !address)
         return 0;
     count->seen++;
-    if (read_first(&look, address, sight->typed) || !is_match(&look, sight, address, count))
+    if (read_first(&look.first, address, bits(recipe, TYPED, 1)))
         return 0;
-    now = bpf_ktime_get_ns();
-    if (!is_inside_window(now, count))
+    verdict = judge_packet(&look, ctx, recipe, address, &level);
+    if (verdict == NO_MATCH && level == NO_SCRATCH)
         return 0;
-    count->matched++;
-#ifdef USE_RING_BUFFER
-    struct record *r = events.ringbuf_reserve(sizeof(struct record));
-    if (!r) {
+    if (level == NO_SCRATCH)
+        level = read_skb(address);
+    scratch = scratches.lookup(&level);
+    if (!scratch) {
         count->lost++;
         return 0;
     }
-    fill(r, ctx, address, point, now, &look, sight, count);
-    events.ringbuf_submit(r, BPF_RB_NO_WAKEUP); /* user space comes by itself: a wake-up costs more than the record */
-#else
-    int zero = 0;
-    struct slot *slot = scratch.lookup(&zero);
-    if (!slot)
-        return 0;
-    fill(&slot->record, ctx, address, point, now, &look, sight, count);
-    if (events.perf_submit(ctx, slot, sizeof(*slot)))
-        count->lost++;
-#endif
+    if (verdict != NO_MATCH)
+        verdict = judge_place(verdict, &look, ctx, recipe, &scratch->skb);
+    if (verdict != NO_MATCH) {
+        now = bpf_ktime_get_ns();
+        if (is_wanted(verdict, now, count))
+            make_record(ctx, address, now, &look, recipe, count, scratch);
+    }
+    give_back(scratch);
     return 0;
 }

@@ -20,5 +20,30 @@
 /* keeps the compiler from deriving a bound from another register than the one the verifier has seen */
 #define opaque(value) asm volatile("" : "+r"(value))
 
+/*
+ * Comparisons of numbers below 2^63, by arithmetic: 1 or 0. A comparison is a branch else, and the
+ * verifier goes every way in which branches can be combined.
+ */
+static __always_inline u64 is_less(u64 one, u64 other)
+{
+    opaque(one);
+    return (one - other) >> 63;
+}
+
+static __always_inline u64 is_zero(u64 number)
+{
+    return is_less(number, 1);
+}
+
+/* kernels without loops have them unrolled */
+#ifdef HAVE_LARGE_PROGRAMS
+#define LOOP _Pragma("clang loop unroll(disable)")
+#else
+#define LOOP _Pragma("unroll")
+#endif
+
+/* a bound that the verifier sees right where the value is used: before 5.12 it forgets those of values that were spilled */
+#define bound(value, mask) asm volatile("%0 &= %1" : "+r"(value) : "i"(mask))
+
 #define be16(value) __builtin_bswap16(value)
 #define be32(value) __builtin_bswap32(value)

@@ -11,7 +11,7 @@ struct record {
     u64 skb;              /* address of the sk_buff */
     u64 head;             /* skb->head: stays the same for clones */
     u64 location;         /* the instruction that freed the skb; 0 elsewhere */
-    u64 payload_hash;     /* of the first payload bytes; 0: no payload, or not in the linear part */
+    u64 payload_hash;     /* of the first payload bytes; 0: no payload, or it could not be read */
     u64 queue_backlog;    /* bytes, see queue_kind */
     u32 netns;            /* inode of the network namespace; 0: unknown */
     u32 ifindex;          /* device of the skb; 0: none */

@@ -26,33 +26,38 @@ static __always_inline u16 vlan_tag(const struct sk_buff *skb)
 
 /* the device and the namespace in which an skb was seen */
 struct place {
-    u32 ifindex;
-    u32 netns;
+    u64 device;  /* 0: it has none (any more) */
+    u32 ifindex; /* of the device, or of the one where it came in; 0: neither */
+    u32 netns;   /* 0: unknown */
 };
+
+static __always_inline u32 inode_of(u64 net)
+{
+    u32 inode = net ? READ_FIELD(struct net, ns.inum, net) : 0;
+
+    return inode >= NETNS_FIRST ? inode : 0;
+}
 
 /*
  * skb->dev shares its memory with other fields while a socket owns the skb (dev_scratch, rbnode):
- * it is a device only if it leads to a namespace with a namespace's inode number.
+ * it is a device only if it leads to a namespace with a namespace's inode number. Without a device
+ * the socket knows the namespace: `sock`, if the hook names one, or the skb's own.
  */
-static __always_inline struct place place_of(const struct sk_buff *skb, u64 device)
+static __always_inline struct place place_of(const struct sk_buff *skb, u64 device, u64 sock)
 {
     struct place place = {};
-    u64 net = device ? (u64)READ_FIELD(struct net_device, nd_net.net, device) : 0;
 
-    if (net)
-        place.netns = READ_FIELD(struct net, ns.inum, net);
-    if (place.netns >= NETNS_FIRST) {
+    if (device)
+        place.netns = inode_of((u64)READ_FIELD(struct net_device, nd_net.net, device));
+    if (place.netns) {
+        place.device = device;
         place.ifindex = READ_FIELD(struct net_device, ifindex, device);
         return place;
     }
-    place.netns = 0;
     place.ifindex = skb->skb_iif;
-    if (skb->sk) {
-        net = (u64)READ_FIELD(struct sock, __sk_common.skc_net.net, skb->sk);
-        if (net)
-            place.netns = READ_FIELD(struct net, ns.inum, net);
-        if (place.netns < NETNS_FIRST)
-            place.netns = 0;
-    }
+    if (!sock)
+        sock = (u64)skb->sk;
+    if (sock)
+        place.netns = inode_of((u64)READ_FIELD(struct sock, __sk_common.skc_net.net, sock));
     return place;
 }

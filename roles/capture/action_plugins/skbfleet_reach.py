@@ -4,10 +4,18 @@
 This is an action plugin because only here the answer can be timed: before a module runs, seconds may pass.
 Its documentation is in library/skbfleet_reach.py.
 """
+import os
 import re
 import time
 
+import ansible.module_utils
 from ansible.plugins.action import ActionBase
+
+SHARED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "module_utils")
+if SHARED not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(SHARED)
+
+from ansible.module_utils.skbfleet_contact import answer_of
 
 QUESTION = "id -u; date +%s%N"
 SAMPLES = 3  # the first one may include the time to log in
@@ -32,7 +40,10 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         """Ask a few times and keep the best answer."""
-        result = super().run(tmp, task_vars)
+        super().run(tmp, task_vars)
+        return answer_of(self._ask, self._connection)
+
+    def _ask(self):
         samples = []
         for _sample in range(SAMPLES):
             before = time.time_ns()
@@ -40,10 +51,8 @@ class ActionModule(ActionBase):
             after = time.time_ns()
             answer = read_answer(said["stdout"])
             if answer is None:
-                result.update(failed=True, msg="it answers %r to %r: it must be a user id and a time"
-                                               % ((said["stdout"] + said["stderr"]).strip()[-200:], QUESTION))
-                return result
+                return {"failed": True, "msg": "it answers %r to %r: it must be a user id and a time"
+                                               % ((said["stdout"] + said["stderr"]).strip()[-200:], QUESTION)}
             samples.append((before, answer[1], after))
         difference, error = best(samples)
-        result.update(changed=False, uid=answer[0], clock_difference_ns=difference, clock_error_ns=error)
-        return result
+        return {"changed": False, "uid": answer[0], "clock_difference_ns": difference, "clock_error_ns": error}

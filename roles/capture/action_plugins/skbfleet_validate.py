@@ -4,20 +4,30 @@
 This is an action plugin because only here variables can be looked at before Ansible evaluates templates in them.
 Its documentation is in library/skbfleet_validate.py.
 """
-import difflib
 import os
 import re
 import subprocess
 import sys
 
+import ansible.module_utils
 import yaml
 from ansible import context
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
+from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
+
+SHARED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "module_utils")
+if SHARED not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(SHARED)
+
+from ansible.module_utils import skbfleet_case
+from ansible.module_utils.skbfleet_case import COMMAND, HOSTS, check_plain
+from ansible.module_utils.skbfleet_foreign import as_data, shown
+from ansible.module_utils.skbfleet_names import Refused, check_given, check_prefix, declared
+from ansible.module_utils.skbfleet_outcome import is_remote_dir
 
 PREFIX = "capture_"
-COMMAND = "reproduce_command"
 PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing": "packet_datapath_tracing.py"}
 
 # variable -> option of both tracers; the points are the business of one tracer only
@@ -27,7 +37,10 @@ FILTER = (("src", "src"), ("dst", "dst"), ("protocol", "protocol"), ("src_port",
 POINTS = (("profile", "profile"), ("points", "point"), ("excluded_points", "exclude-point"),
           ("required_points", "require-point"))
 REQUIRE_DROPS = "--require-point=skb.drop"
-OF_A_CASE = {PREFIX + name for name, _option in FILTER + POINTS} | {PREFIX + "tracers", PREFIX + "duration", COMMAND}
+OF_A_CASE = {PREFIX + name for name, _option in FILTER + POINTS} | {PREFIX + "tracers", PREFIX + "duration"}
+OF_THE_SITE = (PREFIX + "max_duration",)  # for the owner of the inventory alone to set
+LIMITS = (PREFIX + "max_records", PREFIX + "max_bytes")  # which a capture always has
+WHICH_PACKETS = ("src", "dst", "protocol", "src_port", "dst_port", "vlan")  # one of them makes a capture bounded
 
 TYPES = {"bool": "true or false", "int": "a whole number", "float": "a number", "list": "a list",
          "str": "text", "path": "a path"}
@@ -35,64 +48,6 @@ TYPES = {"bool": "true or false", "int": "a whole number", "float": "a number", 
 RANGES = {"start_delay": (0, 3600), "arm_timeout": (1, 3600), "end_timeout": (1, 3600), "fetch_throttle": (1, 1000)}
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-class Refused(Exception):
-    """A value cannot be used; the message names the variable, the value and what is allowed."""
-
-
-def check_names(names, known):
-    """Refuse a capture_ variable that nobody declared."""
-    for name in sorted(names):
-        if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = "did you mean %s?" % near[0] if near else "it must be one of %s" % ", ".join(known)
-            raise Refused("%s is not a variable of skbfleet: %s" % (name, hint))
-
-
-def has_template(value):
-    """Return whether Ansible would evaluate something in this value."""
-    if isinstance(value, dict):
-        return any(has_template(part) for pair in value.items() for part in pair)
-    if isinstance(value, (list, tuple)):
-        return any(has_template(part) for part in value)
-    return isinstance(value, str) and any(mark in value for mark in ("{{", "{%", "{#"))
-
-
-def check_plain(name, value, source):
-    """Refuse a template where only plain values belong."""
-    if has_template(value):
-        raise Refused("%s is %r in %s: it must be a plain value, templates are not evaluated there"
-                      % (name, value, source))
-
-
-def check_case(case, source, known):
-    """Refuse a case that is more than plain values for the variables that describe a case."""
-    if not isinstance(case, dict):
-        raise Refused("capture_case is %r: it must be a YAML mapping of capture_ variables to values" % source)
-    names = [str(name) for name in case]
-    check_names(names, known)
-    for name in names:
-        if name not in OF_A_CASE:
-            raise Refused("%s does not belong in the case file %s: it must hold nothing but %s"
-                          % (name, source, ", ".join(sorted(OF_A_CASE))))
-        check_plain(name, case[name], source)
-
-
-def read_case(path, known):
-    """Return the variables of a case file, read as data."""
-    try:
-        with open(path, encoding="utf-8") as handle:
-            case = yaml.safe_load(handle)
-    except OSError as error:
-        raise Refused("capture_case is %r: it must be a file that can be read: %s" % (path, error.strerror)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = "; line %d is not" % (mark.line + 1) if mark else ""
-        raise Refused("capture_case is %r: it must be plain YAML, a mapping of capture_ variables to values%s"
-                      % (path, where)) from error
-    check_case(case, path, known)
-    return case
 
 
 def typed(name, value, spec):
@@ -112,14 +67,29 @@ def check_settings(settings):
     if not settings["tracers"]:
         raise Refused("capture_tracers is []: it must be %s, or both" % " or ".join(sorted(PROGRAMS)))
     remote = settings["remote_dir"]
-    if not remote.startswith("/") or os.path.normpath(remote) != remote or os.path.basename(remote) != "skbfleet":
+    if not is_remote_dir(remote):
         raise Refused("capture_remote_dir is %r: it must be an absolute path that ends in /skbfleet, because the "
-                      "directory is made and removed" % remote)
+                      "directory is made and removed, and have letters, digits and ._@+- only" % remote)
     if not settings["tracer_python"].startswith("/"):
         raise Refused("capture_tracer_python is %r: it must be an absolute path" % settings["tracer_python"])
     for name, (lowest, highest) in RANGES.items():
         if not lowest <= settings[name] <= highest:
             raise Refused("%s%s is %s: it must be from %d to %d" % (PREFIX, name, settings[name], lowest, highest))
+
+
+def check_bounds(settings):
+    """Refuse a new run that nobody bounded: every packet of every host is seldom what is meant."""
+    chosen = [name for name in WHICH_PACKETS if settings[name] not in (None, "all")]
+    if not chosen and not settings["everything"]:
+        raise Refused("capture_everything is false and no filter is set: set %s, or capture_everything=true to take "
+                      "every packet" % " or ".join(PREFIX + name for name in WHICH_PACKETS))
+
+
+def check_duration(settings):
+    """Refuse a window that is longer than the owner of the inventory allows."""
+    if settings["duration"] > settings["max_duration"]:
+        raise Refused("capture_duration is %g: it must be at most %g, which is capture_max_duration in the inventory"
+                      % (settings["duration"], settings["max_duration"]))
 
 
 def name_run(settings, run, stamp):
@@ -138,6 +108,21 @@ def name_run(settings, run, stamp):
     if run == "new" and os.path.exists(place):
         raise Refused("capture_run_id is %r: it must be a name that is not yet in %s"
                       % (run_id, settings["output_dir"]))
+
+
+def check_limit(task_vars):
+    """Refuse a --limit without localhost: the run would be captured and not merged, and nobody would be told."""
+    limit = task_vars.get("ansible_limit")
+    if limit and not task_vars["hostvars"]._inventory.get_hosts("localhost", ignore_restrictions=True):
+        raise Refused("--limit is %r: it must name localhost too, where the merge runs: --limit '%s,localhost'"
+                      % (limit, limit))
+
+
+def check_host(host):
+    """Refuse a name that could not be a directory's."""
+    if not HOST.fullmatch(host):
+        raise Refused("the inventory's name of this host is %r: it must be letters, digits, dots, dashes and "
+                      "underscores, at most 100 (its address goes to ansible_host)" % host)
 
 
 def options(pairs, settings):
@@ -192,58 +177,104 @@ class ActionModule(ActionBase):
         """Check everything that can be known without the host."""
         result = super().run(tmp, task_vars)
         try:
-            result.update(self._plan(self._task.args, task_vars or {}))
+            result.update(as_data(self._plan(self._task.args, task_vars or {})))
         except Refused as error:
-            result.update(failed=True, msg=str(error))
+            result.update(failed=True, msg=as_data(shown(error, 8000)))
         return result
 
     def _plan(self, args, task_vars):
         with open(args["specification"], encoding="utf-8") as handle:
             specs = yaml.safe_load(handle)["argument_specs"]["main"]["options"]
-        check_names(task_vars, list(specs))
-        given = self._given(list(specs))
-        case = self._case(given, task_vars, list(specs))
-        settings = {}
-        for name, spec in specs.items():
-            value = given.get(name, case.get(name, task_vars.get(name)))
-            if name not in given and name not in case:
-                value = self._templar.template(value)
-            empty = value is None or value == ""
-            settings[name[len(PREFIX):]] = None if empty else typed(name, value, spec)
-        settings["output_dir"] = os.path.abspath(settings["output_dir"])
+        roles = os.path.dirname(os.path.dirname(os.path.dirname(args["specification"])))
+        given = self._given(list(specs), declared(roles))
+        check_prefix(task_vars, PREFIX, list(specs))
+        settings = self._settings(specs, given, task_vars)
         settings["tracers"] = args.get("only") or settings["tracers"]
         name_run(settings, args.get("run", "new"), args["stamp"])
         if args.get("reproduce"):
-            settings[COMMAND] = self._command(given, case, task_vars)
+            settings[COMMAND] = self._command(given, task_vars)
         check_settings(settings)
-        host = task_vars["inventory_hostname"]
-        if not HOST.fullmatch(host):
-            raise Refused("the inventory's name of this host is %r: it must be letters, digits, dots, dashes and "
-                          "underscores, at most 100 (its address goes to ansible_host)" % host)
+        check_host(task_vars["inventory_hostname"])
         arguments = tracer_arguments(settings)
         for tracer, words in arguments.items():
             ask_tracer(os.path.join(args["tools"], PROGRAMS[tracer]), words, settings["duration"])
+        check_duration(settings)
+        if args.get("run", "new") == "new":
+            check_bounds(settings)
+        if args.get("run", "new") != "any":
+            check_limit(task_vars)
         return {"changed": False, "settings": settings, "arguments": arguments}
 
-    def _given(self, known):
+    def _settings(self, specs, given, task_vars):
+        """Return every variable by its short name: -e, then what is set for the host alone, then the case, then all."""
+        case = self._case(given, task_vars, list(specs))
+        host = task_vars["inventory_hostname"]
+        single = case.pop(HOSTS, {}).get(host, {})
+        own = set(self._own(task_vars, host)) if case else ()
+        settings = {}
+        for name, spec in specs.items():
+            for source in (given, single, {} if name in own else case):
+                if name in source:
+                    value = source[name]
+                    break
+            else:
+                value = self._templar.template(task_vars.get(name))
+            if value in (None, "") and name in LIMITS:
+                raise Refused("%s is %r: it must be a whole number above 0" % (name, value))
+            empty = value is None or value == ""
+            settings[name[len(PREFIX):]] = None if empty else typed(name, value, spec)
+        settings["output_dir"] = os.path.abspath(settings["output_dir"])
+        return settings
+
+    def _own(self, task_vars, host):
+        """Return the names that the inventory sets for this host alone, in its line or in host_vars."""
+        inventory = task_vars["hostvars"]._inventory
+        entry = inventory.get_host(host)
+        names = set(entry.vars)
+        for stage in ("inventory", "task"):
+            names.update(get_vars_from_inventory_sources(self._loader, inventory._sources, [entry], stage))
+            names.update(get_vars_from_path(self._loader, self._loader.get_basedir(), [entry], stage))
+        return names
+
+    def _given(self, known, ours):
         """Return what was given with -e; a file given that way that describes a case has to be one."""
         for item in context.CLIARGS.get("extra_vars", ()):
             if str(item).startswith("@"):
-                values = self._loader.load_from_file(str(item)[1:])
-                if isinstance(values, dict) and any(str(name).startswith(PREFIX) for name in values):
-                    check_case(values, str(item)[1:], known)
-        given = {name: value for name, value in load_extra_vars(self._loader).items()
-                 if name in known or name == COMMAND}
+                self._check_file(str(item)[1:], known)
+        everything = load_extra_vars(self._loader)
+        check_given(everything, ours)
+        given = {name: value for name, value in everything.items() if name in known or name == COMMAND}
         for name, value in given.items():
             check_plain(name, value, "-e")
+            if name in OF_THE_SITE:
+                raise Refused("%s is %.100r in -e: it must be set in the inventory" % (name, value))
         return given
+
+    def _check_file(self, path, known):
+        values = self._loader.load_from_file(path)
+        if not isinstance(values, dict):
+            return
+        if COMMAND in values:
+            raise Refused("reproduce_command is %.200r in the file %s: it must be given with -e on the command line, "
+                          "or in the inventory" % (values[COMMAND], path))
+        if HOSTS in values:
+            raise Refused("%s is %.200r in the file %s: it must be given as capture_case=%s, because -e is for all "
+                          "hosts" % (HOSTS, values[HOSTS], path, path))
+        if any(str(name).startswith(PREFIX) for name in values):
+            skbfleet_case.check(values, path, known, OF_A_CASE)
+            skbfleet_case.check_twice(path)
 
     def _case(self, given, task_vars, known):
         path = given.get(PREFIX + "case") or self._templar.template(task_vars.get(PREFIX + "case"))
-        return read_case(os.path.abspath(os.path.expanduser(str(path))), known) if path else {}
+        if not path:
+            return {}
+        path = os.path.abspath(os.path.expanduser(str(path)))
+        case = skbfleet_case.read(path)
+        skbfleet_case.check(case, path, known, OF_A_CASE)
+        return case
 
-    def _command(self, given, case, task_vars):
-        command = given.get(COMMAND) or case.get(COMMAND) or self._templar.template(task_vars.get(COMMAND))
+    def _command(self, given, task_vars):
+        command = given.get(COMMAND) or self._templar.template(task_vars.get(COMMAND))
         if not isinstance(command, str) or not command.strip():
             raise Refused("reproduce_command is %r: it must be a shell command for the controller" % command)
         return str(command)

@@ -4,32 +4,27 @@
 This is an action plugin because only here variables can be looked at before Ansible evaluates templates in them.
 Its documentation is in library/skbfleet_pair.py.
 """
-import difflib
 import ipaddress
+import os
 import re
 
+import ansible.module_utils
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
+SHARED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "module_utils")
+if SHARED not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(SHARED)
+
+from ansible.module_utils.skbfleet_foreign import as_data, shown
+from ansible.module_utils.skbfleet_names import Refused, check_prefix
+
 PREFIX = "pair_"
 ENDS = ("src", "dst")
 MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 DEVICE = re.compile(r"[^\s/:]{1,15}")
-
-
-class Refused(Exception):
-    """A value cannot be used; the message names the variable, the value and what is allowed."""
-
-
-def check_names(names, known):
-    """Refuse a pair_ variable that nobody declared."""
-    for name in sorted(names):
-        if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = "did you mean %s?" % near[0] if near else "it must be one of %s" % ", ".join(known)
-            raise Refused("%s is not a variable of skbfleet: %s" % (name, hint))
 
 
 def check_plain(name, value):
@@ -101,15 +96,15 @@ class ActionModule(ActionBase):
         """Check everything that can be known without a host."""
         result = super().run(tmp, task_vars)
         try:
-            result.update(changed=False, pair=self._pair(self._task.args, task_vars or {}))
+            result.update(changed=False, pair=as_data(self._pair(self._task.args, task_vars or {})))
         except Refused as error:
-            result.update(failed=True, msg=str(error))
+            result.update(failed=True, msg=as_data(shown(error, 8000)))
         return result
 
     def _pair(self, args, task_vars):
         with open(args["specification"], encoding="utf-8") as handle:
             known = list(yaml.safe_load(handle)["argument_specs"]["main"]["options"])
-        check_names(task_vars, known)
+        check_prefix(task_vars, PREFIX, known)
         given = {name: value for name, value in load_extra_vars(self._loader).items() if name in known}
         for name, value in given.items():
             check_plain(name, value)

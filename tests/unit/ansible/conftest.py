@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the modules' shared code, and the plugins, importable as Ansible imports them."""
+import importlib
 import importlib.util
 import pathlib
 import shutil
@@ -39,14 +40,26 @@ def reach() -> types.ModuleType:
 
 @pytest.fixture(scope="session")
 def answers() -> types.ModuleType:
-    """The filters of skbfleet_answers."""
-    return plugin("capture", "filter", "skbfleet_answers")
+    """What is in the way on a host."""
+    return importlib.import_module("ansible.module_utils.skbfleet_obstacles")
+
+
+@pytest.fixture(scope="session")
+def pack() -> types.ModuleType:
+    """The filter skbfleet_pack."""
+    return plugin("capture", "filter", "skbfleet_pack")
 
 
 @pytest.fixture(scope="session")
 def preflight() -> types.ModuleType:
-    """The filters of skbfleet_preflight."""
-    return plugin("preflight", "filter", "skbfleet_preflight")
+    """The preflight's table."""
+    return importlib.import_module("ansible.module_utils.skbfleet_preflight")
+
+
+@pytest.fixture(scope="session")
+def profiles() -> types.ModuleType:
+    """The filter skbfleet_profiles."""
+    return plugin("preflight", "filter", "skbfleet_profiles")
 
 
 @pytest.fixture(scope="session")
@@ -57,8 +70,8 @@ def pair() -> types.ModuleType:
 
 @pytest.fixture(scope="session")
 def decide() -> types.ModuleType:
-    """The filters of skbfleet_decide."""
-    return plugin("pair", "filter", "skbfleet_decide")
+    """Which hosts carry a pair."""
+    return importlib.import_module("ansible.module_utils.skbfleet_decide")
 
 
 @pytest.fixture

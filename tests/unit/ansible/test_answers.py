@@ -67,7 +67,7 @@ def test_a_task_that_failed_is_explained(answers, failure, begin, do):
 
 
 def test_a_host_that_cannot_be_reached(answers):
-    lost = {"unreachable": True, "msg": "Task failed: Failed to connect to the host via ssh: No route to host"}
+    lost = {"lost": True, "msg": "Task failed: Failed to connect to the host via ssh: No route to host"}
     (found,) = answers.obstacles({"skipped": True}, lost)
     assert found == {"what": "it cannot be reached: Failed to connect to the host via ssh: No route to host",
                      "do": "check its address, its ssh daemon and the network in between"}
@@ -85,17 +85,17 @@ def test_a_host_that_answers_something_else(answers):
 def test_runs_that_are_there(answers):
     (found,) = answers.obstacles(answer(runs={"a": "running", "b": "ended"}), CONTACT)
     assert found["what"] == "the run a is in progress there"
-    assert "cleanup.yml -e capture_run_id=a" in found["do"]
+    assert "collect.yml -e capture_run_id=a" in found["do"]
     for state, begin in (("running", "the run a is in progress"), ("ended", "records of an earlier run a wait")):
         first, second = answers.obstacles(answer(runs={"a": state}, error="x"), run_id="a")
         assert first["what"].startswith(begin)
         assert second["what"] == "x"
 
 
-def test_the_tools_are_the_tracers_and_nothing_else(answers, tmp_path):
+def test_the_tools_are_the_tracers_and_nothing_else(pack, tmp_path):
     for name in ("a.py", "skbtrace/b.py", "skbtrace/bpf/c.h", "skbtrace/b.pyc", "fleetmerge/d.py", "skbtrace/note.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
-    packed = base64.b64decode(answers.pack(str(tmp_path)))
+    packed = base64.b64decode(pack.pack(str(tmp_path)))
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
         assert sorted(tar.getnames()) == ["a.py", "skbtrace/b.py", "skbtrace/bpf/c.h"]

@@ -41,9 +41,9 @@ def test_bad_values_are_one_sentence(pair, changes, sentence):
 
 def test_unknown_names_templates_and_another_filter_are_refused(pair):
     known = list(values())
-    pair.check_names(["pair_src", "other", "capture_src"], known)
-    with pytest.raises(pair.Refused, match="pair_source is not a variable of skbfleet: did you mean pair_src"):
-        pair.check_names(["pair_source"], known)
+    pair.check_prefix({"pair_src": 1, "other": 2, "capture_src": 3}, "pair_", known)
+    with pytest.raises(pair.Refused, match="pair_source is not a variable of skbfleet, .*: did you mean pair_src"):
+        pair.check_prefix({"pair_source": 1}, "pair_", known)
     with pytest.raises(pair.Refused, match="templates are not evaluated"):
         pair.check_plain("pair_src", "{{ lookup('pipe', 'id') }}")
     ends = pair.pair_of(values(), HOSTS)
@@ -91,7 +91,7 @@ def test_both_may_be_on_one_host(decide, ends):
 
 
 def test_none_is_one_sentence(decide, ends):
-    answers = {**found(), "hv-b": {"unreachable": True, "msg": "Task failed: Failed to connect\n"}}
+    answers = {**found(), "hv-b": {"lost": True, "msg": "Task failed: Failed to connect\n"}}
     assert decide.decide(answers, ends.of())["error"] == (
         "pair_dst is '192.168.32.20': no hypervisor of this play carries it; hv-a sees 52:54:00:32:00:14 behind eth0 "
         "(veth), hv-c sees 52:54:00:32:00:14 behind eth0 (veth); hv-b: it cannot be reached: Failed to connect; set "

@@ -148,6 +148,6 @@ def test_a_clock_s_side_is_told(preflight, difference, words):
     assert preflight.clock_of(one["answer"], one["contact"]).startswith(words + "; ")
 
 
-def test_profiles_are_read_from_the_tracer_s_listing(preflight):
-    assert list(preflight.read_profiles("dev.rx  a device\nprofile full a b c\nprofile nic a b\n").items()) == [
+def test_profiles_are_read_from_the_tracer_s_listing(profiles):
+    assert list(profiles.read_profiles("dev.rx  a device\nprofile full a b c\nprofile nic a b\n").items()) == [
         ("nic", ["a", "b"]), ("full", ["a", "b", "c"])]

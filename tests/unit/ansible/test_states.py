@@ -10,7 +10,7 @@ import tarfile
 import time
 
 import pytest
-from ansible.module_utils import skbfleet_bundle, skbfleet_rundir
+from ansible.module_utils import skbfleet_bundle, skbfleet_examine, skbfleet_rundir
 from ansible.module_utils.skbfleet_rundir import RunError, Tracer
 from ansible.module_utils.skbfleet_states import STATES
 from support.lab import wait_until
@@ -83,9 +83,9 @@ def test_a_capture_from_armed_to_absent(host):
     assert ended["bundle"]["sha256"] == skbfleet_bundle.sha256(ended["bundle"]["path"])
 
     removed = host.state("absent")
-    assert removed == {"changed": True, "stopped": {}, "removed": [str(host.run_dir)]}
+    assert removed == {"changed": True, "stopped": {}, "removed": [str(host.run_dir)], "waiting": {}}
     assert not host.base.exists()
-    assert host.state("absent") == {"changed": False, "stopped": {}, "removed": []}
+    assert host.state("absent") == {"changed": False, "stopped": {}, "removed": [], "waiting": {}}
 
 
 def test_what_a_module_may_not_return(host):
@@ -312,3 +312,79 @@ def test_captured_data_is_private(host):
         if path.is_file() and "tools" not in path.parts:
             assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
     assert stat.S_IMODE(bundle.parent.stat().st_mode) == 0o700
+
+
+def test_the_run_s_directory_is_made_for_root_alone(host):
+    host.base.parent.mkdir(exist_ok=True)
+    assert host.state("prepared")["changed"]
+    assert not host.state("prepared")["changed"]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (host.base, host.run_dir)] == [0o711, 0o711]
+
+
+def test_what_waits_is_told_before_and_when_it_is_removed(host):
+    host.push()
+    host.state("armed", tracers={"drop_monitor": []})
+    waiting = {"run1": {"records": 0, "bytes": 0, "running": True}}
+    assert host.state("absent", check_mode=True)["waiting"] == waiting
+    Tracer(str(host.run_dir), "drop_monitor").stop()
+    assert host.state("absent", check_mode=True)["waiting"] == {}
+    (host.run_dir / "drop_monitor" / "records.bin").write_bytes(b"x" * 10)
+    assert host.state("absent")["waiting"] == {"run1": {"records": 0, "bytes": 10, "running": False}}
+
+
+STRANGER = 12345
+EVERY_STATE = ["prepared", "armed", "started", "finished", "absent"]
+
+
+def call(host, state):
+    """Call a state as it would be."""
+    return host.start() if state == "started" else host.state(state)
+
+
+@pytest.mark.parametrize("state", EVERY_STATE)
+@pytest.mark.parametrize("whose", ["base", "run", "base is a link", "run is a link", "above", "above is a link",
+                                   "above is writable", "others may write"])
+def test_nothing_is_touched_where_someone_else_could_have_been(host, state, whose, tmp_path):
+    """A stranger made the directory, or a link to what is root's, or could exchange it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a directory to someone else")
+    home = tmp_path / "elsewhere"
+    (home / "run1").mkdir(parents=True)
+    (home / "run1" / "tools.tar.gz").write_text("precious")
+    above = tmp_path / "shared"
+    above.mkdir()
+    above.chmod(0o1777)
+    host.base = above / "skbfleet"
+    host.run_dir = host.base / "run1"
+    if whose == "base is a link":
+        host.base.symlink_to(home)
+    elif whose == "run is a link":
+        host.base.mkdir(mode=0o711)
+        host.run_dir.symlink_to(home / "run1")
+    else:
+        host.push()
+    if whose == "above is a link":
+        link = tmp_path / "link"
+        link.symlink_to(above)
+        os.chown(link, STRANGER, STRANGER, follow_symlinks=False)
+        host.base = link / "skbfleet"
+    {"base": lambda: os.chown(host.base, STRANGER, -1), "run": lambda: os.chown(host.run_dir, STRANGER, -1),
+     "above": lambda: os.chown(above, STRANGER, -1), "above is writable": lambda: above.chmod(0o777),
+     "others may write": lambda: host.base.chmod(0o777)}.get(whose, lambda: None)()
+    before = sorted(str(path) for path in tmp_path.rglob("*"))
+    if whose == "run is a link" and state == "absent":
+        assert host.state("absent")["removed"] == []
+    else:
+        with pytest.raises(RunError, match="must be a directory that belongs to root alone|nobody but root may own"):
+            call(host, state)
+    assert sorted(str(path) for path in tmp_path.rglob("*")) == before
+    assert (home / "run1" / "tools.tar.gz").read_text() == "precious"
+
+
+def test_a_host_where_someone_was_faster_says_so(host):
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a directory to someone else")
+    host.push()
+    os.chown(host.base, STRANGER, -1)
+    with pytest.raises(RunError, match="must be a directory that belongs to root alone, and no link: remove it, or"):
+        skbfleet_examine.runs(str(host.base))

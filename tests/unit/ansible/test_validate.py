@@ -14,6 +14,9 @@ KNOWN = list(yaml.safe_load(SPECIFICATION.read_text())["argument_specs"]["main"]
 DEFAULTS = {**yaml.safe_load((ROOT / "roles" / "capture" / "defaults" / "main.yml").read_text()),
             "capture_output_dir": "/nowhere/captures", "capture_start_delay": 3.5}
 
+LIMITS = ["--max-records=4000000", "--max-bytes=1073741824"]
+FILTER = {"capture_everything": True}  # so that each test can set what it is about, and nothing else
+
 
 class Templar:
     """Evaluates nothing but shows what it was asked to evaluate."""
@@ -35,12 +38,18 @@ def plan(validate, monkeypatch):
         task = mock.Mock(args={"specification": str(SPECIFICATION), "tools": str(ROOT / "bpftools"),
                                "stamp": "20261122T113800Z", **arguments}, async_val=0)
         loader = mock.Mock(load_from_file=lambda path: yaml.safe_load(pathlib.Path(path).read_text()))
+        monkeypatch.setattr(validate.ActionModule, "_own", lambda self, task_vars, host: arguments.pop("own", ()))
         action = validate.ActionModule(task, mock.Mock(), mock.Mock(), loader, Templar(), mock.Mock())
-        action._task_vars = {"inventory_hostname": "hv-a", **DEFAULTS, **(inventory or {}), **(given or {})}
+        action._task_vars = {"inventory_hostname": "hv-a", **DEFAULTS, **FILTER, **(inventory or {}), **(given or {})}
         result = action._plan(task.args, action._task_vars)
         result["templar"] = action._templar
         return result
     return run
+
+
+def without_limits(result):
+    """Return the arguments but for the limits that hold when nobody sets one."""
+    return {tracer: [word for word in words if word not in LIMITS] for tracer, words in result["arguments"].items()}
 
 
 @pytest.fixture
@@ -55,7 +64,7 @@ def refusal(plan, validate):
 
 def test_defaults_are_valid_and_hand_nothing_to_the_tracers(plan):
     result = plan()
-    assert result["arguments"] == {"drop_monitor": [], "datapath_tracing": ["--exclude-point=skb.drop"]}
+    assert result["arguments"] == {"drop_monitor": LIMITS, "datapath_tracing": [*LIMITS, "--exclude-point=skb.drop"]}
     assert result["settings"]["run_id"] == "20261122T113800Z"
     assert result["settings"]["duration"] == 10.0
 
@@ -79,20 +88,19 @@ def test_every_default_is_declared():
     ({"capture_src": "", "capture_dst": None}, []),
 ])
 def test_variables_become_words_of_the_command_line(plan, variables, words):
-    assert plan(variables, only=["drop_monitor"])["arguments"] == {"drop_monitor": words}
+    assert without_limits(plan(variables, only=["drop_monitor"])) == {"drop_monitor": words}
 
 
 def test_points_are_the_datapath_tracers_and_drops_are_recorded_once(plan):
     result = plan({"capture_profile": ["nic"], "capture_excluded_points": ["skb.free"]})
-    assert result["arguments"]["drop_monitor"] == []
-    assert result["arguments"]["datapath_tracing"] == ["--profile=nic", "--exclude-point=skb.free",
-                                                       "--exclude-point=skb.drop"]
+    assert without_limits(result) == {"drop_monitor": [], "datapath_tracing": [
+        "--profile=nic", "--exclude-point=skb.free", "--exclude-point=skb.drop"]}
 
 
 def test_a_required_point_goes_to_the_tracer_that_looks_at_it(plan):
     result = plan({"capture_required_points": ["skb.drop", "tun.xmit"]})
-    assert result["arguments"]["drop_monitor"] == ["--require-point=skb.drop"]
-    assert result["arguments"]["datapath_tracing"] == ["--require-point=tun.xmit", "--exclude-point=skb.drop"]
+    assert without_limits(result) == {"drop_monitor": ["--require-point=skb.drop"], "datapath_tracing": [
+        "--require-point=tun.xmit", "--exclude-point=skb.drop"]}
 
 
 def test_a_value_cannot_become_an_option(refusal):
@@ -124,9 +132,11 @@ def test_a_value_cannot_become_an_option(refusal):
     ({"capture_tracer_python": "python3"}, "capture_tracer_python is 'python3': it must be an absolute path"),
     ({"capture_start_delay": -1}, "capture_start_delay is -1.0: it must be from 0 to 3600"),
     ({"capture_interface": "eth0"},
-     "capture_interface is not a variable of skbfleet: did you mean capture_interfaces?"),
-    ({"capture_sorce": "192.0.2.1"}, "capture_sorce is not a variable of skbfleet: did you mean capture_src?"),
-    ({"capture_zzzzzzzzzzzz": 1}, "capture_zzzzzzzzzzzz is not a variable of skbfleet: it must be one of capture_"),
+     "capture_interface is not a variable of skbfleet, and was set to 'eth0': did you mean capture_interfaces?"),
+    ({"capture_sorce": "192.0.2.1"},
+     "capture_sorce is not a variable of skbfleet, and was set to '192.0.2.1': did you mean"),
+    ({"capture_zzzzzzzzzzzz": 1},
+     "capture_zzzzzzzzzzzz is not a variable of skbfleet, and was set to 1: it must be one of capture_"),
     ({"inventory_hostname": "fe80::1"}, "the inventory's name of this host is 'fe80::1': it must be letters"),
 ])
 def test_a_refusal_names_variable_value_and_what_is_allowed(refusal, variables, sentence):
@@ -149,7 +159,7 @@ def test_a_case_is_used_below_the_command_line_and_above_the_inventory(plan, tmp
     case.write_text("capture_src: 192.0.2.1\ncapture_dst: 192.0.2.2\n")
     result = plan({"capture_src": "192.0.2.3", "capture_protocol": "tcp"},
                   {"capture_case": str(case), "capture_dst": "192.0.2.4"}, only=["drop_monitor"])
-    assert result["arguments"]["drop_monitor"] == ["--src=192.0.2.1", "--dst=192.0.2.4", "--protocol=tcp"]
+    assert without_limits(result)["drop_monitor"] == ["--src=192.0.2.1", "--dst=192.0.2.4", "--protocol=tcp"]
 
 
 @pytest.mark.parametrize(("text", "sentence"), [
@@ -158,7 +168,8 @@ def test_a_case_is_used_below_the_command_line_and_above_the_inventory(plan, tmp
     ("ansible_ssh_executable: /tmp/x", "ansible_ssh_executable does not belong in the case file "),
     ("capture_tracer_python: /tmp/x", "capture_tracer_python does not belong in the case file "),
     ("capture_remote_dir: /tmp/skbfleet", "capture_remote_dir does not belong in the case file "),
-    ("capture_scr: 192.0.2.1", "capture_scr is not a variable of skbfleet: did you mean capture_src?"),
+    ("capture_scr: 192.0.2.1",
+     "capture_scr is not a variable of skbfleet, and was set to '192.0.2.1': did you mean capture_src?"),
     ("capture_src: !!python/object/apply:os.system [id]", "capture_case is "),
     ("- capture_src", "capture_case is "),
     ("capture_src: [", "capture_case is "),
@@ -191,9 +202,131 @@ def test_values_given_are_never_handed_to_the_template_engine(plan):
     assert "x" not in result["templar"].asked
 
 
-def test_a_command_is_taken_for_reproduce_alone(plan, refusal, tmp_path):
+def test_a_command_is_taken_for_reproduce_alone(plan, refusal):
+    command = {"reproduce_command": "touch x"}
+    assert "reproduce_command" not in plan(given=command)["settings"]
+    assert plan(given=command, reproduce=True)["settings"]["reproduce_command"] == "touch x"
+    assert plan(command, reproduce=True)["settings"]["reproduce_command"] == "touch x"
+    assert refusal(reproduce=True) == "reproduce_command is None: it must be a shell command for the controller"
+
+
+def test_no_file_that_is_given_chooses_a_command(refusal, tmp_path):
     case = tmp_path / "case.yml"
     case.write_text("reproduce_command: touch x\n")
-    assert "reproduce_command" not in plan(given={"capture_case": str(case)})["settings"]
-    assert plan(given={"capture_case": str(case)}, reproduce=True)["settings"]["reproduce_command"] == "touch x"
-    assert refusal(reproduce=True) == "reproduce_command is None: it must be a shell command for the controller"
+    assert refusal(given={"capture_case": str(case)}).startswith("reproduce_command does not belong in the case file ")
+    assert refusal(given={"reproduce_command": "touch x"}, extra_files=(f"@{case}",)).startswith(
+        f"reproduce_command is 'touch x' in the file {case}: it must be given with -e on the command line")
+
+
+@pytest.mark.parametrize("variables", [
+    {}, {"capture_protocol": "all"}, {"capture_interfaces": ["eth0"]}, {"capture_netns": "self"},
+    {"capture_src": "", "capture_bidirectional": True}])
+def test_a_new_capture_needs_a_filter_or_a_word(plan, refusal, variables):
+    assert refusal({"capture_everything": False, **variables}) == (
+        "capture_everything is false and no filter is set: set capture_src or capture_dst or capture_protocol or "
+        "capture_src_port or capture_dst_port or capture_vlan, or capture_everything=true to take every packet")
+    plan({"capture_everything": True, **variables})
+    plan({"capture_everything": False, **variables}, run="any")
+    for name, value in (("src", "192.0.2.1"), ("protocol", "arp"), ("vlan", 7)):
+        plan({"capture_everything": False, **variables, f"capture_{name}": value})
+
+
+@pytest.mark.parametrize(("name", "value", "near"), [
+    ("captur_case", "x.yml", "did you mean capture_case?"), ("capture_scr", "192.0.2.1", "did you mean capture_src?"),
+    ("CAPTURE_SRC", 1, ""), ("pair_source", "x", "did you mean pair_src?"), ("merge_dir", "x", "did you mean merge_"),
+    ("preflight_profiles", "x", "did you mean preflight_profile?"), ("reproduce_comand", "x", "reproduce_command?"),
+    ("lab_hypervisor", 3, "did you mean lab_hypervisors?"), ("capturesrc", "x", "did you mean capture_src?"),
+    ("capture-src", "x", "did you mean capture_src?"), ("merge_zzzzzz", "x", "it must be one of ")])
+def test_what_is_given_and_only_looks_like_ours_is_refused(plan, refusal, name, value, near):
+    if not near:
+        plan(given={name: value})
+        return
+    sentence = refusal(given={name: value})
+    assert sentence.startswith(f"{name} is not a variable of skbfleet, and was set to {value!r}: ")
+    assert near in sentence
+
+
+def test_other_variables_may_be_given(plan):
+    plan(given={"ansible_user": "me", "ticket": 7, "case": "x", "src": "y", "datacentre": "z"})
+
+
+def test_the_longest_window_is_the_site_s_to_set(plan, refusal):
+    assert refusal(given={"capture_duration": 3601}) == (
+        "capture_duration is 3601: it must be at most 3600, which is capture_max_duration in the inventory")
+    plan({"capture_max_duration": 7200}, {"capture_duration": 3601})
+    assert refusal(given={"capture_max_duration": 7200}) == (
+        "capture_max_duration is 7200 in -e: it must be set in the inventory")
+    for name in ("capture_max_records", "capture_max_bytes"):
+        assert refusal({name: ""}) == f"{name} is '': it must be a whole number above 0"
+
+
+@pytest.fixture
+def case(tmp_path):
+    """Write a case file; return its path."""
+    def write(text):
+        (tmp_path / "case.yml").write_text(text)
+        return str(tmp_path / "case.yml")
+    return write
+
+
+def test_what_is_set_for_a_host_alone_counts_more_than_the_case(plan, case):
+    path = case("capture_dst: 192.0.2.9\ncapture_protocol: tcp\ncapture_hosts: {hv-b: {capture_protocol: udp}}\n")
+    site = {"capture_dst": "198.51.100.1", "capture_src": "198.51.100.2"}
+    settings = plan(site, {"capture_case": path})["settings"]
+    assert [settings[name] for name in ("src", "dst", "protocol")] == ["198.51.100.2", "192.0.2.9", "tcp"]
+    settings = plan(site, {"capture_case": path}, own=["capture_dst"])["settings"]
+    assert [settings[name] for name in ("dst", "protocol")] == ["198.51.100.1", "tcp"]
+    path = case("capture_dst: 192.0.2.9\ncapture_hosts: {hv-a: {capture_dst: 192.0.2.10}}\n")
+    assert plan(site, {"capture_case": path}, own=["capture_dst"])["settings"]["dst"] == "192.0.2.10"
+    assert plan(site, {"capture_case": path, "capture_dst": "192.0.2.11"})["settings"]["dst"] == "192.0.2.11"
+
+
+@pytest.mark.parametrize(("text", "sentence"), [
+    ("capture_src: 192.0.2.1\ncapture_dst: 192.0.2.2\ncapture_src: 192.0.2.3\n",
+     "capture_src is set twice in the case file FILE, in line 1 and in line 3: it must be set once"),
+    ("capture_hosts: {hv-a: {capture_src: 1, capture_src: 2}}", "capture_src is set twice in the case file FILE, i"),
+    ("capture_hosts: [hv-a]", "capture_hosts in the case file FILE is ['hv-a']: it must map names of hosts to"),
+    ("capture_hosts: {hv-a: {capture_run_id: x}}", "capture_run_id does not belong in the case file FILE, for"),
+    ("capture_hosts: {hv-a: {capture_src: '{{ x }}'}}", "capture_src is '{{ x }}' in FILE, for the host hv-a: it must"),
+    ("capture_hosts: {'{{ x }}': {}}", "capture_hosts is '{{ x }}' in FILE: it must be a plain value"),
+    ("capture_points: &a [x]\ncapture_profile: *a\n", "capture_case is 'FILE': it must be plain YAML without anchors"),
+    ("a: &a [x,x]\n" + "".join(f"{two}: &{two} [*{one},*{one}]\n" for one, two in zip("abcdefghi", "bcdefghij",
+                                                                                  strict=True)),
+     "capture_case is 'FILE': it must be plain YAML without anchors"),
+    ("[" * 5000, "capture_case is 'FILE': it must be plain YAML"),
+    ("capture_max_records: " + "9" * 5000, "capture_"),
+    ("capture_src: x\n" + "#" * 70000, "capture_case is 'FILE': it must be a file of at most 64 KiB"),
+    ("? {a: b}\n: c\n", "capture_case is 'FILE': it must be plain YAML"),
+    ("\0", "capture_case is 'FILE': it must be plain YAML"),
+])
+def test_a_case_that_is_no_case_is_one_sentence(refusal, case, text, sentence):
+    path = case(text)
+    said = refusal(given={"capture_case": path})
+    assert said.startswith(sentence.replace("FILE", path))
+    assert "\n" not in said
+
+
+def test_a_case_given_with_at_is_held_to_the_same(refusal, case):
+    path = case("capture_src: 192.0.2.1\ncapture_src: 192.0.2.2\n")
+    assert "is set twice" in refusal(given={"capture_src": "192.0.2.2"}, extra_files=("@" + path,))
+    path = case("capture_hosts: {hv-a: {}}\n")
+    assert "it must be given as capture_case=" in refusal(given={}, extra_files=("@" + path,))
+
+
+@pytest.mark.parametrize("path", ["/tmp/a\n!touch x\n/skbfleet", "/tmp/a b/skbfleet", "/tmp/../skbfleet",
+                                  "/a/skbfleet/", "/tmp/'x'/skbfleet", "/tmp/$(id)/skbfleet", "skbfleet"])
+def test_a_remote_directory_has_a_plain_name(refusal, path):
+    assert refusal({"capture_remote_dir": path}).startswith(f"capture_remote_dir is {path!r}: it must be an absolute")
+
+
+def test_no_file_of_an_inventory_is_a_case():
+    """Ansible reads every file below an inventory's directory as inventory, and evaluates templates there."""
+    inside = [path for path in (ROOT / "inventories").rglob("*.yml")
+              if path.parent.name not in ("group_vars", "host_vars") and path.name != "hosts.yml"]
+    assert inside == []
+    assert list((ROOT / "playbooks" / "cases").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "playbooks" / "cases").glob("*.yml")), ids=lambda path: path.name)
+def test_the_examples_are_cases(plan, path):
+    assert plan({"capture_everything": False}, {"capture_case": str(path)})["settings"]["src"] == "192.168.32.10"

@@ -53,7 +53,7 @@ def test_each_record_once_and_in_order(tmp_path: Any, shapes: list[str]) -> None
         if len(walls):
             assert walls.min() >= last
             last = walls.max()
-        for number, raw, _ in parts:
+        for number, raw, _, _ in parts:
             seen[number] += raw["mark"].tolist()
     assert [sorted(marks) for marks in seen] == [list(range(bundle.records)) for bundle in bundles]
 

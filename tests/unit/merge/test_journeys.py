@@ -46,9 +46,9 @@ def test_identical_packets_that_overtake_each_other_are_ambiguous(tmp_path: Any)
         fleet.out(fleet.a, 5 + 1e-6 * number, udp_packet(number, ident=0))
     for number in range(8):
         fleet.into(fleet.b, 5.001 + 1e-6 * number, udp_packet(number, ident=0))
+    fleet.send(6, udp_packet(10, ident=0))
     summary = fleet.merge(tmp_path)
-    assert losses(summary) == []
-    assert losses(summary, "unknown") == [("vanished", 2, WIRE)]
+    assert losses(summary) == [("vanished", 2, WIRE)]   # which of them nobody knows, but how many
     assert flow(summary)["ambiguous"] == 10
 
 
@@ -139,7 +139,7 @@ def test_fragments_of_a_packet_are_its_continuation(tmp_path: Any) -> None:
         rest = ethernet(ipv4(A, B, bytes(528), ident=ident, fragment=1480))
         for order, piece in enumerate((first, rest)):
             fleet.a.event(second + (10 + order) * 1e-6, "dev.tx", ETH0, piece)
-            if not (order and number % 10 == 0):
+            if not (order and number % 10 == 5):
                 fleet.into(fleet.b, second + (70 + order) * 1e-6, piece)
     summary = fleet.merge(tmp_path)
     assert losses(summary) == [("vanished", 5, WIRE)]
@@ -155,7 +155,7 @@ def test_address_translation_is_followed_by_the_skb(tmp_path: Any) -> None:
         fleet.a.event(second, "dev.rx", VNET0, before, **skb)
         fleet.a.event(second + 8e-6, "dev.tx", ETH0, after, **skb)
         fleet.a.event(second + 9e-6, "skb.free", ETH0, after, **skb)
-        if number % 4:
+        if number % 4 != 2:
             fleet.into(fleet.b, second + 60e-6, after)
     summary = fleet.merge(tmp_path)
     assert losses(summary) == [("vanished", 25, WIRE)]
@@ -180,12 +180,13 @@ def test_a_point_that_a_packet_passes_twice_makes_no_second_packet(tmp_path: Any
     fleet = talking(b={"points": ["dev.rx", "dev.tx", "skb.drop", "skb.free", "nf.hook"]})
     for number in range(100):
         second, packet = 1 + 0.01 * number, udp_packet(number)
-        fleet.send(second, packet, lose=number % 10 == 0)
-        if number % 10:
+        fleet.send(second, packet, lose=number % 10 == 5)
+        if number % 10 != 5:
+            own = {name: fleet.b.events[-1][name] for name in ("skb", "head")}
             for after in (59e-6, 61e-6, 63e-6):
-                fleet.b.event(second + after, "nf.hook", ETH0, packet)
-            for after in (70e-6, 71e-6):
-                fleet.b.event(second + after, "skb.free", VNET0, packet)
+                fleet.b.event(second + after, "nf.hook", ETH0, packet, **own)
+            fleet.b.event(second + 70e-6, "skb.free", VNET0, packet)
+            fleet.b.event(second + 71e-6, "skb.free", VNET0, packet, **own)
     summary = fleet.merge(tmp_path)
     assert losses(summary) == [("vanished", 10, WIRE)]
     assert (flow(summary)["packets"], flow(summary)["ambiguous"]) == (100, 0)
@@ -194,17 +195,19 @@ def test_a_point_that_a_packet_passes_twice_makes_no_second_packet(tmp_path: Any
 
 def test_a_large_run_in_shares_says_the_same(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut into shares, one group of flows into parts, it is the same story."""
-    from fleetmerge import merge
+    from fleetmerge.journey import prepare
     fleet = talking()
     for number in range(2000):
-        fleet.send(1 + 0.003 * number, udp_packet(number), lose=number % 9 == 0, drop=number % 50 == 1)
+        fleet.send(1 + 0.003 * number, udp_packet(number), lose=number % 9 == 4, drop=number % 50 == 1)
     run = fleet.write(tmp_path)
     whole = merged(run)
-    monkeypatch.setattr(merge, "SHARE", 1500)
+    monkeypatch.setattr(prepare, "PART_UNITS", 1500)
     parts = merged(run)
     for summary in (whole, parts):
         for one in summary["segments"]:
             del one["reordered"]
+        for loss in summary["losses"]:   # samples, and stretches of what one part saw
+            del loss["journeys"], loss["bursts"]
     assert parts["losses"] == whole["losses"]
     assert parts["flows"] == whole["flows"]
     assert parts["paths"] == whole["paths"]

@@ -45,7 +45,7 @@ def live(bundle: Bundle, stride: bytes) -> str:
 def merged(bundle: Bundle, directory: str) -> str:
     opened = open_bundle(directory)
     raw = np.fromfile(opened.path, opened.dtype)
-    batch = make_batch([(0, raw, host_clock([opened]).to_wall(raw["time_ns"]))])
+    batch = make_batch([(0, raw, host_clock([opened]).to_wall(raw["time_ns"]), np.arange(len(raw)))])
     return bytes(lines(batch, labels_of([opened]))).decode()
 
 

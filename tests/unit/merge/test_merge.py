@@ -71,9 +71,11 @@ def test_the_whole_way(where: Any) -> None:
     assert "13 packets left the hosts that were traced; what became of them was not seen." in summary["doubts"]
     assert done.stdout.startswith((where / "verdict.txt").read_text())
     assert summary["hosts"]["hv-a"]["status"] == summary["hosts"]["hv-b"]["status"] == "complete"
-    assert summary["losses"][0] == {
+    loss = summary["losses"][0]
+    assert loss["journeys"] and loss["grounds"] and not loss["missing_grounds"]
+    assert loss == loss | {
         "kind": "drop", "flow": FLOW, "packets": 7, "wire_packets": 7, "bytes": 7 * 40,
-        "last_seen": {"host": "hv-a", "device": "eth0", "point": "dev.tx"}, "certainty": "certain",
+        "certainty": "certain",
         "why": "the kernel freed the packet as a drop", "host": "hv-b", "netns": "hv-b", "device": "vnet0",
         "point": "skb.drop", "function": "tun_net_xmit", "at": "tun_net_xmit+0x1a2 [tun]", "reason": "FULL_RING",
         "stack": ["tun_net_xmit+0x1a2 [tun]", "dev_hard_start_xmit+0x9e"],
@@ -83,10 +85,11 @@ def test_the_whole_way(where: Any) -> None:
     assert (summary["flows"][0]["dropped"], summary["flows"][0]["left"]) == (7, 13)
     assert summary["window"] == {"start": "2026-11-22T11:27:50.000000Z", "end": "2026-11-22T11:28:00.000000Z",
                                  "seconds": 10.0}
-    for name in ("verdict.txt", "summary.json", "timeline.log", "events.parquet"):
+    for name in ("verdict.txt", "summary.json", "timeline.log", "journeys.parquet", "events.parquet"):
         assert (where / name).stat().st_mode & 0o777 == 0o600
     assert os.readlink(where.parent / "latest") == RUN_ID
-    assert sorted(os.listdir(where)) == ["events.parquet", "hosts", "summary.json", "timeline.log", "verdict.txt"]
+    assert sorted(os.listdir(where)) == ["events.parquet", "hosts", "journeys.parquet", "summary.json", "timeline.log",
+                                         "verdict.txt"]
 
 
 def test_timeline_is_one_log_in_order(where: Any) -> None:

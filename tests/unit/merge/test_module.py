@@ -10,13 +10,22 @@ from support.bundles import RUN_ID, Bundle, ethernet, ipv4, udp
 
 ROOT = os.path.join(os.path.dirname(__file__), "..", "..", "..")
 COMMAND = os.path.join(ROOT, "bpftools", "merge_captures.py")
+# Ansible hands a module what it imports; here it is imported from where it lies.
+RUN = """
+import runpy, sys
+import ansible.module_utils
+ansible.module_utils.__path__.append(sys.argv[1])
+path, sys.argv = sys.argv[2], sys.argv[:1]
+runpy.run_path(path, run_name="__main__")
+"""
 
 
 def call(check: bool = False, **options: Any) -> tuple[int, dict[str, Any]]:
     """Return (exit status, result) of the module."""
     given = {"ANSIBLE_MODULE_ARGS": dict(options, command=COMMAND, _ansible_check_mode=check)}
-    done = subprocess.run([sys.executable, os.path.join(ROOT, "library", "skbfleet_merge.py")], input=json.dumps(given),
-                          capture_output=True, text=True)
+    module = os.path.join(ROOT, "library", "skbfleet_merge.py")
+    done = subprocess.run([sys.executable, "-c", RUN, os.path.join(ROOT, "module_utils"), module],
+                          input=json.dumps(given), capture_output=True, text=True)
     return done.returncode, json.loads(done.stdout)
 
 

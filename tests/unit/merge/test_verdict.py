@@ -49,7 +49,7 @@ def test_the_page(tmp_path: Any) -> None:
             "counters did not move.",
             "Most of the time goes to: hv-a eth0 (dev.tx) to hv-b eth0 (dev.rx): median 50 µs",
             "Nothing came from hv-c: no bundle came from it.",
-            "192.168.32.10 > 192.168.32.20, 97 packets: hv-a vnet0 dev.rx > hv-a eth0 dev.tx > hv-b eth0 dev.rx > "
+            "192.168.32.10 > 192.168.32.20, 98 packets: hv-a vnet0 dev.rx > hv-a eth0 dev.tx > hv-b eth0 dev.rx > "
             "hv-b vnet0 dev.tx"):
         assert words in page
     row = next(line for line in page.splitlines() if line.startswith("hv-a eth0 dev.tx"))

@@ -183,7 +183,7 @@ def test_functions_that_cannot_be_had_say_why(monkeypatch: pytest.MonkeyPatch) -
     assert offer("ovs.output", none, changed) == (
         [], ["function do_output exists as do_output.isra.0 only, whose arguments may differ"])
     first = {"__netif_receive_skb_core": [kernel.Function("__netif_receive_skb_core.constprop.0", "")]}
-    assert offer("dev.core", none, first)[0] == [("kprobe", "__netif_receive_skb_core.constprop.0", 0, False)]
+    assert offer("dev.core", none, first)[0] == [("kprobe", "__netif_receive_skb_core.constprop.0", 0, None)]
     monkeypatch.setattr(hooks, "has_kprobes", lambda: False)
     assert offer("dev.core", none, first) == ([], ["this kernel has no kprobes"])
     gone = Described({"btf_trace_consume_skb": [("", "*")]})

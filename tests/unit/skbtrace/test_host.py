@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a host lacks is said in one sentence, before anything is compiled."""
+import io
 import pathlib
 import platform
 import sys
 
 import pytest
 
-from skbtrace import command, host
+from skbtrace import command, host, symbols
 from skbtrace.errors import TracerError
 
 
@@ -49,3 +50,20 @@ def test_a_full_disk_is_found_by_the_check(monkeypatch: pytest.MonkeyPatch, caps
     said = capsys.readouterr()
     assert said.err == "error: the disk of / has 5 MiB free: a capture needs at least 64 MiB\n"
     assert said.out == ""
+
+
+class Hidden:
+    """bcc's object where the kernel hides its symbols."""
+
+    def ksym(self, *_arguments: object, **_options: object) -> bytes:
+        return b"[unknown]"
+
+
+def test_an_address_without_a_name_is_shown_as_itself() -> None:
+    assert symbols.Symbols(Hidden()).name(0xFFFFFFFF81A01234) == "0xffffffff81a01234"
+
+
+@pytest.mark.parametrize(("address", "hidden"), [("0000000000000000", True), ("ffffffff81000000", False)])
+def test_hidden_symbols_are_noticed(monkeypatch: pytest.MonkeyPatch, address: str, hidden: bool) -> None:
+    monkeypatch.setattr(symbols, "open", lambda _path: io.StringIO(f"{address} T _stext\n" * 3), raising=False)
+    assert symbols.Symbols(Hidden()).are_hidden() is hidden

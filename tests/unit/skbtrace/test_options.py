@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every wrong option is refused in one sentence that names it, its value and what is allowed."""
+import struct
+
 import pytest
 
 from skbtrace import filters, options, points
@@ -89,10 +91,30 @@ def test_profiles_name_known_points_only() -> None:
 def test_defines_of_a_full_filter() -> None:
     _options, chosen = parse("--src", "192.168.32.0/24", "--protocol", "tcp", "--dst-port", "80-443", "--vlan", "7",
                              "--both-directions")
-    assert filters.defines(chosen, 4026531999, [3, 5]) == {
+    assert filters.defines(chosen, 4026531999) == {
         "FILTER_FAMILY": 4, "FILTER_SRC": "0x20a8c0u", "FILTER_SRC_MASK": "0xffffffu", "FILTER_PROTOCOL": 6,
         "FILTER_DST_PORT_LOW": 80, "FILTER_DST_PORT_HIGH": 443, "FILTER_BOTH": 1, "FILTER_VLAN": 7,
-        "FILTER_NETNS": "4026531999u", "FILTER_INTERFACES(index)": "((index) == 3 || (index) == 5)"}
+        "FILTER_NETNS": "4026531999u"}
+
+
+def names_match(expression: str, name: bytes) -> bool:
+    """What the C of the filter says of a device's name, 16 bytes as the kernel has them."""
+    words = struct.unpack("=2Q", name)
+    python = expression.replace("&&", "and").replace("||", "or").replace("ull", "").replace("(name)", "name")
+    return bool(eval(python, {"name": words}))
+
+
+@pytest.mark.parametrize("name", ["eth0", "e", "seven77", "exactly8", "fifteen-letters"])
+def test_a_device_is_compared_by_its_whole_name(name: str) -> None:
+    _options, chosen = parse("--interface", name, "--interface", "other")
+    expression = filters.defines(chosen, None)["FILTER_INTERFACES(name)"]
+    raw = name.encode()
+    assert names_match(expression, raw.ljust(16, b"\0"))
+    assert names_match(expression, (raw + b"\0").ljust(16, b"x")[:16])  # what an earlier, longer name left
+    assert names_match(expression, b"other".ljust(16, b"\0"))
+    assert not names_match(expression, (raw[:-1] + b"\0").ljust(16, b"\0"))
+    if len(raw) < 15:
+        assert not names_match(expression, (raw + b"1").ljust(16, b"\0"))
 
 
 def test_describe_tells_only_what_was_asked_for() -> None:

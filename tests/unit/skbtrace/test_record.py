@@ -6,7 +6,7 @@ import struct
 import pytest
 from support.bundles import stride_dtype
 
-from skbtrace import points, recipe, record
+from skbtrace import hooks, points, recipe, record
 
 C_TYPES = {"u8": ctypes.c_uint8, "u16": ctypes.c_uint16, "u32": ctypes.c_uint32, "s32": ctypes.c_int32,
            "u64": ctypes.c_uint64, "char": ctypes.c_char}
@@ -49,12 +49,37 @@ def test_a_program_without_one_place_for_a_recipe_is_refused(immediates: tuple) 
         recipe.apply(program(*immediates), 1)
 
 
+def hook(arguments: dict, indirect: bool | None = False, **options: object) -> hooks.Hook:
+    """A raw tracepoint."""
+    return hooks.Hook(hooks.RAW_TRACEPOINT, "any", "", options.pop("btf_id", 0), arguments, indirect, **options)
+
+
+def bits(made: int, name: str, width: int = 1) -> int:
+    """What a recipe says of one thing, where recipe.h has its place."""
+    return made >> recipe._shifts()[name] & (1 << width) - 1
+
+
 def test_recipes_say_what_the_table_says() -> None:
-    drop, rx = points.BY_NAME["skb.drop"], points.BY_NAME["dev.rx"]
-    arguments = {"skb": 0, "location": 1, "reason": 2}
-    made = recipe.encode(9, drop, arguments, False, False)
-    assert (made & 1023, made >> 10 & 15, made >> 14 & 15, made >> 18 & 15, made >> 22 & 15) == (9, 0, 1, 2, 15)
-    assert recipe.encode(0, rx, {"skb": 0}, True, True) >> 35 & 3 == 1  # behind a pointer it has no type
-    assert recipe.encode(0, rx, {"skb": 0}, False, True) >> 35 & 3 == 2
-    assert (made >> 33 & 1, made >> 34 & 1) == (0, 1)  # not pulled, with stack
-    assert recipe.encode(0, rx, {"skb": 0}, False, False) >> 33 & 1 == 1
+    drop, rx, again = (points.BY_NAME[name] for name in ("skb.drop", "dev.rx", "tcp.retransmit"))
+    made = recipe.encode(9, drop, hook({"skb": 0, "location": 1, "reason": 2, "sock": 3}))
+    arguments = [bits(made, name, 4) for name in ("skb", "location", "reason", "device", "queue", "sock", "count")]
+    assert (bits(made, "point", 10), arguments) == (9, [0, 1, 2, 15, 15, 3, 15])
+    assert [bits(made, name) for name in ("pulled", "stack", "made_up", "ip", "walk", "kprobe")] == [0, 1, 0, 0, 0, 0]
+    assert bits(recipe.encode(0, rx, hook({"skb": 0})), "pulled") == 1
+    assert bits(recipe.encode(0, again, hook({"skb": 1})), "made_up") == 1
+
+
+@pytest.mark.parametrize(("indirect", "btf_id", "wanted"), [
+    (True, 7, (1, 0, 0)), (None, 7, (0, 1, 0)), (False, 7, (0, 0, 1)), (False, 0, (0, 0, 0))])
+def test_behind_a_pointer_an_skb_has_no_type(indirect: bool | None, btf_id: int, wanted: tuple) -> None:
+    made = recipe.encode(0, points.BY_NAME["dev.rx"], hook({"skb": 0}, indirect, btf_id=btf_id))
+    assert tuple(bits(made, name) for name in ("indirect", "unsure", "typed")) == wanted
+
+
+def test_no_two_things_share_bits_of_a_recipe() -> None:
+    widths = dict.fromkeys(("skb", "location", "reason", "device", "queue", "actions", "sock", "count"), 4)
+    widths.update(point=10, queue_kind=3)
+    taken = [range(shift, shift + widths.get(name, 1)) for name, shift in recipe._shifts().items()]
+    places = [place for one in taken for place in one]
+    assert len(places) == len(set(places))
+    assert max(places) < 64

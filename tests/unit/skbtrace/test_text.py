@@ -81,17 +81,45 @@ def test_a_drop_with_its_stack() -> None:
     drop = make(PACKETS[0][0], point=1, reason=77, location=0xAB, stack_id=4, skb=0x10, head=0x20)
     assert printed([drop]) == [
         "2026-11-22T11:27:51.123456Z hv-b skb.drop vnet0 netns=hv-b ksoftirqd/0[12] cpu=0 " + PACKETS[0][1] +
-        " reason=FULL_RING at=function_ab+0x1", "    inner+0x1", "    outer+0x2"]
+        " reason=FULL_RING at=function_ab+0x1" + MACS, "    inner+0x1", "    outer+0x2"]
+
+
+MACS = " mac=02:00:00:00:00:01 > 02:00:00:00:00:02"
 
 
 def test_metadata_and_what_changed_since_the_point_before() -> None:
     first = make(PACKETS[1][0], skb=0x10, head=0x20, mark=5)
-    second = make(PACKETS[1][0], skb=0x10, head=0x20, mark=6, gso_size=1448)
+    second = make(PACKETS[1][0], skb=0x10, head=0x20, mark=6, gso_size=1448, ifindex=4)
     other = make(PACKETS[1][0], skb=0x30, head=0x20, mark=9)
     lines = printed([first, other, second], metadata=True)
-    assert lines[0].endswith(" mark=5 skb=0x10 head=0x20")
-    assert lines[1].endswith(" mark=9 skb=0x30 head=0x20")
-    assert lines[2].endswith(" mark=6 gso_size=1448 skb=0x10 head=0x20 changed: mark 5->6, gso_size 0->1448")
+    assert lines[0].endswith(" mark=5 skb=0x10 head=0x20" + MACS)
+    assert lines[1].endswith(" mark=9 skb=0x30 head=0x20" + MACS)
+    assert lines[2].endswith(MACS + " changed: mark 5->6, gso_size 0->1448")
+
+
+def changed(packet: bytes, **fields: object) -> bool:
+    """Whether a record after this one, at the next device, is taken for the same packet's."""
+    first = make(ethernet(ipv4(A4, B4, udp(1000, 53, 10), ident=7)), skb=0x10, head=0x20, mark=5, payload_hash=11)
+    second = make(packet, **{"skb": 0x10, "head": 0x20, "mark": 6, "payload_hash": 11, "ifindex": 4, **fields})
+    return "changed" in printed([first, second], metadata=True)[1]
+
+
+def test_the_same_packet_is_compared_whatever_its_way_may_change() -> None:
+    same = ipv4(A4, B4, udp(1000, 53, 10), ident=7)
+    assert changed(ethernet(same))
+    assert changed(ethernet(ipv4("10.0.0.1", B4, udp(4000, 53, 10), ident=7, ttl=63)))  # source translated
+    assert changed(ethernet(ipv4(A4, "10.0.0.2", udp(1000, 5353, 10), ident=7)))        # target translated
+    assert changed(ethernet(same, vlan=[5]), payload_hash=0)
+    assert changed(ethernet(ipv4("10.0.0.1", "10.0.0.2", udp(5, 4789, vxlan(7, ethernet(same))), ident=99)))
+
+
+@pytest.mark.parametrize("other", [
+    {"packet": ipv4(A4, B4, udp(1000, 53, 10), ident=8)}, {"packet": ipv4(A4, B4, tcp(1000, 53), protocol=6, ident=7)},
+    {"packet": ipv4("10.0.0.1", "10.0.0.2", udp(1000, 53, 10), ident=7)}, {"head": 0x21}, {"skb": 0x11},
+    {"payload_hash": 12}, {"ifindex": 3}, {"packet": ipv4(B4, A4, udp(53, 1000, 10), ident=7)}], ids=str)
+def test_two_packets_are_never_compared(other: dict) -> None:
+    packet = other.pop("packet", ipv4(A4, B4, udp(1000, 53, 10), ident=7))
+    assert not changed(ethernet(packet), **other)
 
 
 def test_an_address_that_was_freed_is_a_new_packet() -> None:

@@ -2,6 +2,7 @@
 """What hosts answered, as one table with a verdict for each host, in words for whoever has to act on it."""
 import re
 import textwrap
+from typing import Any, Dict, List
 
 ROLES = ("vnet", "bridge", "internal", "phy", "bond", "vlan", "tunnel", "veth")  # of devices that matter to a capture
 HOOKS = ("raw_tracepoint", "fentry", "kprobe")
@@ -9,12 +10,6 @@ NAMES_SHOWN = 3
 LITTLE_DISK = 1 << 30      # bytes: below, a capture without a limit soon ends
 CLOCK_TRUST_NS = 2 * 10**9  # beyond, the window is corrected for the host
 WIDTH = 118
-
-
-def read_profiles(listing):
-    """Return profile -> its points, the small profiles first, from what a tracer prints for --list-points."""
-    words = [line.split() for line in listing.splitlines() if line.startswith("profile ")]
-    return {line[1]: line[2:] for line in sorted(words, key=len)}
 
 
 def duration(ns):
@@ -159,7 +154,7 @@ def table_of(rows, lines):
 
 def reasons_of(hosts):
     """Return the points that cannot be had, by reason, in lines."""
-    groups = {}
+    groups: Dict[str, Any] = {}
     for name, host in hosts.items():
         for point, why in host["answer"].get("trial", {}).get("skipped", {}).items():
             alike = re.sub(r"\b(function|tracepoint|functions are called) [\w.]+", r"\1 …", why)
@@ -180,9 +175,10 @@ def reasons_of(hosts):
 def report(hosts, profiles, required):
     """Return {"text": lines for the console, "hosts": name -> ready, verdict and all that was answered}.
 
-    hosts: name -> contact (of skbfleet_reach), answer (of skbfleet_info), obstacles (of skbfleet_obstacles).
+    hosts: name -> contact (of skbfleet_reach), answer (of skbfleet_info), obstacles (of the module_utils obstacles).
     """
-    details, lines = {}, {}
+    details: Dict[str, Any] = {}
+    lines: Dict[str, List[str]] = {}
     for name, host in hosts.items():
         ready, verdict = verdict_of(host, profiles, required)
         details[name] = {"ready": ready, "verdict": verdict,
@@ -198,11 +194,3 @@ def report(hosts, profiles, required):
     if any("*" in line for line in text):
         text.append("* most points of this profile belong to modules that are not loaded there, and are not counted")
     return {"text": text + reasons_of(hosts), "hosts": details}
-
-
-class FilterModule:
-    """The filters."""
-
-    def filters(self):
-        """Return name -> function."""
-        return {"skbfleet_profiles": read_profiles, "skbfleet_report": report}

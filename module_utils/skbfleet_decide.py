@@ -1,5 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which hypervisors carry the two VMs of a pair, from what all hosts answered; in words where that is not clear."""
+import re
+from typing import Any, Dict
+
+from ansible.module_utils.skbfleet_foreign import shown
+from ansible.module_utils.skbfleet_shapes import PLACE, Map, fits
+
+MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 ENDS = ("src", "dst")
 NAMES_SHOWN = 5
 
@@ -10,11 +17,33 @@ def some(words, most=NAMES_SHOWN):
     return ", ".join(words[:most]) + (" and %d more" % (len(words) - most) if len(words) > most else "")
 
 
+def usable(answer, addresses):
+    """Return an answer of skbfleet_locate with what decisions rest on, or the reason why there is none."""
+    places = answer.get("places")
+    if not isinstance(places, dict):
+        return {"lost": bool(answer.get("lost")), "msg": str(answer.get("msg") or "no reason was given")}
+    found = {address: places.get(address, []) for address in addresses}
+    if not all(fits(part, [PLACE]) and all(MAC.fullmatch(place["mac"]) for place in part) for part in found.values()):
+        return {"lost": False, "msg": "its answer is none that skbfleet_locate gives"}
+    gaps = answer.get("gaps")
+    return {"places": found, "gaps": gaps if fits(gaps, Map(str)) else {}}
+
+
+def answers_of(hosts, raw, pair):
+    """Return host -> usable answer, in this order; raw: host -> its variables, as they were registered."""
+    addresses = [pair[end]["address"] for end in ENDS]
+    answers = {}
+    for host in hosts:
+        first, second = (usable(raw(host).get(name) or {}, addresses) for name in ("__pair_first", "__pair_second"))
+        answers[host] = together(first, second) if "places" in first and "places" in second else first
+    return answers
+
+
 def together(first, second):
     """Return two answers of one host as one: what was seen once is seen."""
     places = {}
     for address in first["places"]:
-        devices = {}
+        devices = {}  # type: Dict[Any, Any]
         for place in first["places"][address] + second["places"][address]:
             known = devices.setdefault((place["mac"], place["device"]), dict(place, known_from=[], found_in=[]))
             for key in ("known_from", "found_in"):
@@ -49,8 +78,8 @@ def why_not(answer):
     """Return why a host has not answered, in a few words; "" if it has."""
     if "places" in answer:
         return ""
-    said = " ".join(str(answer.get("msg") or "no reason was given").replace("Task failed: ", "").split()).rstrip(".")
-    return ("it cannot be reached: " if answer.get("unreachable") else "it could not be asked: ") + said
+    said = shown(str(answer.get("msg") or "no reason was given").replace("Task failed: ", "")).rstrip(".")
+    return ("it cannot be reached: " if answer.get("lost") else "it could not be asked: ") + said
 
 
 def seen(host, places):
@@ -121,7 +150,7 @@ def decide(answers, pair):
     if errors:
         return {"error": ". ".join(errors), "hosts": [], "topology": {}, "text": []}
     hosts = [host for host in answers if host in {ends[end]["host"] for end in ENDS}]
-    topology = {"format": "skbfleet-topology/1", "pair": ends, "hosts": {}}
+    topology: Dict[str, Any] = {"format": "skbfleet-topology/1", "pair": ends, "hosts": {}}
     for host in hosts:
         own = [ends[end] for end in ENDS if ends[end]["host"] == host]
         topology["hosts"][host] = {
@@ -142,11 +171,3 @@ def line_of(name, end):
     how = "as pair_%s_host says" % name if end["given"] else "found in: %s" % some(end["found_in"])
     return "%s %s%s is on %s %s%s (%s)" % (name, end["address"], " (%s)" % end["mac"] if end["mac"] else "",
                                           end["host"], device, bridge, how)
-
-
-class FilterModule:
-    """The filters."""
-
-    def filters(self):
-        """Return name -> function."""
-        return {"skbfleet_decide": decide, "skbfleet_together": together, "skbfleet_known_macs": macs_of}

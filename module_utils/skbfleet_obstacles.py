@@ -1,14 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the controller makes of a host's answer: the tools to ask it with, and what is in the way, in plain words."""
-import base64
-import io
-import os
+"""What is in the way of a capture on a host, and what to do about it, in plain words made from the host's answer."""
 import re
-import tarfile
 
-from ansible.errors import AnsibleFilterError
-
-KINDS = (".py", ".h", ".c")
+from ansible.module_utils.skbfleet_foreign import shown
 
 # what a failed task says -> what that means ({} is what it says), what to do
 FAILURES = (
@@ -29,6 +23,8 @@ ADVICE = (
     (r"cannot be used", "install bcc and its library from the same source, or run playbooks/prereqs.yml"),
     (r"must run as root", "let Ansible become root there"),
     (r"MiB free", "make room there, or set capture_remote_dir to a directory on another disk"),
+    (r"must be a directory that belongs to|may own or change",
+     "look at who made it, and remove it or set capture_remote_dir to another directory"),
     (r"^capture_\w+ is ", "correct this variable for this host"),
     (r"neither BTF", "{do}"),
     (r"did not answer within", "try again when it is less busy, or raise capture_arm_timeout"),
@@ -36,26 +32,9 @@ ADVICE = (
 )
 
 
-def pack(directory):
-    """Return the tracers in a directory as a .tar.gz in base64."""
-    memory = io.BytesIO()
-    try:
-        with tarfile.open(fileobj=memory, mode="w:gz") as tar:
-            for folder, _folders, names in os.walk(directory):
-                inner = os.path.relpath(folder, directory)
-                for name in sorted(names):
-                    if name.endswith(KINDS) and inner.split(os.sep)[0] in (".", "skbtrace"):
-                        tar.add(os.path.join(folder, name), arcname=os.path.normpath(os.path.join(inner, name)))
-    except OSError as error:
-        raise AnsibleFilterError("the tracers in %s cannot be packed: %s" % (directory, error)) from error
-    return base64.b64encode(memory.getvalue()).decode()
-
-
 def one_line(text):
     """Return what a task said as one line, without Ansible's beginning and ssh's end, and not endless."""
-    text = re.sub(r"^Task failed: |Shared connection to \S+ closed\.", "", str(text))
-    text = " ".join(text.split()).rstrip(".")
-    return text if len(text) <= 300 else text[:299] + "…"
+    return shown(re.sub(r"^Task failed: |Shared connection to \S+ closed\.", "", str(text)), 300).rstrip(".")
 
 
 def obstacle(what, do):
@@ -74,6 +53,13 @@ def of_failure(answer):
     return obstacle("it could not be asked: " + detail, "run this again with -vvv and look at what the host says")
 
 
+def explained(failure):
+    """Return why a task failed, in its own words; "" if it has none."""
+    if failure.get("module_stderr") or failure.get("module_stdout"):
+        return of_failure(failure)["what"]
+    return shown(re.sub(r"^Task failed: ", "", str(failure.get("msg") or "")))
+
+
 def of_error(error):
     """Return the obstacle that a tracer's sentence names."""
     what, _colon, cure = error.partition(": install ")
@@ -87,7 +73,8 @@ def of_error(error):
 def of_run(name):
     """Return the obstacle that another run is."""
     return obstacle("the run %s is in progress there" % name,
-                    "wait for its end, or end it with playbooks/cleanup.yml -e capture_run_id=%s" % name)
+                    "wait for its end, or, if its controller is gone, bring it home with playbooks/collect.yml "
+                    "-e capture_run_id=%s" % name)
 
 
 def obstacles(answer, contact=None, run_id=None):
@@ -97,7 +84,7 @@ def obstacles(answer, contact=None, run_id=None):
     only a run of this name is in the way, else any run in progress.
     """
     for result, words in ((contact or {}, "it cannot be reached"), (answer, "the connection to it was lost")):
-        if result.get("unreachable"):
+        if result.get("lost"):
             said = one_line(result.get("msg", ""))
             return [obstacle("%s: %s" % (words, said), "check ansible_user and its key" if "denied" in said else
                              "check its address, its ssh daemon and the network in between")]
@@ -121,11 +108,3 @@ def obstacles(answer, contact=None, run_id=None):
 def sentence(found):
     """Return obstacles as one sentence."""
     return "; ".join("%(what)s, do this: %(do)s" % one for one in found)
-
-
-class FilterModule:
-    """The filters."""
-
-    def filters(self):
-        """Return name -> function."""
-        return {"skbfleet_pack": pack, "skbfleet_obstacles": obstacles, "skbfleet_sentence": sentence}

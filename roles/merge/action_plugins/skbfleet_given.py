@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks what was given for a merge.
+
+Its documentation is in library/skbfleet_given.py.
+"""
+import os
+
+import ansible.module_utils
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+
+SHARED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "module_utils")
+if SHARED not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(SHARED)
+
+from ansible.module_utils.skbfleet_case import check_plain
+from ansible.module_utils.skbfleet_foreign import as_data, shown
+from ansible.module_utils.skbfleet_names import Refused, check_given, declared
+
+
+class ActionModule(ActionBase):
+    """Returns run_dir, or one sentence."""
+
+    _requires_connection = False
+    _VALID_ARGS = frozenset(["roles", "made"])
+
+    def run(self, tmp=None, task_vars=None):
+        """Check names, then the directory."""
+        super().run(tmp, task_vars)
+        try:
+            return as_data({"changed": False, "run_dir": self._run_dir(self._task.args)})
+        except Refused as error:
+            return as_data({"failed": True, "msg": shown(error)})
+
+    def _run_dir(self, args):
+        given = load_extra_vars(self._loader)
+        check_given(given, declared(args["roles"]))
+        for name, value in given.items():
+            if str(name).startswith("merge_"):
+                check_plain(name, value, "-e")
+        path = given.get("merge_run_dir") or args.get("made")
+        if not path:
+            raise Refused("merge_run_dir is not set: it must be the directory of a run, as captures/RUN")
+        if not os.path.isdir(str(path)):
+            raise Refused("merge_run_dir is %.200r: it must be the directory of a run, as captures/RUN" % path)
+        return os.path.abspath(str(path))
