@@ -236,8 +236,8 @@ class _Part:
         outcome = ARRIVED if taken else UNKNOWN if dropped else ENDED
         packets = shape.packets[which]
         self._results.put(packets, outcome, shape.starts[which] + row, 0, branches.ONLY, NOWHERE)
+        self._ways.append(Way(shape, which, chosen, branches.ONLY))
         if not taken and not dropped and chosen.kind in _HOW:
-            self._ways.append(Way(shape, which, chosen, branches.ONLY))
             self._results.wait(packets, shape.starts[which] + row, _HOW[chosen.kind], grounds.MANY.bit, branches.ONLY)
             return
         # a question for one, asked of all, arrived if he got it
