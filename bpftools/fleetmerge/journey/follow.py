@@ -7,7 +7,7 @@ import numpy as np
 
 from ..arrays import joined, picked
 from ..clock.host import HostClock
-from ..packet.identity import IS_FRAGMENT, UNREADABLE, among, mix
+from ..packet.identity import IS_ARP, IS_FRAGMENT, UNREADABLE, among, mix
 from ..packet.places import FAR
 from . import branches, grounds
 from .atlas import Atlas
@@ -236,12 +236,17 @@ class _Part:
         outcome = ARRIVED if taken else UNKNOWN if dropped else ENDED
         packets = shape.packets[which]
         self._results.put(packets, outcome, shape.starts[which] + row, 0, branches.ONLY, NOWHERE)
-        self._ways.append(Way(shape, which, chosen, branches.ONLY))
-        if not taken and not dropped and chosen.kind in _HOW:
+        waits = not taken and not dropped and chosen.kind in _HOW
+        asked = self._home[packets]
+        # who is in a group may change at any time: only questions for one, asked of all, show each other the way
+        units = self._packets.units
+        shows = which if waits else which[units.rows["kind"][units.row[self._origin[packets]]] == IS_ARP]
+        if len(shows):
+            self._ways.append(Way(shape, shows, chosen, branches.ONLY))
+        if waits:
             self._results.wait(packets, shape.starts[which] + row, _HOW[chosen.kind], grounds.MANY.bit, branches.ONLY)
             return
-        # a question for one, asked of all, arrived if he got it
-        asked = self._home[packets]
+        # a question for one arrived if he got it
         devices = {int(self._layout.device[shape.place(leaf.row)]) for leaf in taken}
         missed = (asked != NOWHERE) & ~np.isin(asked, list(devices))
         self._results.outcome[packets[missed & (self._results.outcome[packets] == ARRIVED)]] = ENDED
