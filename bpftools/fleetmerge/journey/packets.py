@@ -35,6 +35,7 @@ class Packets:
     unsure: np.ndarray    # bool: other packets look the same, and not all places saw as many of them
     loose: np.ndarray     # bool: of some that look the same the beginning was not seen: even their number is not known
     twins: np.ndarray     # bool: others look the same, and were sent so soon that either may be meant
+    stray: np.ndarray     # bool: others look the same, and its beginning was not seen: it may be a part of one of them
 
     @property
     def starts(self) -> np.ndarray:
@@ -64,19 +65,20 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     count = np.cumsum(enters)
     leg = (count - (count - enters)[start])[root].astype("i4") if len(units) else np.zeros(0, "i4")
     packet = units.key.copy()
-    unsure, twins, loose = (np.zeros(len(units), bool) for _ in range(3))
+    unsure, twins, loose, stray = (np.zeros(len(units), bool) for _ in range(4))
     many = _seen_again(units.key, start, leg)
     if len(many):
-        turn, doubt, alike, open_ = _turns(units, many, start, leg, first, layout, bounds, time, host, place)
+        turn, doubt, alike = _turns(units, many, start, leg, first, layout, bounds, time, host, place)
         packet[many] = np.where(turn > 0, mix(packet[many], turn.astype("u8")), packet[many])
-        unsure[many], twins[many], loose[many] = doubt, alike, open_
+        unsure[many], twins[many], stray[many] = doubt, alike, turn >= _STRAY
+        loose = among(units.key, np.unique(units.key[stray]))
         order = np.argsort(packet, kind="stable")
         units, packet, leg = units.taken(order), packet[order], leg[order]
-        unsure, twins, loose = unsure[order], twins[order], loose[order]
+        unsure, twins, loose, stray = unsure[order], twins[order], loose[order], stray[order]
     own_host = units.host[units.row].astype("u8") + np.uint64(1)
     return Packets(units, packet, leg, _firsts(packet, chain[units.row]),
                    _firsts(packet, mix(rows["head"][units.row], own_host)), unsure, loose,
-                   twins)
+                   twins, stray)
 
 
 def _comes_again(start: np.ndarray, first: np.ndarray, place: np.ndarray, time: np.ndarray,
@@ -169,8 +171,7 @@ class _Legs:
 def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, first: np.ndarray, layout: Layout,
            bounds: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray,
            ) -> tuple[np.ndarray, ...]:
-    """Return (which time it was sent, from 0; whether that is unsure; whether it has twins; whether of some of them the
-    beginning was not seen) of doubtful units."""
+    """Return (which time it was sent, from 0; whether that is unsure; whether it has twins) of doubtful units."""
     code = start[many] * 65536 + np.minimum(leg[many], 65535)
     _, at, of = np.unique(code, return_index=True, return_inverse=True)
     at = many[at]
@@ -187,8 +188,7 @@ def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, f
     legs.origin = _origins(legs, len(keys), sends, near)
     legs.origin &= ~_doubled(legs, sends)
     turn, unsure, twins = _sent(legs, len(keys), bounds)
-    loose = np.bincount(legs.key, turn >= _STRAY, len(keys))[legs.key] > 0
-    return turn[of], unsure[of], twins[of], loose[of]
+    return turn[of], unsure[of], twins[of]
 
 
 def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray) -> np.ndarray:

@@ -85,6 +85,7 @@ def tally(packets: Packets, origin: np.ndarray, results: Results, extras: Sequen
     if any(shape.tree.doubles and not packets.twins[shape.starts[0]] for shape in shapes):
         # where packets are doubled on their way, as many as were sent may have come though some were lost
         results.outcome[(results.outcome == ARRIVED) & packets.twins[origin]] = UNKNOWN
+    results.outcome[(results.outcome == ARRIVED) & packets.stray[origin]] = ENDED    # else a packet arrives twice
     out = Findings(steps=steps)
     out.flows = _flows(packets, origin, results, counts)
     _losses(out, packets, origin, results, counts)
