@@ -18,7 +18,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export LC_ALL := C.UTF-8
 
 # Stamps are named after the content that they stand for: nothing is done twice, nothing is forgotten.
-PIP_STAMP := $(VENV)/pip-$(shell cat requirements.txt requirements-dev.txt | sha256sum | cut -c1-16)
+PIP_STAMP := $(VENV)/pip-$(shell cat requirements*.txt | sha256sum | cut -c1-16)
 PREREQS_STAMP := $(VENV)/prereqs-$(shell cat roles/prereqs/*/* playbooks/setup.yml | sha256sum | cut -c1-16)
 
 OLDEST := ansible-core==2.16.19
@@ -90,11 +90,12 @@ bench: setup  ## measure and print the figures (as root)
 
 test: lint types unit truth attacks integration molecule smoke  ## everything that must pass
 
-$(PIP_STAMP): requirements.txt requirements-dev.txt
+$(PIP_STAMP): requirements.txt requirements-mergers.txt requirements-dev.txt
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy python3-venv; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-mergers.txt \
+		-r requirements-dev.txt
 	@touch $@
 
 $(PREREQS_STAMP): $(PIP_STAMP)

@@ -5,6 +5,7 @@ import argparse
 import os
 import signal
 import sys
+from typing import Any
 
 from fleetmerge import TOOL_VERSION
 from fleetmerge.errors import MergeError
@@ -33,10 +34,25 @@ def arguments() -> argparse.ArgumentParser:
                              "outcome.json in the run's directory if not given")
     parser.add_argument("--reproduce-command", metavar="TEXT", help="the command that ran in the window, to record it")
     parser.add_argument("--reproduce-status", type=int, metavar="N", help="its exit status")
+    parser.add_argument("--scheduler", metavar="ADDRESS",
+                        help="a Dask cluster that does the work, tls://HOST:PORT; its workers see PATH under the "
+                             "same name")
+    parser.add_argument("--certificates", metavar="DIR",
+                        help="with --scheduler: the certificates of its run (ca.pem, cert.pem, key.pem)")
     parser.add_argument("--check", action="store_true", help="write nothing; only say whether the input can be merged")
     parser.add_argument("--quiet", action="store_true", help="do not print the verdict")
     parser.add_argument("--version", action="version", version=TOOL_VERSION)
     return parser
+
+
+def _merge(request: Any, scheduler: str | None, certificates: str | None) -> None:
+    from fleetmerge.merge import merge
+    if not scheduler:
+        merge(request)
+        return
+    from fleetmerge.cluster import Cluster
+    with Cluster(scheduler, certificates or "") as cluster:
+        merge(request, cluster.executor(), cluster.workers)
 
 
 def main() -> int:
@@ -59,7 +75,7 @@ def main() -> int:
     if options.reproduce_command is not None or options.reproduce_status is not None:
         facts["reproduce"] = {"command": options.reproduce_command, "status": options.reproduce_status}
     try:
-        merge.merge(Request(found, expected, homes, facts))
+        _merge(Request(found, expected, homes, facts), options.scheduler, options.certificates)
     except MergeError as error:
         print("error: %s" % error, file=sys.stderr)
         return 1

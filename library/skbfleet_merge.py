@@ -28,6 +28,13 @@ options:
       - What was expected of each host, name to tracers and why one is missing, as C(outcome.json) in the run's
         directory has it, which is read if this is not given.
     type: dict
+  scheduler:
+    description:
+      - A Dask cluster that does the work, C(tls://HOST:PORT). Its workers see the run's directory under the same path.
+    type: str
+  certificates:
+    description: With O(scheduler), the directory of the cluster's certificates.
+    type: path
 attributes:
   check_mode:
     support: full
@@ -91,6 +98,8 @@ ARGUMENTS = {
     "command": {"type": "path", "required": True},
     "python": {"type": "path"},
     "expected": {"type": "dict"},
+    "scheduler": {"type": "str"},
+    "certificates": {"type": "path"},
 }
 LINE, LINES = 4000, 200  # of what is printed; the products have all of it
 PRODUCTS = ("verdict.txt", "summary.json", "timeline.log", "journeys.parquet", "events.parquet")
@@ -103,6 +112,9 @@ def command_line(params, check_mode, expected_file):
         words.append("--check")
     if expected_file:
         words += ["--expect", expected_file]
+    for name in ("scheduler", "certificates"):
+        if params[name]:
+            words += ["--" + name, params[name]]
     return words + ["--", params["run_dir"]]
 
 

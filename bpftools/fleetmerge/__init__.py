@@ -11,6 +11,8 @@ before it:
     findings/   what the journeys show: losses with their grounds, flows, steps, hosts, devices, what drops mean
     products/   the files that a run ends in, one module for each
 
-merge.py is the way from end to end on one page; work.py shares it out among processes.
+merge.py is the way from end to end on one page. work.py has its parts as tasks for an executor; executors.py and
+cluster.py are who does them: processes of this machine, or a Dask cluster, over TLS with certificates of its run
+(certificates.py). told.py is what all tasks know.
 """
 TOOL_VERSION = "0.1.0"

@@ -8,6 +8,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
+def picked(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Return some rows of a structured array, by numbers or by truth; as opaque bytes, where numpy would copy field by
+    field, which takes ten times as long."""
+    return opaque(rows)[which].view(rows.dtype)
+
+
+def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Return structured arrays of one kind, one behind the other."""
+    return np.concatenate([opaque(part) for part in parts]).view(parts[0].dtype)
+
+
+def opaque(rows: np.ndarray) -> np.ndarray:
+    """Return the same rows as bytes without fields."""
+    return rows.view("V%d" % rows.dtype.itemsize)
+
+
 def distinct(columns: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return (code per row, the different rows as a structured array): code i stands for row i of the second."""
     first = next(iter(columns.values()))

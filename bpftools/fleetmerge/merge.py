@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 from .bundle.find import Inputs
@@ -13,18 +14,20 @@ from .bundle.manifest import Bundle
 from .clock.align import align
 from .clock.host import HostClock, host_clock
 from .errors import BundleError, MergeError
+from .executors import processes
 from .findings import topology
 from .findings.hosts import counting, gather, trust_of
 from .findings.names import Names
+from .findings.seen import Witnesses, seen
 from .journey.atlas import make_atlas
 from .journey.prepare import link, prepare
 from .packet.places import places_of
 from .packet.survey import Survey
-from .products import journeys, report
+from .products import report
 from .products.ranges import plan
 from .products.store import Store
 from .products.summary import Request, summarise
-from .work import Workers, explore_all, merge_ranges, pieces_of, processes, survey_all
+from .work import Workers, explore_all, join_journeys, merge_ranges, survey_all
 
 TIMELINE, EVENTS, JOURNEYS = "timeline.log", "events.parquet", "journeys.parquet"
 SUMMARY, VERDICT = "summary.json", "verdict.txt"
@@ -35,8 +38,11 @@ LATEST = "latest"
 Usable = tuple[Bundle, Survey, HostClock]
 
 
-def merge(request: Request) -> dict[str, Any]:
-    """Merge; return the summary. MergeError, and nothing is left behind, if no bundle can be used."""
+def merge(request: Request, executor: Executor | None = None, count: int = 0) -> dict[str, Any]:
+    """Merge; return the summary. MergeError, and nothing is left behind, if no bundle can be used.
+
+    executor: who does the work, with `count` workers that see the run's directory; processes here if not given.
+    """
     found = request.inputs
     is_new = not os.path.isdir(found.output)
     try:
@@ -45,7 +51,7 @@ def merge(request: Request) -> dict[str, Any]:
     except OSError as error:
         raise MergeError("%s cannot be written to: %s" % (found.output, error.strerror)) from error
     try:
-        with Workers(sum(bundle.records for bundle in found.bundles), scratch) as workers:
+        with Workers(scratch, sum(bundle.records for bundle in found.bundles), executor, count) as workers:
             summary = _produce(request, _verify(found, workers, scratch), workers, scratch)
         for name in PRODUCTS:
             os.chmod(os.path.join(scratch, name), 0o600)
@@ -93,8 +99,12 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     counted = counting(bundles)
     entrances = topology.entrances(request.homes, bundles, labels)
     atlas = make_atlas(bundles, surveys, places, counted, entrances.values())
+    for survey in surveys:
+        survey.tables.keep_names()
     linked = link(workers, atlas, bundles, surveys, scratch)
-    clocks = align(bundles, [clock for _, _, clock in usable], surveys, places, linked.names.table())
+    clocks = align(bundles, [clock for _, _, clock in usable], surveys, places, linked.names)
+    for survey in surveys:
+        os.unlink(survey.rows)    # chains and clocks were all that needed it
     hosts = gather(list(zip(bundles, [survey.index for survey in surveys], clocks, strict=True)),
                    request.inputs.broken, request.expected)
     trusts = trust_of(hosts)
@@ -104,16 +114,16 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     findings = explore_all(workers, setting)
     events = os.path.join(scratch, EVENTS)
     ranges = plan(bundles, [survey.index for survey in surveys], clocks)
-    pieces = pieces_of(os.path.join(scratch, "setting"), setting.parts)
-    merge_ranges(workers, bundles, clocks, ranges, linked.names.table(), pieces, os.path.join(scratch, TIMELINE),
-                 events)
+    merge_ranges(workers, bundles, clocks, labels, ranges, linked.names, findings.pieces, scratch,
+                 os.path.join(scratch, TIMELINE), events)
     store = Store(events, scratch, counted, processes())
     try:
-        summary = summarise(request, hosts, store, findings, names, trusts)
+        summary = summarise(request, hosts, store, findings, names, trusts,
+                            seen(labels, surveys, places, clocks, atlas.counts), Witnesses(labels, surveys))
     finally:
         store.close()
-    journeys.join_parts(pieces, atlas, {host for host, trust in trusts.items() if trust.lossy},
-                        os.path.join(scratch, JOURNEYS))
+    join_journeys(workers, findings.pieces, atlas, {host for host, trust in trusts.items() if trust.lossy}, scratch,
+                  os.path.join(scratch, JOURNEYS))
     with open(os.path.join(scratch, SUMMARY), "w", encoding="utf-8") as handle:
         json.dump(summary, handle, indent=1)
         handle.write("\n")

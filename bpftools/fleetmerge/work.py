@@ -1,210 +1,175 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The heavy work, shared out among worker processes: reading bundles, merging ranges of time, following packets.
-
-A small input is done in this process: a worker takes longer to start than it would take to merge.
+"""The heavy work, as plain tasks for an executor: bundles to read, machines to chain, partitions to follow, ranges of
+time to write. A task is told everything by its arguments and by files, and leaves files of its own: none waits for
+another, and one whose worker died is done again.
 """
-import multiprocessing
 import os
-import pickle
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from .bundle.labels import Labels, labels_of
+from .bundle.labels import Labels
 from .bundle.manifest import Bundle
 from .clock.host import HostClock
 from .errors import MergeError
+from .executors import Here, Processes, processes
+from .journey.atlas import Atlas
 from .journey.follow import Setting, explore
-from .journey.found import Findings
+from .journey.found import Findings, add_flows
+from .memory import give_back
+from .packet.identity import Renaming
 from .packet.survey import Survey, survey_bundle
 from .products import journeys
-from .products.batch import make_batch
-from .products.columns import FEW_VALUES, flow_codes, table
-from .products.lines import lines
+from .products.pieces import JoinedParquet, JoinedText, write_pieces, write_tables
 from .products.ranges import Range, read_range
+from .told import fresh, known_to, tell
 
-# The workers make and drop the same large arrays over and over: keep their memory instead of returning it to the
-# kernel and faulting it in again, which costs a quarter of the time.
-_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
-           "MALLOC_TOP_PAD_": str(64 << 20), "ARROW_DEFAULT_MEMORY_POOL": "system"}
-_WORTH_A_PROCESS = 100_000   # records
-_CONTEXT = multiprocessing.get_context("spawn")
-
-
-def processes() -> int:
-    """Return how many worker processes to use: one for each CPU that we may run on, at most 8."""
-    return max(1, min(8, len(os.sched_getaffinity(0))))
-
-
-@dataclass
-class _Shared:
-    """What the workers tell each other."""
-
-    end: Any    # bytes of timeline.log that are written or spoken for
-    turn: Any   # the range that may take its place in it; -1: something failed
-
-
-_shared: _Shared
-
-
-def _start(end: Any, turn: Any) -> None:
-    global _shared  # noqa: PLW0603 - a worker process is told once whom it works with
-    _shared = _Shared(end, turn)
-    pa.set_cpu_count(1)
+_WORTH_A_PROCESS = 100_000   # records: a worker takes longer to start than it would take to merge fewer
+_TIMES = 3                   # that a part is begun
+_AHEAD = 2                   # parts for each worker that are handed in before the first one's outcome is asked for
 
 
 class Workers:
-    """Worker processes; a context manager."""
+    """Those who do the work; a context manager."""
 
-    def __init__(self, records: int, scratch: str) -> None:
-        """records: how many there are to be worked on; scratch: a directory for what the workers are told."""
+    def __init__(self, scratch: str, records: int, executor: Executor | None = None, count: int = 0) -> None:
+        """scratch: a directory that all workers see; records: how many there are to be worked on; executor: who does
+        the work, with `count` workers: processes here, or this one, if not given."""
         self._scratch = scratch
-        self._shared = _Shared(_CONTEXT.Value("q", 0), _CONTEXT.Value("q", 0))
-        self._pool: ProcessPoolExecutor | None = None
-        self._count = processes() if records >= _WORTH_A_PROCESS else 1
-        if self._count > 1:
-            for name, value in _MALLOC.items():
-                os.environ.setdefault(name, value)
-            self._pool = ProcessPoolExecutor(self._count, _CONTEXT, _start, (self._shared.end, self._shared.turn))
-        else:
-            _start(self._shared.end, self._shared.turn)
+        self._count = count if executor else processes() if records >= _WORTH_A_PROCESS else 1
+        self._own = None if executor else Processes(self._count) if self._count > 1 else Here()
+        self._executor: Executor = executor or self._own or Here()
 
     def __enter__(self) -> "Workers":
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if self._pool:
-            self._shared.turn.value = -1 if error else self._shared.turn.value
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._own:
+            self._own.shutdown(wait=True, cancel_futures=True)
 
     def tell(self, name: str, content: Any) -> str:
         """Write down what all workers have to know; return where."""
-        path = os.path.join(self._scratch, name)
-        with open(path, "wb") as handle:
-            pickle.dump(content, handle, protocol=5)
-        return path
+        return tell(os.path.join(self._scratch, name), content)
 
     def run(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> Iterator[Any]:
         """Yield function(one of each of the arguments) in their order; few results wait to be taken."""
-        if not self._pool:
-            yield from map(function, *arguments)
-            return
-        waiting: list[Future[Any]] = []
+        waiting: deque[tuple[Future[Any], tuple[Any, ...]]] = deque()
         for given in zip(*arguments, strict=True):
-            waiting.append(self._pool.submit(function, *given))
-            if len(waiting) > self._count + 1:
-                yield waiting.pop(0).result()
+            waiting.append((self._executor.submit(function, *given), given))
+            if len(waiting) > (_AHEAD * self._count if self._count > 1 else 0):
+                yield self._outcome(function, *waiting.popleft())
         while waiting:
-            yield waiting.pop(0).result()
+            yield self._outcome(function, *waiting.popleft())
+
+    def _outcome(self, function: Callable[..., Any], future: Future[Any], given: tuple[Any, ...]) -> Any:
+        """Return a part's outcome; if its worker died, do it again."""
+        for _ in range(_TIMES - 1):
+            try:
+                return future.result()
+            except BrokenExecutor:
+                future = self._executor.submit(function, *given)
+        try:
+            return future.result()
+        except BrokenExecutor as error:
+            raise MergeError("workers died %d times of the same part of the merge: is there enough memory?"
+                             % _TIMES) from error
 
 
 def survey_all(workers: Workers, bundles: Sequence[Bundle], scratch: str) -> list[Survey]:
     """Read all bundles once."""
     paths = [os.path.join(scratch, "rows-%d" % number) for number in range(len(bundles))]
-    return list(workers.run(survey_bundle, bundles, paths))
+    return list(workers.run(_survey, bundles, paths))
+
+
+def _survey(bundle: Bundle, path: str) -> Survey:
+    return survey_bundle(bundle, fresh(path))
 
 
 def explore_all(workers: Workers, setting: Setting) -> Findings:
     """Follow all packets, in shares that fit into memory."""
     told = workers.tell("setting", setting)
     out = Findings()
-    for found in workers.run(_explore, [told] * setting.parts, range(setting.parts)):
+    flows = [out.flows]
+    paths = ["%s-journeys-%d" % (told, part) for part in range(setting.parts)]
+    for found in workers.run(_explore, [told] * len(paths), range(len(paths)), paths):
+        flows.append(found.flows)
+        found.flows = out.flows    # none
         out.add(found)
+        if sum(map(len, flows[1:])) > len(flows[0]):    # sorted together when there are twice as many
+            flows = [add_flows(flows)]
+    out.flows = add_flows(flows)
     return out
 
 
-@lru_cache(2)
-def known_to(path: str) -> Any:
-    """Return what a worker was told; it is read once."""
-    with open(path, "rb") as handle:
-        return pickle.load(handle)
-
-
-def _explore(told: str, part: int) -> Findings:
+def _explore(told: str, part: int, path: str) -> Findings:
     setting = known_to(told)
-    return explore(setting, part, lambda followed: journeys.write_part(followed, setting.atlas,
-                                                                       pieces_of(told, part + 1)[part]))
-
-
-def pieces_of(told: str, parts: int) -> list[str]:
-    """Return where the journeys of each part are written."""
-    return ["%s-journeys-%d" % (told, part) for part in range(parts)]
+    piece = fresh(path)
+    found = explore(setting, part, lambda followed: journeys.write_part(followed, setting.atlas, setting.words, piece))
+    found.pieces = [piece] if os.path.exists(piece) else []    # of a part without packets there is none
+    give_back()
+    return found
 
 
 @dataclass
 class _Job:
-    """What merging a range needs."""
+    """What writing a range needs."""
 
     bundles: Sequence[Bundle]
     clocks: Sequence[HostClock]
     labels: Sequence[Labels]
-    timeline: str
-    renamed: dict[int, int]
+    renamed: Renaming
+    scratch: str
     records: Sequence[str]    # files that say which records show which journeys
 
 
-def merge_ranges(workers: Workers, bundles: Sequence[Bundle], clocks: Sequence[HostClock], ranges: Sequence[Range],
-                 renamed: dict[int, int], pieces: Sequence[str], timeline: str, events: str) -> None:
-    """Write timeline.log and events.parquet. Ranges are handed out in order and take their places in order.
+def merge_ranges(workers: Workers, bundles: Sequence[Bundle], clocks: Sequence[HostClock], labels: Sequence[Labels],
+                 ranges: Sequence[Range], renamed: Renaming, pieces: Sequence[str], scratch: str, timeline: str,
+                 events: str) -> None:
+    """Write timeline.log and events.parquet, in pieces that are joined.
 
     renamed: flows and their names before address translation; pieces: where the journeys of each part are.
     """
-    with open(timeline, "wb"):
-        pass
-    told = workers.tell("job", _Job(bundles, clocks, labels_of(bundles), timeline, renamed,
+    lean = [replace(bundle, manifest={}) for bundle in bundles]    # the labels have what is needed of them
+    told = workers.tell("job", _Job(lean, clocks, labels, renamed, scratch,
                                     [journeys.records_of(piece) for piece in pieces]))
-    none = bundles[0].empty()
-    empty = table(make_batch([(0, none, none["time_ns"].astype("i8"), np.zeros(0, "u4"))]), labels_of(bundles))
-    with pq.ParquetWriter(events, empty.schema, compression="lz4", write_statistics=["time", "host", "flow"],
-                          use_dictionary=FEW_VALUES) as writer:
-        for rows in workers.run(_merge, [told] * len(ranges), ranges):
-            writer.write_table(rows.unify_dictionaries())
+    stretches = ranges or [Range(0, 0, 0, [])]    # tables without rows have their columns all the same
+    with JoinedText(timeline) as lines, JoinedParquet(events) as table:
+        for text, rows in workers.run(_write, [told] * len(stretches), stretches):
+            lines.add(text)
+            table.add(rows)
 
 
-def _merge(told: str, stretch: Range) -> pa.Table:
-    """Merge one range: write its lines in its place, return its rows."""
-    job = known_to(told)
-    try:
-        batch = make_batch(read_range(job.bundles, job.clocks, stretch))
-        flows = flow_codes(batch.headers)
-        text = lines(batch, job.labels, flows)
-        _write(job.timeline, text, _take_place(stretch.number, text.size))
-        del text
-        return table(batch, job.labels, flows, job.renamed,
-                     journeys.journeys_of(job.records, batch.bundle, batch.number))
-    except BaseException:
-        _shared.turn.value = -1
-        raise
+def _write(told: str, stretch: Range) -> tuple[str, str]:
+    """Write one range's lines and rows; return the two files."""
+    job: _Job = known_to(told)
+    parts = read_range(job.bundles, job.clocks, stretch)
+    if not parts:
+        empty = job.bundles[0].empty()
+        parts = [(0, empty, empty["time_ns"].astype("i8"), np.zeros(0, "u4"))]
+    pieces = (fresh(os.path.join(job.scratch, "lines-%d" % stretch.number)),
+              fresh(os.path.join(job.scratch, "events-%d" % stretch.number)))
+    write_pieces(parts, job.labels, job.renamed, job.records, *pieces)
+    return pieces
 
 
-def _take_place(number: int, size: int) -> int:
-    """Wait until all earlier ranges know how long they are; return where this one starts."""
-    while True:
-        with _shared.turn.get_lock():
-            turn = _shared.turn.value
-            if turn == number:
-                place = int(_shared.end.value)
-                _shared.end.value = place + size
-                _shared.turn.value = number + 1
-                return place
-        if turn < 0:
-            raise MergeError("another part of the merge failed")
-        time.sleep(0.002)
+def join_journeys(workers: Workers, pieces: Sequence[str], atlas: Atlas, lossy: Collection[str], scratch: str,
+                  path: str) -> None:
+    """Write journeys.parquet from all parts' pieces. lossy: hosts that did not record all that they saw."""
+    told = workers.tell("doubtful", journeys.doubtful(atlas, lossy))
+    listed = pieces or [""]    # tables without rows have their columns all the same
+    names = [os.path.join(scratch, "journeys-%d" % number) for number in range(len(listed))]
+    with JoinedParquet(path) as table:
+        for piece in workers.run(_judge, [told] * len(listed), listed, names):
+            table.add(piece)
 
 
-def _write(path: str, text: pa.Buffer, place: int) -> None:
-    view = memoryview(text)
-    handle = os.open(path, os.O_WRONLY)
-    try:
-        while len(view):
-            written = os.pwrite(handle, view[:16 << 20], place)
-            view, place = view[written:], place + written
-    finally:
-        os.close(handle)
+def _judge(told: str, piece: str, path: str) -> str:
+    """Write a part's journeys, with what became of them for certain; return the file."""
+    made = fresh(path)
+    write_tables(journeys.judged(piece, known_to(told)), journeys.SCHEMA, made, write_statistics=["first"],
+                 use_dictionary=True)
+    return made

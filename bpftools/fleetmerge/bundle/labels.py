@@ -18,7 +18,8 @@ def clean(text: Any) -> str:
 
 def printable(text: Any) -> str:
     """Make a text from a host fit to be shown: a name may hold anything, line ends and escape sequences too."""
-    return "".join(char if char.isprintable() else "_" for char in str(text))
+    text = str(text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else "_" for char in text)
 
 
 class Labels:
@@ -35,6 +36,7 @@ class Labels:
         self._netns = {str(inode): clean(name) for inode, name in manifest["netns"].items()}
         self._symbols = {_address(key): printable(value) for key, value in manifest["symbols"].items()}
         self._stacks = manifest["stacks"]
+        self._frames: dict[int, list[str]] = {}    # of the stacks that were asked for
         self._reasons = {str(number): clean(name) for number, name in manifest["drop_reasons"].items()}
 
     def point(self, number: int) -> str:
@@ -66,10 +68,11 @@ class Labels:
 
     def stack(self, number: int) -> list[str]:
         """Return the frames of a stack, innermost first; empty if none was taken or it is not there."""
-        frames = self._stacks.get(str(number)) if number >= 0 else None
-        if not isinstance(frames, list):
-            return []
-        return [self.symbol(_address(frame)) or "0x0" for frame in frames]
+        if number not in self._frames:
+            frames = self._stacks.get(str(number)) if number >= 0 else None
+            self._frames[number] = [self.symbol(_address(frame)) or "0x0" for frame in frames] if isinstance(
+                frames, list) else []
+        return self._frames[number]
 
 
 def _address(text: Any) -> int:

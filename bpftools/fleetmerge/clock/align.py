@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..bundle.manifest import Bundle
+from ..packet.identity import Renaming
 from ..packet.places import Places
 from ..packet.survey import Survey
 from .crossings import Machine, crossings, machines_of
@@ -23,10 +24,10 @@ METHOD_REFERENCE = "reference, its wall clock"
 
 
 def align(bundles: Sequence[Bundle], clocks: Sequence[HostClock], surveys: Sequence[Survey],
-          places: Sequence[Places], renamed: dict[int, int]) -> list[HostClock]:
+          places: Sequence[Places], renamed: Renaming | None) -> list[HostClock]:
     """Return each bundle's clock, aligned with the others where packets or promises allow it.
 
-    renamed: flow -> its name before address translation.
+    renamed: flows and their names before address translation.
     """
     machines = machines_of(bundles, clocks, surveys, places, renamed)
     if len(machines) < 2:

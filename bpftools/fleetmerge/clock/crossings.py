@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import joined, picked
 from ..bundle.manifest import Bundle
-from ..packet.identity import IS_ARP, IS_TCP, NOT_FOLLOWED, packet_keys, rename
+from ..packet.identity import IS_ARP, IS_TCP, NOT_FOLLOWED, Renaming, packet_keys, rename
 from ..packet.places import FAR, NEAR, Places
 from ..packet.survey import Survey, read_rows, window_of
 from .host import HostClock
@@ -57,7 +58,7 @@ class Machine:
 
 
 def machines_of(bundles: Sequence[Bundle], clocks: Sequence[HostClock], surveys: Sequence[Survey],
-                places: Sequence[Places], renamed: dict[int, int]) -> list[Machine]:
+                places: Sequence[Places], renamed: Renaming | None) -> list[Machine]:
     """Return all machines with the packets that they saw."""
     by_machine: dict[tuple[str, str], list[int]] = {}
     for number, bundle in enumerate(bundles):
@@ -91,16 +92,16 @@ def _reach(bundle: Bundle, clock: HostClock) -> tuple[int, int]:
 
 
 def _look(machine: Machine, bundles: Sequence[Bundle], surveys: Sequence[Survey], places: Sequence[Places],
-          renamed: dict[int, int], share: np.uint64) -> None:
+          renamed: Renaming | None, share: np.uint64) -> None:
     """Fill in what a machine saw."""
     roles = {str(device.get("role") or "other") for number in machine.members
              for device in bundles[number].manifest["devices"]} - {"loopback"}
     vm = roles <= {"vnet"} and not any(place.uplink for number in machine.members for place in places[number].entries)
     parts = [_sights(surveys[number], places[number], turn << 17, renamed, share, vm)
              for turn, number in enumerate(machine.members)]
-    seen = np.concatenate(parts) if parts else np.zeros(0, _SIGHT)
+    seen = joined(parts) if parts else np.zeros(0, _SIGHT)
     seen["time"] += machine.origin - machine.start
-    seen = seen[np.lexsort((seen["place"], seen["key"]))]
+    seen = picked(seen, np.lexsort((seen["place"], seen["key"])))
     mine = [bundles[number] for number in machine.members]
     whole = not any(bundle.lost() or bundle.truncated or bundle.problems for bundle in mine)
     out = _by_key(seen, machine.number)
@@ -123,7 +124,7 @@ def _looks_outside(bundle: Bundle) -> bool:
                           if device.get("role") not in _INSIDE} <= set(chosen)
 
 
-def _sights(survey: Survey, places: Places, offset: int, renamed: dict[int, int], share: np.uint64,
+def _sights(survey: Survey, places: Places, offset: int, renamed: Renaming | None, share: np.uint64,
             vm: bool) -> np.ndarray:
     """Return what was seen at devices that lead to other machines or to VMs. To a VM all others are far."""
     out = []
@@ -132,19 +133,19 @@ def _sights(survey: Survey, places: Places, offset: int, renamed: dict[int, int]
         ways[column == NEAR] = 1 + number + 2 * vm
         ways[column == FAR] = 3 + number
     for part in read_rows(survey):
-        part = part[(part["kind"] != NOT_FOLLOWED) & (part["kind"] != IS_ARP) & (ways[part["place"]] > 0)]
+        part = picked(part, (part["kind"] != NOT_FOLLOWED) & (part["kind"] != IS_ARP) & (ways[part["place"]] > 0))
         keys = packet_keys(part, renamed)
         tcp = part["kind"] == IS_TCP
         weak = np.where(part["ident"] > 0, _STRONG, np.where(tcp, _BYTES, _HASHED))
         # acknowledgements without an IP id are all alike
         chosen = ((keys & share) == 0) & ((weak != _BYTES) | (part["size"] > 0))
-        part, seen = part[chosen], np.zeros(int(chosen.sum()), _SIGHT)
+        part, seen = picked(part, chosen), np.zeros(int(chosen.sum()), _SIGHT)
         seen["key"], seen["weak"] = keys[chosen], weak[chosen]
         seen["flow"] = rename(np.ascontiguousarray(part["flow"]), renamed)
         seen["time"], seen["ttl"] = part["time"], part["hops"]
         seen["way"], seen["place"] = ways[part["place"]] - 1, part["place"].astype("u4") + offset
         out.append(seen)
-    return np.concatenate(out) if out else np.zeros(0, _SIGHT)
+    return joined(out) if out else np.zeros(0, _SIGHT)
 
 
 def _by_key(seen: np.ndarray, machine: int) -> np.ndarray:
@@ -211,14 +212,14 @@ class Crossings:
 
 def crossings(machines: Sequence[Machine]) -> Crossings:
     """Return all crossings of which the direction is sure."""
-    rows = np.concatenate([machine.sights for machine in machines])
-    rows = rows[np.argsort(rows["key"], kind="stable")]
+    rows = joined([machine.sights for machine in machines])
+    rows = picked(rows, np.argsort(rows["key"], kind="stable"))
     if not len(rows):
         return Crossings(*(np.zeros(0, kind) for kind in ("u2", "u2", "i8", "i8")))
     starts = np.flatnonzero(_changes(rows["key"]))
     sizes = np.diff(np.append(starts, len(rows)))
     usable = (sizes > 1) & ~np.logical_or.reduceat(rows["again"], starts)
-    rows, sizes = rows[np.repeat(usable, sizes)], sizes[usable]
+    rows, sizes = picked(rows, np.repeat(usable, sizes)), sizes[usable]
     starts = np.cumsum(sizes) - sizes
     found = [_from_birth(rows, starts, sizes, rows["born"] & ~rows["leaf"]),
              _from_birth(rows, starts, sizes, rows["born"] & rows["leaf"]),

@@ -10,18 +10,21 @@ from ..journey.found import DROPPED, FLOWS, NAMES, OF_PACKET, VANISHED, Findings
 from ..words import iso
 from .losses import _FIELDS
 from .names import Names
+from .seen import Witnesses
 
 _MORE = 4   # times as many flows as are listed are named, since several may have one name
 
 
 def flows(findings: Findings, names: Names, lost: Sequence[dict[str, Any]],
-          hosts: Mapping[str, list[str]]) -> list[dict[str, Any]]:
-    """Return the flows with most packets and what became of them; hosts: by flow, where it was seen."""
+          witnesses: Witnesses) -> list[dict[str, Any]]:
+    """Return the flows with most packets and what became of them; witnesses: where flows were seen."""
     table = findings.flows
     chosen = table[np.argsort(-table["packets"], kind="stable")[:_MORE * FLOWS]]
     out: dict[tuple[str, str], dict[str, Any]] = {}
-    for row, trips in zip(chosen, _trips(findings.trips, chosen), strict=True):
+    hosts: dict[str, set[str]] = {}
+    for row, where, trips in zip(chosen, witnesses.of(chosen["flow"]), _trips(findings.trips, chosen), strict=True):
         _add(out, names, row, trips)
+        hosts.setdefault(names.flow(int(row["flow"])), set()).update(where)
     certain: dict[tuple[str, str, str], int] = {}
     for entry in lost:
         if entry["certainty"] == "certain" and entry["of"] == "packet":
@@ -33,7 +36,7 @@ def flows(findings: Findings, names: Names, lost: Sequence[dict[str, Any]],
             sure = min(certain.get((kind, entry["key"], entry["network"]), 0), entry[name])
             entry["unknown"] += entry[name] - sure
             entry[name] = sure
-        entry.update(hosts=hosts.get(entry["key"], []), first=iso(entry.pop("first_ns")),
+        entry.update(hosts=sorted(hosts[entry["key"]]), first=iso(entry.pop("first_ns")),
                      last=iso(entry.pop("last_ns")), rtt_us=spread(entry.pop("_trips")))
     return listed
 

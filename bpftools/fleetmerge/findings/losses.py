@@ -87,6 +87,8 @@ def _holes(last: Place, after: Place, trusts: Mapping[str, Trust]) -> int:
 
 def _missing(gaps: int, here: Place, after: Place, trusts: Mapping[str, Trust]) -> list[str]:
     """Return the words for the grounds that are missing."""
+    if not gaps:
+        return []
     own, there = trusts.get(here.host), trusts.get(after.host)
     values = {"here": here.host, "next": after.host, "lossy_here": own.lossy if own else "",
               "lossy_next": there.lossy if there else "", "filtered": there.filtered if there else "",
@@ -115,8 +117,8 @@ def _grounds(dropped: bool, kind: Mapping[str, int], here: Place, after: Place) 
 def _merge(out: dict[tuple[Any, ...], dict[str, Any]], entry: dict[str, Any], volume: int) -> None:
     """Add an entry to the one that differs in nothing but the stack, or the last place before the drop. volume: packets
     of its flow."""
-    key = tuple(str(entry.get(name)) for name in ("kind", "of", "flow", "network", "certainty", "why", "host", "netns",
-                                                  "device", "point", "function", "reason", "between"))
+    key = (*(entry.get(name) for name in ("kind", "of", "flow", "network", "certainty", "why", "host", "netns",
+                                          "device", "point", "function", "reason")), str(entry.get("between")))
     same = out.setdefault(key, entry)
     if same is entry:
         entry["share"] = share(entry["wire_packets"], volume)

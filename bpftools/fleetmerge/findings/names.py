@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What numbers in findings stand for."""
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ class Names:
 
     atlas: Atlas
     labels: Sequence[Labels]
+    _words: dict[int, str] = field(default_factory=dict)
 
     def place(self, number: int) -> Place:
         """Return a place."""
@@ -32,8 +33,10 @@ class Names:
 
     def flow(self, flow: int) -> str:
         """Return the words for a flow."""
-        row = self._flow(flow)
-        return flow_of(row) if row is not None else "unknown flow"
+        if flow not in self._words:
+            row = self._flow(flow)
+            self._words[flow] = flow_of(row) if row is not None else "unknown flow"
+        return self._words[flow]
 
     def ends(self, group: int) -> str:
         """Return the words for a pair of addresses."""

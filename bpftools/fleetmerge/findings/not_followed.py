@@ -16,8 +16,10 @@ def drops_not_followed(store: Store) -> list[dict[str, Any]]:
         FROM counted WHERE point IN ('skb.drop', 'ovs.drop') AND flow LIKE 'ethertype %'
         GROUP BY host, netns, device, point, function, reason, flow
         ORDER BY packets DESC, host, device, function, flow""")
-    sent = {row["flow"]: row["packets"] for row in store.rows(
-        "SELECT flow, max(packets) AS packets FROM places WHERE flow LIKE 'ethertype %' GROUP BY flow")}
+    sent = {row["flow"]: row["packets"] for row in store.rows("""SELECT flow, max(packets) AS packets
+        FROM (SELECT flow, count(*) AS packets FROM counted WHERE flow LIKE 'ethertype %'
+              GROUP BY flow, host, netns, device, point)
+        GROUP BY flow""")}
     return [_entry(row, sent.get(row["flow"], 0)) for row in rows]
 
 

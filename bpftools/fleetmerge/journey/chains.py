@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..arrays import joined, opaque, picked
 from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, NOT_FOLLOWED, ROW, mix
 from .atlas import Atlas, Layout
 
-PIECE = 1 << 20          # rows that are looked at at once
+PIECE = 1 << 18          # rows that are looked at at once
 _PAUSE = 1_000_000_000   # ns: an skb that was not seen for so long is taken for a new one
 _SOON = 50_000_000       # ns: so soon an skb with the same data is still the same packet, whatever was changed on it
 FREED = 1 << 7           # in ROW.fixed: the skb was freed behind this record, and not as a drop
@@ -37,6 +38,7 @@ class Chained:
     homes: np.ndarray      # HOME: where a VM sent a flow from (monotonic ns)
     groups: np.ndarray     # _COUNT: packets at places of each group
     at_place: np.ndarray   # i8: packets on the wire at each place
+    unhashed: np.ndarray   # u8: flows whose payload hashes cannot be compared, as recorded; each once
 
 
 @dataclass
@@ -61,7 +63,7 @@ class _State:
 def chain(atlas: Atlas, machine: Machine, path: str) -> Chained:
     """Write the machine's rows that count, with their chains, to `path`."""
     state = _State(atlas.layout, machine.frees)
-    edges, homes, groups, count = [], [], [], 0
+    edges, homes, groups, unhashed, count = [], [], [], [], 0
     at_place = np.zeros(len(atlas.places) + 1, "i8")
     with open(path, "wb", opener=_private) as handle:
         for rows in _in_time(atlas, machine):
@@ -69,11 +71,19 @@ def chain(atlas: Atlas, machine: Machine, path: str) -> Chained:
             edges.append(renamed)
             homes.append(_homes(atlas.layout, kept))
             groups.append(_counts(kept))
+            unhashed.append(unhashed_flows(kept))
             at_place += np.bincount(kept["place"], _pieces(kept), len(at_place)).astype("i8")
             handle.write(kept.view("u1").data)
             count += len(kept)
     return Chained(path, count, state.chains, np.unique(np.concatenate(edges)) if edges else np.zeros(0, _EDGE),
-                   np.unique(np.concatenate(homes)) if homes else np.zeros(0, HOME), _summed(groups), at_place)
+                   np.unique(np.concatenate(homes)) if homes else np.zeros(0, HOME), _summed(groups), at_place,
+                   np.unique(np.concatenate(unhashed)) if unhashed else np.zeros(0, "u8"))
+
+
+def unhashed_flows(rows: np.ndarray) -> np.ndarray:
+    """Return the flows whose payload hashes cannot be compared: some packets have none, or were joined."""
+    odd = (rows["kind"] != IS_TCP) & (rows["size"] > 0) & ((rows["hash"] == 0) | (rows["unit"] > 0))
+    return np.unique(rows["flow"][odd])
 
 
 def _counts(rows: np.ndarray) -> np.ndarray:
@@ -95,9 +105,9 @@ def _summed(parts: list[np.ndarray]) -> np.ndarray:
     return out
 
 
-def read_chained(chained: Chained, piece: int = PIECE) -> Iterator[np.ndarray]:
+def read_chained(path: str, piece: int = PIECE) -> Iterator[np.ndarray]:
     """Yield a machine's rows, in pieces."""
-    with open(chained.path, "rb") as handle:
+    with open(path, "rb") as handle:
         while len(rows := np.fromfile(handle, ROW, piece)):
             yield rows
 
@@ -117,17 +127,17 @@ def _in_time(atlas: Atlas, machine: Machine) -> Iterator[np.ndarray]:
             if rows is None:
                 continue
             now = rows["time"] <= until
-            parts.append(rows[now])
-            rest = rows[~now]
+            parts.append(rows if now.all() else picked(rows, now))
+            rest = rows[:0] if now.all() else picked(rows, ~now)
             waiting[number] = rest if len(rest) else next(sources[number], None)
-        together = np.concatenate(parts)
-        yield together[np.argsort(together["time"], kind="stable")]
+        together = joined(parts)
+        yield picked(together, np.argsort(together["time"], kind="stable"))
 
 
 def _counted(atlas: Atlas, bundle: int, path: str) -> Iterator[np.ndarray]:
     with open(path, "rb") as handle:
         while len(rows := np.fromfile(handle, ROW, PIECE)):
-            rows = rows[(rows["kind"] != NOT_FOLLOWED) & atlas.counts[bundle][rows["place"]]]
+            rows = picked(rows, (rows["kind"] != NOT_FOLLOWED) & atlas.counts[bundle][rows["place"]])
             if not len(rows):
                 continue
             rows["place"] = atlas.of_bundle[bundle][rows["place"]]
@@ -140,9 +150,9 @@ def _link(state: _State, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (the rows with their chains, without frees that are no drops; the renamings among them)."""
     layout = state.layout
     carried = len(state.open)
-    both = np.concatenate([state.open, rows])
+    both = joined([state.open, rows])
     order = np.argsort(both["skb"], kind="stable")
-    one = both[order]
+    one = picked(both, order)
     new = np.ones(len(one), bool)
     if len(one) > 1:
         new[1:] = _begins(layout, state.frees, one[:-1], one[1:])
@@ -156,13 +166,13 @@ def _link(state: _State, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     one["fixed"][before] |= FREED
     last = np.append(new[1:], True) & (one["drop"] == 0)
     newest = int(one["time"].max())
-    state.open = one[last & (one["time"] > newest - _PAUSE)]
+    state.open = picked(one, last & (one["time"] > newest - _PAUSE))
     moved = np.flatnonzero(~new & (one["flow"] != _before(one["flow"])))
     edges = _edges(one, moved)
     here = np.empty(len(one), ROW)
-    here[order] = one
+    opaque(here)[order] = opaque(one)
     here = here[carried:]
-    return here[~layout.free[here["place"]]], edges
+    return picked(here, ~layout.free[here["place"]]), edges
 
 
 def _before(column: np.ndarray) -> np.ndarray:
@@ -212,7 +222,7 @@ def _edges(one: np.ndarray, moved: np.ndarray) -> np.ndarray:
 def _homes(layout: Layout, rows: np.ndarray) -> np.ndarray:
     """Return when a VM sent something of a flow: a packet's first sight, with as many hops left as systems give."""
     near = layout.arrives[rows["place"]] == 1
-    rows = rows[near & ((rows["hops"] == 0) | np.isin(rows["hops"], INITIAL_HOPS))]
+    rows = picked(rows, near & ((rows["hops"] == 0) | np.isin(rows["hops"], INITIAL_HOPS)))
     bucket = rows["time"] // _TIMES
     key = mix(mix(rows["flow"], layout.device[rows["place"]].astype("u8")), bucket.astype("u8"))
     _, first = np.unique(key, return_index=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..arrays import joined, picked
 from ..clock.host import HostClock
 from ..packet.identity import IS_ARP, IS_FRAGMENT, UNREADABLE, among, mix
 from ..packet.places import FAR
@@ -43,6 +44,7 @@ class Setting:
     final: tuple[np.ndarray, np.ndarray]     # flow -> its last name, as sorted columns
     partition: Partition
     files: Sequence[Sequence[str]]      # of each machine, by part
+    words: np.ndarray                   # identity.FLOW, in the order of those in the atlas, which tell less
     homes: Homes
     many: np.ndarray                    # u8, sorted: flows to many receivers
     refusals: np.ndarray                # bool by drop: the bridge did not want the packet, as one that is for others
@@ -93,9 +95,9 @@ def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
         rows["time"] = setting.clocks[machine].to_wall(rows["time"])
         parts.append(rows)
         hosts.append(np.full(len(rows), setting.host_of[machine], "i4"))
-    rows, host, clock = np.concatenate(parts), np.concatenate(hosts), np.concatenate(own)
+    rows, host, clock = joined(parts), np.concatenate(hosts), np.concatenate(own)
     keep = setting.atlas.layout.step[rows["place"]] | setting.atlas.layout.drop[rows["place"]]
-    return rows[keep], host[keep], clock[keep]
+    return picked(rows, keep), host[keep], clock[keep]
 
 
 def _keyed(streams: np.ndarray, number: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import joined, picked
 from .bursts import Burst, join_bursts
 from .steps import Pair, Step
 from .trips import TRIP, join_trips
@@ -17,9 +18,10 @@ _SAMPLES = 3     # journeys of a loss that are named
 Node = tuple[int, int, int]     # see branching.py
 Used = tuple[int, int, int]     # first and last packet of a way (wall ns, where it began), packets
 
-FLOW_FOUND = np.dtype([("flow", "<u8"), ("network", "<u4"), ("packets", "<i8"), ("bytes", "<i8"), ("skbs", "<i8"),
-                       ("first", "<i8"), ("last", "<i8"), ("unsure", "<i8"), ("again", "<i8"),
-                       ("asks", "<i8"), ("became", "<i8", 8)])
+# of a flow there are fewer packets than 2**31, and of flows there may be millions
+FLOW_FOUND = np.dtype([("flow", "<u8"), ("network", "<u4"), ("packets", "<i4"), ("bytes", "<i8"), ("skbs", "<i4"),
+                       ("first", "<i8"), ("last", "<i8"), ("unsure", "<i4"), ("again", "<i4"), ("asks", "<i4"),
+                       ("became", "<i4", 8)])
 LOSS = np.dtype([("outcome", "u1"), ("kind", "u1"), ("gaps", "<u4"), ("ground", "u1"), ("last", "<i4"), ("at", "<i4"),
                  ("after", "<i4"), ("drop", "<u4"), ("flow", "<u8"), ("network", "<u4")])
 # LOSS.kind: whose loss it is
@@ -62,6 +64,7 @@ class Findings:
     trees: dict[tuple[int, ...], tuple[int, tuple[Node, ...]]] = field(default_factory=dict)   # by path: packets, nodes
     used: dict[tuple[int, ...], Used] = field(default_factory=dict)     # flow, network, places -> when; see changes.py
     trips: np.ndarray = field(default_factory=lambda: np.zeros(0, TRIP))
+    pieces: list[str] = field(default_factory=list)     # files with the journeys of each part
 
     def add(self, other: "Findings") -> None:
         """Add another part's."""
@@ -82,6 +85,7 @@ class Findings:
         for mine, more in ((self.doubled, other.doubled), (self.holes, other.holes), (self.loops, other.loops),
                            (self.paths, other.paths)):
             _add(mine, more)
+        self.pieces += other.pieces
 
 
 def _add(into: dict[Any, int], more: dict[Any, int]) -> None:
@@ -91,15 +95,15 @@ def _add(into: dict[Any, int], more: dict[Any, int]) -> None:
 
 def add_flows(parts: Iterable[np.ndarray]) -> np.ndarray:
     """Return the flows of several parts, each once, sorted by flow and network."""
-    together = np.concatenate(list(parts))
+    together = joined(list(parts))
     if not len(together):
         return together
     order = np.lexsort((together["network"], together["flow"]))
-    together = together[order]
+    together = picked(together, order)
     new = np.append(True, (together["flow"][1:] != together["flow"][:-1])
                     | (together["network"][1:] != together["network"][:-1]))
     starts = np.flatnonzero(new)
-    out = together[starts]
+    out = picked(together, starts)
     if len(starts) == len(together):
         return out
     for name in ("packets", "bytes", "skbs", "unsure", "again", "asks"):

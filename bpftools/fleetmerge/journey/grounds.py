@@ -6,6 +6,7 @@ that is missing could only be known with more hosts, more time or more packets; 
 would have decided it.
 """
 from dataclasses import dataclass
+from functools import lru_cache
 
 CERTAIN, LIKELY, UNKNOWN_ = "certain", "likely", "unknown"
 
@@ -50,6 +51,7 @@ GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT
         RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS, MANY)
 
 
+@lru_cache(1 << 12)
 def certainty(gaps: int) -> str:
     """Return the most that can be said with these gaps."""
     levels = {gap.level for gap in GAPS if gaps & gap.bit}

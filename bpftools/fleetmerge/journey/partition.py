@@ -10,32 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..packet.identity import IS_TCP, ROW, among, mix
+from ..arrays import picked
+from ..packet.identity import IS_FRAGMENT, IS_TCP, ROW, Renaming, among, mix
 from .chains import Chained, read_chained
 
 BLOCK = 20   # bits of a TCP sequence number that neighbours share
-_IDS = 6     # bits of an IP id that neighbours share
+_IDS = 8     # bits of an IP id that neighbours share, which is more than are ever joined in one packet
 PART = np.dtype([("group", "<u8"), ("first", "<u4"), ("parts", "<u4")])
 
 
 @dataclass
-class Names:
-    """Flows and their names before address translation."""
+class Names(Renaming):
+    """Flows and their names before address translation, of one run."""
 
-    after: np.ndarray    # u8, sorted
-    root: np.ndarray     # u8
     shared: np.ndarray   # u8, sorted: names that several flows share; their packets are told apart one by one
-
-    def rename(self, flow: np.ndarray) -> np.ndarray:
-        """Return the flows by the names that they had first."""
-        if not len(self.after):
-            return flow
-        place = np.minimum(np.searchsorted(self.after, flow), len(self.after) - 1)
-        return np.where(self.after[place] == flow, self.root[place], flow)
-
-    def table(self) -> dict[int, int]:
-        """Return flow -> its first name."""
-        return dict(zip(self.after.tolist(), self.root.tolist(), strict=True))
 
 
 def names_of(edges: np.ndarray, flows: np.ndarray) -> tuple[Names, np.ndarray]:
@@ -59,6 +47,7 @@ class Partition:
 
     table: np.ndarray    # PART, sorted by group
     parts: int
+    unhashed: np.ndarray    # u8, sorted: flows, by their first names, whose payload hashes cannot be compared
 
     def of(self, rows: np.ndarray, names: Names) -> tuple[np.ndarray, np.ndarray]:
         """Return each row's part, and the part of its last byte (the same but for rows of cut groups)."""
@@ -66,15 +55,24 @@ class Partition:
         first, last = entry["first"].astype("i8"), entry["first"].astype("i8")
         cut = np.flatnonzero(entry["parts"] > 1)
         if len(cut):
-            some = rows[cut]
+            some = picked(rows, cut)
             flow = names.rename(np.ascontiguousarray(some["flow"]))
-            number = np.where(some["ident"] > 0, some["ident"] >> _IDS, some["hash"] & 0xFFFF)
             tcp = some["kind"] == IS_TCP
-            begin = np.where(tcp, some["seq"] >> BLOCK, number)
-            end = np.where(tcp, (some["seq"] + some["size"]) >> BLOCK, number)
+            ident = some["ident"]
+            joined = (some["unit"] > 0) & (some["fixed"] & 1 == 0) & (ident > 0)   # their ids count up
+            more = np.where(joined, -(-some["size"].astype("i8") // np.maximum(some["unit"], 1)) - 1, 0)
+            begin = np.where(tcp, some["seq"] >> BLOCK, self.numbers(some, flow, ident))
+            end = np.where(tcp, (some["seq"] + some["size"]) >> BLOCK,
+                           self.numbers(some, flow, np.where(joined, (ident + more) & 0xFFFF, ident)))
             first[cut] += turn(flow, begin, entry["parts"][cut])
             last[cut] += turn(flow, end, entry["parts"][cut])
         return first, last
+
+    def numbers(self, rows: np.ndarray, flow: np.ndarray, ident: np.ndarray) -> np.ndarray:
+        """Return by what packets of cut groups that have no sequence number are dealt out: what all places agree on.
+        flow: by their first names; ident: IP ids."""
+        hashes = np.where((rows["kind"] == IS_FRAGMENT) | among(flow, self.unhashed), 0, rows["hash"] & 0xFFFF)
+        return np.where(ident > 0, ident >> _IDS, hashes)
 
     def shared_groups(self) -> np.ndarray:
         """Return the groups that several parts have packets of, sorted."""
@@ -90,17 +88,19 @@ def turn(flow: np.ndarray, block: np.ndarray, parts: np.ndarray) -> np.ndarray:
     return (mix(flow, block.astype("u8")) % np.maximum(parts, 1).astype("u8")).astype("i8")
 
 
-def partition_of(flows: np.ndarray, edges: np.ndarray, chained: Sequence[Chained], most: int) -> Partition:
+def partition_of(flows: np.ndarray, edges: np.ndarray, chained: Sequence[Chained], names: Names,
+                 most: int) -> Partition:
     """Deal all groups out to parts of about `most` packets at places."""
     groups, first = np.unique(flows["group"], return_index=True)
     size = np.zeros(len(groups), "i8")
     for machine in chained:
         np.add.at(size, np.searchsorted(groups, machine.groups["group"]), machine.groups["count"])
     total = int(size.sum())
+    unhashed = np.unique(names.rename(np.concatenate([np.zeros(0, "u8"), *(one.unhashed for one in chained)])))
     table = np.zeros(len(groups), PART)
     table["group"], table["parts"] = groups, 1
     if total <= most:
-        return Partition(table, 1)
+        return Partition(table, 1, unhashed)
     back = np.searchsorted(groups, flows["back"][first])
     known = (back < len(groups)) & (groups[np.minimum(back, len(groups) - 1)] == flows["back"][first])
     of_flow = np.searchsorted(groups, flows["group"])
@@ -111,7 +111,7 @@ def partition_of(flows: np.ndarray, edges: np.ndarray, chained: Sequence[Chained
     _, of = np.unique(label, return_inverse=True)
     together = np.bincount(of, size)
     table["first"], table["parts"], parts = _deal(of, together, most)
-    return Partition(table, parts)
+    return Partition(table, parts, unhashed)
 
 
 def _deal(of: np.ndarray, size: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, int]:
@@ -140,19 +140,16 @@ def components(count: int, one: np.ndarray, two: np.ndarray) -> np.ndarray:
         label = after
 
 
-def split(chained: Chained, partition: Partition, names: Names, prefix: str) -> list[str]:
+def split(path: str, partition: Partition, names: Names, prefix: str) -> list[str]:
     """Write a machine's rows to a file for each part; return the files ("" for none)."""
     paths = [""] * partition.parts
-    if partition.parts == 1:
-        return [chained.path]
-    for rows in read_chained(chained):
+    for rows in read_chained(path):
         first, last = partition.of(rows, names)
         for part, chosen in _by_part(first):
-            _append(paths, part, prefix, rows[chosen])
+            _append(paths, part, prefix, picked(rows, chosen))
         both = np.flatnonzero(first != last)
         for part, chosen in _by_part(last[both]):
-            _append(paths, part, prefix, rows[both[chosen]])
-    os.unlink(chained.path)
+            _append(paths, part, prefix, picked(rows, both[chosen]))
     return paths
 
 

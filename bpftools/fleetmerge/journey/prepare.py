@@ -3,15 +3,17 @@
 memory."""
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from ..bundle.manifest import Bundle
 from ..clock.host import HostClock
+from ..memory import give_back
 from ..packet.headers import ETH_ARP
 from ..packet.survey import FREE_POINT, Survey
+from ..told import fresh, known_to
 from .atlas import Atlas
 from .chains import Chained, Machine, chain
 from .evidence import homes_of
@@ -20,8 +22,9 @@ from .grounds import Trust
 from .outcomes import facts_of
 from .partition import Names, Partition, names_of, partition_of, split
 
+_NEEDED = ("flow", "group", "back", "to", "protocol", "source_port", "target_port")   # of flows, to follow packets
 _ASKS = 1   # ARP: who has an address?
-PART_UNITS = 1_000_000   # packets at places that are followed at once
+PART_UNITS = 500_000   # packets at places that are followed at once
 
 
 class Pool(Protocol):
@@ -57,15 +60,14 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
             trusts: dict[str, Trust], scratch: str, told: dict[int, int], refusals: np.ndarray) -> Setting:
     """Return the setting in which parts are followed. clocks: of each bundle; trusts: by host; refusals: by drop."""
     machines, chained, names = linked.machines, linked.chained, linked.names
-    partition = partition_of(atlas.flows, linked.edges, chained, PART_UNITS)
-    prefixes = [os.path.join(scratch, "part-%d" % number) for number in range(len(machines))]
-    files = list(pool.run(_split, chained, [partition] * len(machines), [names] * len(machines), prefixes))
+    partition = partition_of(atlas.flows, linked.edges, chained, names, PART_UNITS)
+    files = _deal(pool, chained, partition, names, scratch)
     own = [clocks[machine.bundles[0]] for machine in machines]
     host_of = [atlas.hosts.index(bundles[machine.bundles[0]].host) for machine in machines]
     _count_hardware(trusts, atlas, bundles, machines, chained)
-    return Setting(atlas, facts_of(trusts, atlas.hosts), own, host_of, bounds_of(own, host_of, len(atlas.hosts)), names,
-                   _final(names), partition, files, homes_of(chained, own, atlas.flows), _many(atlas.flows), refusals,
-                   told)
+    return Setting(_lean(atlas), facts_of(trusts, atlas.hosts), own, host_of,
+                   bounds_of(own, host_of, len(atlas.hosts)), names, _final(names), partition, files,
+                   atlas.flows, homes_of(chained, own, atlas.flows), _many(atlas.flows), refusals, told)
 
 
 def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Machine]:
@@ -81,12 +83,36 @@ def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Ma
 
 
 def _chain(known: str, machine: Machine, path: str) -> Chained:
-    from ..work import known_to
-    return chain(known_to(known), machine, path)
+    chained = chain(known_to(known), machine, fresh(path))
+    give_back()
+    return chained
 
 
-def _split(chained: Chained, partition: Partition, names: Names, prefix: str) -> list[str]:
-    return split(chained, partition, names, prefix)
+def _deal(pool: Pool, chained: Sequence[Chained], partition: Partition, names: Names, scratch: str) -> list[list[str]]:
+    """Write all machines' rows into files for each part."""
+    if partition.parts == 1:
+        return [[one.path] for one in chained]
+    known = pool.tell("partition", (partition, names))
+    prefixes = [os.path.join(scratch, "part-%d" % number) for number in range(len(chained))]
+    files = []
+    paths = [one.path for one in chained]
+    for path, made in zip(paths, pool.run(_split, [known] * len(paths), paths, prefixes), strict=True):
+        files.append(made)
+        os.unlink(path)
+    return files
+
+
+def _split(known: str, path: str, prefix: str) -> list[str]:
+    partition, names = known_to(known)
+    return split(path, partition, names, fresh(prefix))
+
+
+def _lean(atlas: Atlas) -> Atlas:
+    """Return an atlas with what following packets needs of its flows."""
+    flows = np.zeros(len(atlas.flows), [(name, atlas.flows.dtype[name]) for name in _NEEDED])
+    for name in _NEEDED:
+        flows[name] = atlas.flows[name]
+    return replace(atlas, flows=flows)
 
 
 def bounds_of(clocks: Sequence[HostClock], host_of: Sequence[int], hosts: int) -> np.ndarray:
@@ -141,4 +167,3 @@ def _gained(device: dict[str, Any]) -> int:
     before, after = (reading.get("rx_packets") if isinstance(reading, dict) else None
                      for reading in (statistics.get("before"), statistics.get("after")))
     return after - before if isinstance(before, int) and isinstance(after, int) else 0
-

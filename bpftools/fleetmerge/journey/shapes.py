@@ -42,7 +42,8 @@ def find_shapes(packets: Packets, layout: Layout, bounds: np.ndarray) -> list[Sh
     length = np.diff(np.append(starts, len(units)))
     of = np.repeat(np.arange(len(starts)), length)
     position = np.arange(len(units)) - starts[of]
-    place, drop = rows["place"][units.row], rows["drop"][units.row]
+    # a tree shows where a packet was dropped; why is each packet's own
+    place, drop = rows["place"][units.row], (rows["drop"][units.row] > 0).astype("u4")
     hops = rows["hops"][units.row].astype("i4")
     spent = np.maximum.reduceat(hops, starts)[of] - hops
     freed = (rows["fixed"][units.row] & FREED) > 0

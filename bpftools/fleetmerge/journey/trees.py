@@ -28,7 +28,7 @@ class Sight:
     """One unit at one place, for all packets of a shape."""
 
     place: int
-    drop: int        # number of the drop, 0 if it is none
+    drop: int        # 1: it was dropped
     chain: int       # position of the chain's first sight
     head: int        # position of the first sight of the same data on this host
     leg: int

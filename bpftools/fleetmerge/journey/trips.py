@@ -17,7 +17,7 @@ _SYN, _ACK, _ODD = 2, 16, 2 | 1 | 4
 
 
 def round_trips(packets: Packets, origin: np.ndarray, layout: Layout, flows: np.ndarray) -> np.ndarray:
-    """Return TRIP of one part, sorted. origin: the first unit of each packet; flows: identity.FLOW."""
+    """Return TRIP of one part, sorted. origin: the first unit of each packet; flows: as the atlas has them."""
     asked = _asked(packets, origin, layout, flows)
     answers = _answers(packets, layout, flows)
     keys, first, count = np.unique(asked["key"], return_index=True, return_counts=True)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import picked
 from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, UNREADABLE, among, mix
+from .chains import unhashed_flows
 from .partition import BLOCK, Names, Partition, turn
 
 _SYN, _FIN = 2, 1
@@ -85,9 +87,9 @@ def _of_part(units: Units, block: np.ndarray, partition: Partition, part: int) -
     if not cut.any():
         return units
     tcp = (rows["kind"][units.row] == IS_TCP)
-    one = rows[units.row[cut]]
+    one = picked(rows, units.row[cut])
     own = np.where(tcp[cut] & (one["size"] > 0), block[cut], np.where(
-        tcp[cut], one["seq"] >> BLOCK, np.where(one["ident"] > 0, one["ident"] >> 6, one["hash"] & 0xFFFF)))
+        tcp[cut], one["seq"] >> BLOCK, partition.numbers(one, one["flow"], units.ident[cut])))
     keep = np.ones(len(units), bool)
     keep[cut] = entry["first"][cut] + turn(one["flow"], own, entry["parts"][cut]) == part
     return units.taken(np.flatnonzero(keep))
@@ -145,7 +147,7 @@ def _plain_keys(rows: np.ndarray, row: np.ndarray, number: np.ndarray, begin: np
     one = rows[["flow", "group", "kind", "hash", "flags"]][row]
     fragment = one["kind"] == IS_FRAGMENT
     hashes = np.where((ident > 0) | fragment | (number > 0), 0, one["hash"])
-    untold = _unhashed(rows)
+    untold = unhashed_flows(rows)
     if len(untold):
         hashes[among(one["flow"], untold) & (one["kind"] != IS_TCP)] = 0
     echo = (one["kind"] == IS_OTHER) & (begin >= 1 << 16)     # with id and number
@@ -154,12 +156,6 @@ def _plain_keys(rows: np.ndarray, row: np.ndarray, number: np.ndarray, begin: np
     hashes = np.where(one["kind"] == IS_TCP, mix(one["hash"], one["flags"].astype("u8") | _ACK), hashes)
     flow = np.where(fragment, one["group"], one["flow"])
     return mix(mix(mix(mix(flow, begin.astype("u8")), length.astype("u8")), ident), hashes), marked
-
-
-def _unhashed(rows: np.ndarray) -> np.ndarray:
-    """Return the flows whose payload hashes cannot be compared: some packets have none, or were joined."""
-    odd = (rows["kind"] != IS_TCP) & (rows["size"] > 0) & ((rows["hash"] == 0) | (rows["unit"] > 0))
-    return np.unique(rows["flow"][odd])
 
 
 def _positions(rows: np.ndarray, row: np.ndarray, begin: np.ndarray) -> np.ndarray:

@@ -50,6 +50,13 @@ def tcp_flags(bits: int) -> str:
     return "".join(letter for place, letter in enumerate(_FLAGS) if bits >> place & 1) or "-"
 
 
+def addresses_of(rows: np.ndarray, name: str) -> list[str]:
+    """Return the text of an address of each of many flows (of ARP, too; of others it has no meaning)."""
+    raw = np.ascontiguousarray(rows[name]).tobytes()
+    return [socket.inet_ntop(socket.AF_INET6, raw[at:at + 16]) if version == 6 else socket.inet_ntoa(raw[at:at + 4])
+            for at, version in zip(range(0, len(raw), 16), rows["version"].tolist(), strict=True)]
+
+
 def flow_of(row: Any) -> str:
     """Return the words for one different flow."""
     ports = (int(row["source_port"]), int(row["target_port"])) if row["ports"] else None

@@ -49,7 +49,7 @@ _OTHER = np.uint64(0xC2B2AE3D27D4EB4F)
 _SHIFT = np.uint64(29)
 
 
-def mix(value: np.ndarray, more: np.ndarray | int) -> np.ndarray:
+def mix(value: np.ndarray, more: np.ndarray | np.uint64 | int) -> np.ndarray:
     """Return a 64-bit hash of both; they do not commute."""
     value = ((value.astype("u8") * _ODD) ^ np.asarray(more).astype("u8")) * _OTHER
     return value ^ (value >> _SHIFT)
@@ -62,6 +62,12 @@ class Tables:
     places: dict[tuple[int, int, int], int] = field(default_factory=dict)  # netns, ifindex, point -> place
     drops: dict[tuple[int, int, int], int] = field(default_factory=dict)   # reason, location, stack of a free -> drop
     flows: np.ndarray = field(default_factory=lambda: np.zeros(0, FLOW))   # by their hash
+
+    def keep_names(self) -> None:
+        """Forget of flows all but that they were seen: when the atlas has the rest."""
+        flows = np.zeros(len(self.flows), [("flow", "<u8")])
+        flows["flow"] = self.flows["flow"]
+        self.flows = flows
 
 
 class Identifier:
@@ -225,7 +231,25 @@ def _family(parsed: Headers) -> np.ndarray:
     return np.where(arp, 1, parsed.version).astype("u8")
 
 
-def packet_keys(rows: np.ndarray, renamed: dict[int, int]) -> np.ndarray:
+@dataclass
+class Renaming:
+    """Flows and their names before address translation."""
+
+    after: np.ndarray    # u8, sorted
+    root: np.ndarray     # u8
+
+    def __len__(self) -> int:
+        return len(self.after)
+
+    def rename(self, flow: np.ndarray) -> np.ndarray:
+        """Return the flows by the names that they had first."""
+        if not len(self.after):
+            return flow
+        place = np.minimum(np.searchsorted(self.after, flow), len(self.after) - 1)
+        return np.where(self.after[place] == flow, self.root[place], flow)
+
+
+def packet_keys(rows: np.ndarray, renamed: Renaming | None) -> np.ndarray:
     """Return what identifies each packet; of a TCP segment its beginning, so that joined segments are found too."""
     flow = rename(np.ascontiguousarray(rows["flow"]), renamed)
     tcp = rows["kind"] == IS_TCP
@@ -233,14 +257,9 @@ def packet_keys(rows: np.ndarray, renamed: dict[int, int]) -> np.ndarray:
     return mix(mix(key, np.where(tcp, rows["size"] > 0, rows["size"])), np.where(tcp, 0, rows["hash"]))
 
 
-def rename(flow: np.ndarray, renamed: dict[int, int]) -> np.ndarray:
+def rename(flow: np.ndarray, renamed: Renaming | None) -> np.ndarray:
     """Replace flows by the names that they had before address translation."""
-    if not renamed:
-        return flow
-    known = np.array(sorted(renamed), "u8")
-    names = np.array([renamed[one] for one in known.tolist()], "u8")
-    place = np.minimum(np.searchsorted(known, flow), len(known) - 1)
-    return np.where(known[place] == flow, names[place], flow)
+    return renamed.rename(flow) if renamed else flow
 
 
 def _words(addresses: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ are its packets recognised?"""
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,7 +16,10 @@ from .identity import ROW, UNREADABLE, Identifier, Tables
 FREE_POINT = "skb.free"
 BLOCK = 1024              # records per entry of the index
 _CHUNK_BLOCKS = 32
+_NEVER = (1 << 63) - 1
 _PIECE = 1 << 16   # rows
+# records and their bytes at one place, and when the first and the last of them were made (monotonic ns)
+SUMS = np.dtype([("packets", "<i8"), ("bytes", "<i8"), ("first", "<i8"), ("last", "<i8")])
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Survey:
     rows: str        # file with one identity.ROW for each record, in the order of the records
     count: int
     tables: Tables
+    sums: np.ndarray = field(default_factory=lambda: np.zeros(0, SUMS))   # by the place's number in the tables
 
 
 def survey_bundle(bundle: Bundle, path: str) -> Survey:
@@ -47,6 +51,7 @@ def survey_bundle(bundle: Bundle, path: str) -> Survey:
     identifier = Identifier({number for number, name in names.items() if name in DROP_POINTS},
                             {number for number, name in names.items() if name == FREE_POINT})
     firsts, lasts, outside, total, unreadable = [], [], 0, 0, 0
+    sums = np.zeros(0, SUMS)
     low, high = window_of(bundle)
     with open(bundle.path, "rb") as handle, open(path, "wb", opener=_private) as rows:
         for data in chunks(handle, bundle.dtype.itemsize, BLOCK * _CHUNK_BLOCKS):
@@ -64,12 +69,28 @@ def survey_bundle(bundle: Bundle, path: str) -> Survey:
             known = identifier.rows(raw)
             known["record"] = np.arange(total, total + count)
             unreadable += int((known["kind"] == UNREADABLE).sum())
+            sums = _summed(sums, known["place"], raw["len"], time)
             rows.write(known.view("u1").data)
             total += count
     none = np.zeros(0, "i8")
     index = Index(np.concatenate(firsts or [none]), np.concatenate(lasts or [none]), outside,
                   digest.hexdigest() == bundle.sha256, unreadable)
-    return Survey(index, path, total, identifier.finish())
+    return Survey(index, path, total, identifier.finish(), sums)
+
+
+def _summed(sums: np.ndarray, place: np.ndarray, size: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Add records to what is known of their places."""
+    count = max(len(sums), int(place.max()) + 1)
+    out = np.zeros(count, SUMS)
+    out["first"], out["last"] = _NEVER, -_NEVER
+    out[:len(sums)] = sums
+    out["packets"] += np.bincount(place, minlength=count)
+    out["bytes"] += np.bincount(place, size, count).astype("i8")
+    order = np.argsort(place, kind="stable")
+    places, starts = np.unique(place[order], return_index=True)
+    out["first"][places] = np.minimum(out["first"][places], np.minimum.reduceat(time[order], starts))
+    out["last"][places] = np.maximum(out["last"][places], np.maximum.reduceat(time[order], starts))
+    return out
 
 
 def window_of(bundle: Bundle) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from ..arrays import dictionary, distinct, names, numbered, per_value
 from ..bundle.labels import Labels, clean
 from ..packet import flowtext
 from ..packet.headers import TUNNELS, Headers
-from ..packet.identity import NOT_FOLLOWED, packet_keys, recognise
+from ..packet.identity import NOT_FOLLOWED, Renaming, packet_keys, recognise
 from .batch import Batch
 
 _PLAIN = ("skb", "head", "cpu", "pid", "len", "data_len", "ifindex", "rx_ifindex", "mark", "hash", "priority",
@@ -47,7 +47,7 @@ def comm_text(raw: bytes) -> str:
 
 
 def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.ndarray] | None = None,
-          renamed: dict[int, int] | None = None, journeys: np.ndarray | None = None) -> pa.Table:
+          renamed: Renaming | None = None, journeys: np.ndarray | None = None) -> pa.Table:
     """Return the batch as the rows of events.parquet.
 
     flows: what flow_codes() said, if it was asked already; renamed: flows and their names before address translation;
@@ -67,7 +67,7 @@ def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.nd
     out["vlan"] = pa.array(batch.vlan, mask=batch.vlan < 0)
     _inner_columns(out, batch)
     known = recognise(batch.raw, batch.headers, batch.inner_rows, batch.inner, batch.length)
-    out["packet"] = pa.array(packet_keys(known, renamed or {}), mask=known["kind"] == NOT_FOLLOWED)
+    out["packet"] = pa.array(packet_keys(known, renamed), mask=known["kind"] == NOT_FOLLOWED)
     out["journey"] = _journeys(np.zeros(len(batch), "u8") if journeys is None else journeys)
     for name in _PLAIN:
         out[name] = batch.column(name)
@@ -101,11 +101,12 @@ def _drop_columns(out: dict[str, Any], batch: Batch, labels: Sequence[Labels]) -
 def _packet_columns(out: dict[str, Any], parsed: Headers, flows: tuple[np.ndarray, np.ndarray]) -> None:
     codes, rows = flows
     out["flow"] = dictionary(codes, flowtext.flows_of(rows))
-    has = [bool(row["version"] or row["kind"]) for row in rows]
+    has = ((rows["version"] > 0) | (rows["kind"] > 0)).tolist()
     for name, field in (("src", "source"), ("dst", "target")):
-        out[name] = dictionary(codes, [flowtext.address(int(row["version"]), row[field].tobytes()) if known else None
-                                       for row, known in zip(rows, has, strict=True)])
-    out["protocol"] = dictionary(codes, [_protocol_name(row) for row in rows])
+        out[name] = dictionary(codes, [text if known else None for text, known in zip(
+            flowtext.addresses_of(rows, field), has, strict=True)])
+    of, names = per_value({name: rows[name] for name in ("version", "protocol", "ethertype", "kind")}, _protocol_name)
+    out["protocol"] = dictionary(of[codes], names)
     ip, ports = parsed.version == 0, ~parsed.ports
     out["src_port"] = pa.array(parsed.source_port, mask=ports)
     out["dst_port"] = pa.array(parsed.target_port, mask=ports)
@@ -123,9 +124,10 @@ def _packet_columns(out: dict[str, Any], parsed: Headers, flows: tuple[np.ndarra
 
 
 def _protocol_name(row: Any) -> str:
-    if row["version"]:
-        return flowtext.protocol(int(row["protocol"]))
-    return "arp" if row["kind"] else "0x%04x" % row["ethertype"]
+    version, number, ethertype, kind = row
+    if version:
+        return flowtext.protocol(number)
+    return "arp" if kind else "0x%04x" % ethertype
 
 
 def _inner_columns(out: dict[str, Any], batch: Batch) -> None:
@@ -137,5 +139,5 @@ def _inner_columns(out: dict[str, Any], batch: Batch) -> None:
     if len(batch.inner_rows):
         inner, rows = flow_codes(batch.inner)
         codes[batch.inner_rows] = inner + 1
-        texts += [flowtext.flow_of(row) for row in rows]
+        texts += flowtext.flows_of(rows).to_pylist()
     out["inner_flow"] = dictionary(codes, texts)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ..arrays import dictionary, names, numbered, strings
 from ..journey import grounds
@@ -35,11 +34,12 @@ _PIECE = pa.schema([field for field in SCHEMA if field.name not in _JUDGED]
 _ROWS = 1 << 17     # of a row group
 
 
-def write_part(followed: Followed, atlas: Atlas, piece: str) -> None:
-    """Write a part's journeys to `piece`, and which records show them to `piece`.records."""
+def write_part(followed: Followed, atlas: Atlas, flows: np.ndarray, piece: str) -> None:
+    """Write a part's journeys to `piece`, and which records show them to `piece`.records. flows: identity.FLOW, in the
+    order of those in the atlas, which may tell less of them."""
     with pa.OSFile(piece, "wb") as out, pa.ipc.new_file(
             out, _PIECE, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-        writer.write_table(_table(followed, atlas), max_chunksize=_ROWS)
+        writer.write_table(_table(followed, atlas, flows), max_chunksize=_ROWS)
     with open(records_of(piece), "wb") as handle:
         handle.write(np.ascontiguousarray(followed.record).data)
         handle.write(np.ascontiguousarray(followed.shown).data)
@@ -50,7 +50,7 @@ def records_of(piece: str) -> str:
     return piece + ".records"
 
 
-def _table(followed: Followed, atlas: Atlas) -> pa.Table:
+def _table(followed: Followed, atlas: Atlas, flows: np.ndarray) -> pa.Table:
     codes, first = numbered(followed.flow)
     at = np.searchsorted(atlas.flows["flow"], followed.flow[first]).clip(max=len(atlas.flows) - 1)
     networks, network = np.unique(followed.network, return_inverse=True)
@@ -58,7 +58,7 @@ def _table(followed: Followed, atlas: Atlas) -> pa.Table:
     columns = {
         "journey": names(followed.journey), "carried_by": _where(names(followed.carrier), itself),
         "flow": pa.DictionaryArray.from_arrays(
-            pa.array(codes, pa.int32()), flows_of(atlas.flows[at]) if len(atlas.flows) else strings([])),
+            pa.array(codes, pa.int32()), flows_of(flows[at]) if len(flows) else strings([])),
         "network": dictionary(network, [network_text(int(one)) for one in networks]),
         "first": _times(followed.first), "last": _times(followed.last), "alike": pa.array(followed.alike),
         "bytes": pa.array(followed.bytes), "sent_before": pa.array(followed.before),
@@ -87,33 +87,35 @@ def _places(followed: Followed, atlas: Atlas) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.StructArray.from_arrays(fields, fields=list(_PLACE)))
 
 
-def join_parts(pieces: Sequence[str], atlas: Atlas, lossy: Collection[str], path: str) -> None:
-    """Write journeys.parquet from all parts' pieces. lossy: hosts that did not record all that they saw."""
-    doubtful = np.array([place.host in lossy for place in atlas.places] + [False], bool)    # the last: no place
-    with pq.ParquetWriter(path, SCHEMA, compression="lz4", write_statistics=["first"]) as writer:
-        for batch in _batches(pieces):
-            outcome, certainty = _judged(batch, doubtful)
-            columns = {"outcome": dictionary(outcome, NAMES), "certainty": certainty}
-            writer.write_table(pa.table([columns.get(field.name) or batch[field.name] for field in SCHEMA],
-                                        schema=SCHEMA))
+def doubtful(atlas: Atlas, lossy: Collection[str]) -> np.ndarray:
+    """Return whether packets may have been missed at each place; the last is none. lossy: hosts that did not record all
+    that they saw."""
+    return np.array([place.host in lossy for place in atlas.places] + [False], bool)
 
 
-def _batches(pieces: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for piece in pieces:
-        if os.path.exists(piece):     # of a part without packets there is none
-            with pa.memory_map(piece) as source:
-                reader = pa.ipc.open_file(source)
-                for number in range(reader.num_record_batches):
-                    batch = reader.get_batch(number)
-                    yield dict(zip(batch.schema.names, batch.columns, strict=True))
+def judged(piece: str, doubts: np.ndarray) -> Iterator[pa.Table]:
+    """Yield a part's rows of journeys.parquet. doubts: what doubtful() said."""
+    for batch in _batches(piece):
+        outcome, certainty = _judged(batch, doubts)
+        columns = {"outcome": dictionary(outcome, NAMES), "certainty": certainty}
+        yield pa.table([columns.get(field.name) or batch[field.name] for field in SCHEMA], schema=SCHEMA)
 
 
-def _judged(batch: dict[str, Any], doubtful: np.ndarray) -> tuple[np.ndarray, pa.Array]:
+def _batches(piece: str) -> Iterator[dict[str, Any]]:
+    if piece:
+        with pa.memory_map(piece) as source:
+            reader = pa.ipc.open_file(source)
+            for number in range(reader.num_record_batches):
+                batch = reader.get_batch(number)
+                yield dict(zip(batch.schema.names, batch.columns, strict=True))
+
+
+def _judged(batch: dict[str, Any], doubts: np.ndarray) -> tuple[np.ndarray, pa.Array]:
     """Return (outcome, certainty) of journeys, now that it is known of which hosts records are missing."""
     outcome, gaps, seen, after = (np.asarray(batch[name]).copy() for name in ("_outcome", "_gaps", "_seen", "_after"))
     missed = np.isin(outcome, (VANISHED, UNKNOWN)) & (after >= 0)
-    gaps[missed & doubtful[seen]] |= np.uint32(grounds.LOSSY_HERE.bit)
-    gaps[missed & doubtful[after]] |= np.uint32(grounds.LOSSY_NEXT.bit)
+    gaps[missed & doubts[seen]] |= np.uint32(grounds.LOSSY_HERE.bit)
+    gaps[missed & doubts[after]] |= np.uint32(grounds.LOSSY_NEXT.bit)
     outcome[(outcome == VANISHED) & (gaps > 0)] = UNKNOWN
     values, codes = np.unique(gaps, return_inverse=True)
     levels = [grounds.certainty(int(value)) for value in values]

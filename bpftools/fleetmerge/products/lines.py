@@ -88,7 +88,7 @@ def _inner(batch: Batch) -> pa.Array | str:
     codes, flows = flow_codes(inside)
     tunnel = text_of(batch.headers.tunnel[rows].astype("i4"), [" %s=" % name for name in TUNNELS])
     return scatter(len(batch), rows, join(tunnel, number(batch.headers.tunnel_id[rows]), " [",
-                                          text_of(codes, [flowtext.flow_of(row) for row in flows]), _transport(inside),
+                                          text_of(codes, flowtext.flows_of(flows)), _transport(inside),
                                           _vlan(inside.vlan), "]"))
 
 
@@ -127,10 +127,19 @@ def _metadata(batch: Batch, labels: Sequence[Labels]) -> pa.Array | str:
     if not len(rows):
         return ""
 
-    def make(row: Any) -> str:
-        return "".join(" %s=%d" % (name, value) for (name, usual), value in zip(METADATA, row, strict=True)
-                       if value != usual)
-    shown = text_of(*per_value({name: batch.column(name)[rows] for name, _ in METADATA}, make))
+    split = [name for name, _ in METADATA].index("hash")    # of which there may be one for each flow
+    hashes = batch.column("hash")[rows]
+    shown = join(_unusual(batch, rows, METADATA[:split]), scatter(
+        len(rows), np.flatnonzero(hashes), join(" hash=", number(hashes[hashes > 0]))),
+        _unusual(batch, rows, METADATA[split + 1:]))
     text = join(shown, " skb=0x", hexadecimal(batch.column("skb")[rows]), " head=0x",
                 hexadecimal(batch.column("head")[rows]))
     return scatter(len(batch), rows, text)
+
+
+def _unusual(batch: Batch, rows: np.ndarray, fields: Sequence[tuple[str, int]]) -> pa.Array:
+    """Return the words for those of the fields that are not as usual. fields: (name, usual value)."""
+    def make(row: Any) -> str:
+        return "".join(" %s=%d" % (name, value) for (name, usual), value in zip(fields, row, strict=True)
+                       if value != usual)
+    return text_of(*per_value({name: batch.column(name)[rows] for name, _ in fields}, make))

@@ -37,24 +37,9 @@ def flows(store: Store) -> list[dict[str, Any]]:
     packets as the place that saw most of them; one packet is seen at many places."""
     rows = store.rows("""SELECT flow AS key, max(packets) AS packets, max_by(bytes, packets) AS bytes,
         epoch_ns(min(first)) AS first, epoch_ns(max(last)) AS last
-        FROM places WHERE flow LIKE 'ethertype %' GROUP BY flow ORDER BY packets DESC, key LIMIT ?""", FLOWS)
-    return [dict(row, first=iso(row["first"]), last=iso(row["last"])) for row in rows]
-
-
-def hosts_of(store: Store) -> dict[str, list[str]]:
-    """Return flow -> hosts that saw it, for the flows with most packets (some more than are listed)."""
-    rows = store.rows("""SELECT flow, list(DISTINCT host ORDER BY host) AS hosts FROM places GROUP BY flow
-        ORDER BY max(packets) DESC LIMIT ?""", 4 * FLOWS)
-    return {row["flow"]: row["hosts"] for row in rows}
-
-
-def seen(store: Store) -> list[dict[str, Any]]:
-    """Return what was seen at each point of each device: packets (records) and bytes."""
-    store.run("""CREATE TEMP TABLE places AS SELECT flow, host, netns, device, point, count(*) AS packets,
-              sum(len)::BIGINT AS bytes, min(time) AS first, max(time) AS last FROM counted GROUP BY ALL""")
-    rows = store.rows("""SELECT host, netns, device, point, sum(packets)::BIGINT AS packets,
-        sum(bytes)::BIGINT AS bytes, epoch_ns(min(first)) AS first, epoch_ns(max(last)) AS last
-        FROM places GROUP BY ALL ORDER BY host, netns, device, point""")
+        FROM (SELECT flow, count(*) AS packets, sum(len)::BIGINT AS bytes, min(time) AS first, max(time) AS last
+              FROM counted WHERE flow LIKE 'ethertype %' GROUP BY flow, host, netns, device, point)
+        GROUP BY flow ORDER BY packets DESC, key LIMIT ?""", FLOWS)
     return [dict(row, first=iso(row["first"]), last=iso(row["last"])) for row in rows]
 
 

@@ -13,13 +13,14 @@ from ..findings.losses import losses, note_holes
 from ..findings.names import Names
 from ..findings.not_followed import drops_not_followed
 from ..findings.paths import path_changes
+from ..findings.seen import Witnesses
 from ..findings.sums import against_counters, disagreements
 from ..journey.found import NAMES, Findings
 from ..journey.grounds import Trust
 from ..words import iso
 from . import verdict
 from .numbers import flows as not_followed
-from .numbers import host_entry, hosts_of, seen, window
+from .numbers import host_entry, window
 from .store import Store
 
 FORMAT = "skbfleet-summary/1"
@@ -38,13 +39,12 @@ class Request:
 
 
 def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: Findings, names: Names,
-              trusts: Mapping[str, Trust]) -> dict[str, Any]:
-    """Return the content of summary.json."""
+              trusts: Mapping[str, Trust], places: list[dict[str, Any]], witnesses: Witnesses) -> dict[str, Any]:
+    """Return the content of summary.json. places, witnesses: what was seen where, of all records and of each flow."""
     note_holes(findings, names.atlas.hosts, trusts)
     followed, copies = losses(findings, names, trusts)
     clocks = {host.name: host.bundles[0][2] for host in hosts if host.bundles}
     devices = device_table(hosts)
-    places = seen(store)
     lost = followed + drops_not_followed(store)
     became = findings.flows["became"].sum(axis=0).tolist() if len(findings.flows) else [0] * len(NAMES)
     certain = sum(loss["wire_packets"] for loss in followed if loss["certainty"] == "certain"
@@ -62,7 +62,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "became": dict(zip(NAMES, became, strict=True)),
         **request.facts,
         "hosts": {host.name: host_entry(host) for host in hosts},
-        "flows": flows(findings, names, lost, hosts_of(store)), "flows_total": len(findings.flows),
+        "flows": flows(findings, names, lost, witnesses), "flows_total": len(findings.flows),
         "flows_not_followed": not_followed(store),
         "paths": paths(findings, names, PATHS),
         "path_changes": path_changes(findings, names, trusts, PATHS),

@@ -10,6 +10,7 @@ from ..words import iso
 
 _USUAL = ("queue",)   # changes that every packet sees
 _STEPS = 3   # slowest steps that are named
+_PLACES = 200   # at which packets were lost that get a sentence of their own
 _WAYS = 5    # other ways that are named
 
 
@@ -22,8 +23,10 @@ def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequenc
               devices: dict[Key, dict[str, Any]]) -> list[str]:
     """Return the verdict. losses: with first_ns and last_ns."""
     harmful = [loss for loss in losses if not loss.get("harmless")]
-    out = [_drop(place, devices) for place in by_place(harmful, "drop")]
-    out += [_vanished(place, devices) for place in by_place(harmful, "vanished")]
+    dropped, vanished = by_place(harmful, "drop"), by_place(harmful, "vanished")
+    out = [_drop(place, devices) for place in dropped[:_PLACES]] + _rest(dropped[_PLACES:], "dropped")
+    out += [_vanished(place, devices) for place in vanished[:_PLACES]]
+    out += _rest(vanished[_PLACES:], "lost, or perhaps lost,")
     harmless = [loss for loss in losses if loss.get("harmless")]
     if not losses:
         out.append(_no_loss(hosts, summary["records"]))
@@ -35,6 +38,12 @@ def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequenc
     out += _on_the_way(summary)
     out += _unexplained(losses, devices)
     return out
+
+
+def _rest(places: Sequence[dict[str, Any]], what: str) -> list[str]:
+    """Return a sentence for the places that are too many to be named."""
+    return ["%d more packets were %s at %s: see summary.json." % (
+        sum(place["packets"] for place in places), what, plural(len(places), "other place"))] if places else []
 
 
 def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
