@@ -11,7 +11,6 @@ from ..findings.flows import flows, paths, segments
 from ..findings.hosts import Host, apart, one_value
 from ..findings.losses import losses, note_holes
 from ..findings.names import Names
-from ..findings.not_followed import drops_not_followed
 from ..findings.paths import path_changes
 from ..findings.seen import Witnesses
 from ..findings.sums import against_counters, disagreements
@@ -19,6 +18,7 @@ from ..journey.found import NAMES, Findings
 from ..journey.grounds import Trust
 from ..words import iso
 from . import verdict
+from .not_followed import drops_not_followed
 from .numbers import flows as not_followed
 from .numbers import host_entry, window
 from .store import Store

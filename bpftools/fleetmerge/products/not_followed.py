@@ -2,9 +2,9 @@
 """Drops of packets that are not followed from place to place, because they are not IP: as the kernel reported them."""
 from typing import Any
 
-from ..products.store import Store
-from .meaning import meaning
-from .shares import share
+from ..findings.meaning import meaning
+from ..findings.shares import share
+from .store import Store
 
 
 def drops_not_followed(store: Store) -> list[dict[str, Any]]:
