@@ -65,7 +65,7 @@ def _entry(kind: Mapping[str, int], lost: Lost, names: Names, trusts: Mapping[st
     gaps = kind["gaps"] | (0 if dropped else _holes(place, after, trusts))
     entry["certainty"] = grounds.certainty(gaps)
     entry["missing_grounds"] = _missing(gaps, place, after, trusts)
-    entry["grounds"] = _grounds(dropped, kind, place, after)
+    entry["grounds"] = _grounds(dropped, kind, gaps, place, after)
     entry["why"] = "; ".join(entry["missing_grounds"]) or entry["grounds"][0]
     if entry["of"] in ("copy", "branch"):
         entry["copies"] = True
@@ -96,22 +96,39 @@ def _missing(gaps: int, here: Place, after: Place, trusts: Mapping[str, Trust]) 
     return [gap.words.format(**values) for gap in GAPS if gaps & gap.bit]
 
 
-def _grounds(dropped: bool, kind: Mapping[str, int], here: Place, after: Place) -> list[str]:
+def _grounds(dropped: bool, kind: Mapping[str, int], gaps: int, here: Place, after: Place) -> list[str]:
     """Return the facts that the statement rests on."""
     if dropped:
         out = ["the kernel freed the packet as a drop"]
         if kind["kind"] == OF_RECEIVER:
             return [*out, "the packet was for many receivers, and this one did not get it"]
-        return out if kind["kind"] == OF_COPY else [*out, branches.GROUNDS[kind["ground"]]]
+        return out if kind["kind"] == OF_COPY else [*out, *_branch(kind)]
+    complete = "though %s lost no record" % after.host if not gaps & grounds.INCOMPLETE else ""
     if here == after:
-        return ["Open vSwitch had no flow for it in the kernel and gave it to its daemon, which sent nothing on, "
-                "though %s lost no record" % after.host]
+        return [", ".join(filter(None, ["Open vSwitch had no flow for it in the kernel and gave it to its daemon, "
+                                        "which sent nothing on", complete]))]
     if here.host == after.host:
-        first = "no record behind it, and no drop, though %s lost no record" % after.host
+        first = ", ".join(filter(None, ["no record behind it, and no drop", complete]))
     else:
-        first = "%s, which was recording and lost no record, never saw what %s had sent" % (after.host, here.host)
-    return [first, "packets of the same flow before and after it, or its receiver's own, were seen there",
-            branches.GROUNDS[kind["ground"]]]
+        first = "%s%s never saw what %s had sent" % (
+            after.host, ", which was recording and lost no record," if complete else "", here.host)
+    return [first, *_seen_there(gaps), *_branch(kind)]
+
+
+def _seen_there(gaps: int) -> list[str]:
+    """Return what of the same flow was seen where the packet should have come."""
+    if gaps & (grounds.TOLD.bit | grounds.RESIDENT.bit):
+        return []
+    if gaps & grounds.NOT_BEFORE.bit:
+        return ["packets of the same flow after it were seen there"]
+    if gaps & grounds.NOT_AFTER.bit:
+        return ["packets of the same flow before it were seen there"]
+    return ["packets of the same flow before and after it, or its receiver's own, were seen there"]
+
+
+def _branch(kind: Mapping[str, int]) -> list[str]:
+    """Return how it is known that this branch was the packet."""
+    return [] if kind["ground"] == branches.UNDECIDED else [branches.GROUNDS[kind["ground"]]]
 
 
 def _merge(out: dict[tuple[Any, ...], dict[str, Any]], entry: dict[str, Any], volume: int) -> None:

@@ -49,6 +49,8 @@ WAITS = Gap(1 << 20, LIKELY, "it is a fragment, and may wait on {here} for the o
 MANY = Gap(1 << 21, LIKELY, "it was for many receivers, and who should have got it is not known")
 GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD,
         RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS, MANY)
+# without one of these it cannot be said that a host was recording everything
+INCOMPLETE = sum(gap.bit for gap in (LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND))
 
 
 @lru_cache(1 << 12)

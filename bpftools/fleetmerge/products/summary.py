@@ -47,8 +47,6 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     devices = device_table(hosts)
     lost = followed + drops_not_followed(store)
     became = findings.flows["became"].sum(axis=0).tolist() if len(findings.flows) else [0] * len(NAMES)
-    certain = sum(loss["wire_packets"] for loss in followed if loss["certainty"] == "certain"
-                  and loss["of"] in ("packet", "receiver"))
     summary = {
         "format": FORMAT, "run_id": request.inputs.run_id, "window": window(hosts),
         "filter": one_value(hosts, "filter") or {},
@@ -56,9 +54,9 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "records": sum(host.records for host in hosts),
         # over all flows, of which only those with most packets are listed
         "packets": int(findings.flows["packets"].sum()),
-        "lost": certain,
-        "unknown": sum(loss["wire_packets"] for loss in followed if loss["certainty"] != "certain"
-                       and loss["of"] in ("packet", "receiver", "branch")),
+        "lost": _total(followed, "certain"),
+        "likely": _total(followed, "likely"),
+        "unknown": _total(followed, "likely", "unknown"),
         "became": dict(zip(NAMES, became, strict=True)),
         **request.facts,
         "hosts": {host.name: host_entry(host) for host in hosts},
@@ -83,6 +81,10 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     summary["doubts"] += against_counters(hosts, places, devices)
     summary["doubts"] += [_more_counted(trust) for trust in trusts.values() if trust.counted]
     return summary
+
+
+def _total(losses: Sequence[Mapping[str, Any]], *levels: str) -> int:
+    return sum(loss["wire_packets"] for loss in losses if loss["certainty"] in levels)
 
 
 def _more_counted(trust: Trust) -> str:

@@ -67,7 +67,10 @@ def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]
 def _balance(summary: Mapping[str, Any], harmless: Sequence[Mapping[str, Any]]) -> str:
     text = "Of %s in %s, %d %s lost" % (plural(summary["packets"], "packet"), plural(summary["flows_total"], "flow"),
                                         summary["lost"], "was" if summary["lost"] == 1 else "were")
-    text += " and of %d nobody can tell." % summary["unknown"] if summary["unknown"] else "."
+    nobody = summary["unknown"] - summary["likely"]
+    rest = (["%d probably" % summary["likely"]] if summary["likely"] else []) + (
+        ["of %d nobody can tell" % nobody] if nobody else [])
+    text += "".join(", %s" % part for part in rest[:-1]) + "".join(" and %s" % part for part in rest[-1:]) + "."
     count = sum(loss["wire_packets"] for loss in harmless)
     return text + (" Of these, %d %s harmless." % (count, "was" if count == 1 else "were") if count else "")
 
@@ -116,12 +119,19 @@ def _drop(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
     device = devices.get((place["host"], place["netns"], place["device"]))
     if device is not None:
         text += "; " + counter_words(device["rose"])
-    return text + "." + _when(place) + _advice(meaning(place["function"], place["reason"]))
+    text += "." + _when(place)
+    if place["certainty"] != "certain":
+        text += " That they were lost is %s: %s." % (
+            "not certain" if place["certainty"] == "likely" else "not known", place["why"])
+    return text + _advice(meaning(place["function"], place["reason"]))
 
 
 def _vanished(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
     count, (one, two) = place["packets"], place["between"]
     route = "between %s and %s" % (_place(one), _place(two)) if one != two else "behind %s" % _place(one)
+    if place["certainty"] == "likely":
+        return "Probably %s vanished %s: %s. That is not certain: %s.%s" % (
+            plural(count, "packet"), route, place["grounds"][0], place["why"], _when(place))
     if place["certainty"] != "certain":
         return "What became of %s %s cannot be said: %s.%s" % (plural(count, "packet"), route, place["why"],
                                                                _when(place))
