@@ -110,7 +110,7 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     trusts = trust_of(hosts)
     names = Names(atlas, labels)
     setting = prepare(workers, atlas, linked, bundles, clocks, trusts, scratch, topology.told(entrances, atlas),
-                      names.refusals())
+                      names.unwanted())
     findings = explore_all(workers, setting)
     events = os.path.join(scratch, EVENTS)
     ranges = plan(bundles, [survey.index for survey in surveys], clocks)

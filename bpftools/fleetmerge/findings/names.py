@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..bundle.labels import Labels
-from ..journey.atlas import Atlas
+from ..journey.atlas import BRIDGE, CLOSED, Atlas
 from ..packet.flowtext import flow_of
 from ..packet.identity import network_text
 from ..packet.places import Place
@@ -69,10 +69,17 @@ class Names:
         return {"function": _who(at, frames) if at else None, "at": at,
                 "reason": names.reason(reason) if reason else None, "stack": frames}
 
-    def refusals(self) -> np.ndarray:
-        """Return, for each drop, whether the bridge did not want the packet: for others, or from a wrong port."""
-        return np.array([False] + [(self.drop(number)["function"] or "").startswith(_BRIDGE)
-                                   for number in range(1, len(self.atlas.drops))])
+    def unwanted(self) -> np.ndarray:
+        """Return u1 by drop: BRIDGE if the bridge did not want the packet (for others, or from a wrong port), CLOSED if
+        nobody may have had the VM's device open, or 0."""
+        return np.array([0] + [_unwanted(self.drop(number)) for number in range(1, len(self.atlas.drops))], "u1")
+
+
+def _unwanted(drop: dict[str, Any]) -> int:
+    function = drop["function"] or ""
+    # before 5.18 the kernel gives no reason
+    closed = function == "tun_net_xmit" and drop["reason"] in (None, "DEV_READY")
+    return BRIDGE if function.startswith(_BRIDGE) else CLOSED if closed else 0
 
 
 def _who(at: str, frames: Sequence[str]) -> str:

@@ -10,6 +10,8 @@ from ..packet.identity import FLOW, united
 from ..packet.places import DELIVER, FAR, NEAR, OWN, RECEIVE, SEND, STACKED, TAKEN, Place, Places
 from ..packet.survey import Survey
 
+BRIDGE, CLOSED = 1, 2    # drops that may be no loss, as the packet was not wanted there
+
 
 @dataclass
 class Layout:

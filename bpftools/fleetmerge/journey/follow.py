@@ -10,7 +10,7 @@ from ..clock.host import HostClock
 from ..packet.identity import IS_ARP, IS_FRAGMENT, UNREADABLE, among, mix
 from ..packet.places import FAR
 from . import branches, grounds
-from .atlas import Atlas
+from .atlas import BRIDGE, CLOSED, Atlas
 from .branches import choose
 from .changes import ways_used
 from .evidence import NOWHERE, Homes, onward_of
@@ -47,7 +47,7 @@ class Setting:
     words: np.ndarray                   # identity.FLOW, in the order of those in the atlas, which tell less
     homes: Homes
     many: np.ndarray                    # u8, sorted: flows to many receivers
-    refusals: np.ndarray                # bool by drop: the bridge did not want the packet, as one that is for others
+    unwanted: np.ndarray                # u1 by drop: BRIDGE, CLOSED, or 0
     told: dict[int, int] = field(default_factory=dict)   # address -> place where the topology says that it comes in
 
     @property
@@ -346,7 +346,7 @@ class _Part:
                           np.array([told.get(address, NOWHERE) for address in self._target[1][waiting].tolist()], "i4"),
                           self._packets.units.rows["kind"][self._packets.units.row[units]] == IS_FRAGMENT,
                           self._packets.unsure[self._starts[waiting]]
-                          & (self._packets.loose[self._starts[waiting]] | self._doubles()))
+                          & (self._packets.loose[self._starts[waiting]] | self._doubles() | self._contested(waiting)))
         judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances).judge(pending)
         self._in_vms(pending, judged)
         results.outcome[waiting], results.after[waiting], results.gaps[waiting] = (judged.outcome, judged.after,
@@ -357,6 +357,13 @@ class _Part:
     def _doubles(self) -> bool:
         """Whether packets are doubled on their way: then even the number of those that look the same says little."""
         return any(shape.tree.doubles and not self._packets.twins[shape.starts[0]] for shape in self._shapes)
+
+    def _contested(self, packets: np.ndarray) -> np.ndarray:
+        """Whether one that looks the same was dropped, and yet seems to have gone on: then it may be this one that went
+        on."""
+        key = self._packets.units.key[self._starts]
+        dropped = [key[extra.packets] for extra in self._extras if extra.kind == OF_BRANCH]
+        return among(key[packets], np.unique(np.concatenate(dropped))) if dropped else np.zeros(len(packets), bool)
 
     def _went(self, places: set[int]) -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield (key of stream and place, time, next place) of the packets that went on from some places."""
@@ -395,13 +402,21 @@ class _Part:
         # by a tunnel it was sent to this host; and nobody filters, or queues, what is for others
         tap = (results.last[rows] >= 0) & layout.final[results.last[rows]] & layout.local[results.last[rows]]
         row = self._packets.units.row[results.unit[rows]]
-        refused = self._setting.refusals[self._packets.units.rows["drop"][row]]
+        unwanted = self._setting.unwanted[self._packets.units.rows["drop"][row]]
+        refused = unwanted == BRIDGE
+        # what a bridge refuses was for this host only if the receiver lives here, and did not move here later
+        homes = self._home_hosts(rows)
+        came = (results.last[rows] >= 0) & (layout.arrives[results.last[rows]] == FAR)
+        own &= ~(refused & came)
+        shown &= ~refused | (homes == NOWHERE) | (homes == host)
+        lives &= ~refused | self._stays[rows]
         wanted = ~refused & (results.ground[rows] == branches.ONLY)
         shown |= tap | wanted | layout.vm[host] | (self._packets.units.rows["network"][row] >> 24 > 0)
         lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & ~self._entered(rows)
         results.gaps[rows[~(own | shown | lives)]] |= np.uint32(grounds.NOT_ON_WAY.bit)
         lossy |= self._packets.units.rows["kind"][self._packets.units.row[results.unit[rows]]] == UNREADABLE
         results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)
+        results.gaps[rows[(unwanted == CLOSED) & ~(self._stays[rows] & (homes == host))]] |= np.uint32(grounds.AWAY.bit)
 
     def _origins(self) -> np.ndarray:
         """Return the unit with which each packet's tree begins."""

@@ -165,6 +165,7 @@ class _Legs:
     time: np.ndarray
     ident: np.ndarray
     origin: np.ndarray    # bool: the packet began here
+    dead: np.ndarray      # bool: it was dropped here, and did not leave: what came to other hosts was another
     marked: np.ndarray    # bool: by its numbers or its payload no other packet is the same
 
 
@@ -178,7 +179,7 @@ def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, f
     keys, key = np.unique(units.key[at], return_inverse=True)
     arrives = layout.arrives[place[at]] > 0
     legs = _Legs(key, np.where(arrives, place[at], place[at].astype("i8") + len(layout.arrives)), host[at], time[at],
-                 units.ident[at], np.zeros(len(at), bool), units.marked[at])
+                 units.ident[at], np.zeros(len(at), bool), _dead(of, place[many], layout), units.marked[at])
     hops = units.rows["hops"][units.row[at]]
     near = layout.arrives[place[at]] == 1
     own = layout.vm[host[at]] & ~arrives     # of a VM that was traced as a host, it begins there
@@ -189,6 +190,11 @@ def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, f
     legs.origin &= ~_doubled(legs, sends)
     turn, unsure, twins = _sent(legs, len(keys), bounds)
     return turn[of], unsure[of], twins[of]
+
+
+def _dead(of: np.ndarray, place: np.ndarray, layout: Layout) -> np.ndarray:
+    """Return which legs were dropped and did not leave their host. of: number of each unit's leg."""
+    return (np.bincount(of, layout.drop[place]) > 0) & (np.bincount(of, layout.leaves[place]) == 0)
 
 
 def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -232,12 +238,27 @@ def _sent(legs: _Legs, keys: int, bounds: np.ndarray) -> tuple[np.ndarray, np.nd
     mixed = np.zeros(number, bool)
     mixed[one[clash]] = True
     rank = _ranks(one, legs.place, legs.time)
-    turn = np.where(mixed[one], burst + np.minimum(rank, np.maximum(count[one] - 1, 0)), by_time)
+    live = np.bincount(one, legs.origin & ~legs.dead, number).astype("i8")
+    turn = np.where(mixed[one], _in_order(legs, one, burst, rank, count, live, by_time), by_time)
     turn = np.where(told[legs.key], by_ident, turn)
-    unsure = ((count > 1) & _uneven(one, legs.place, count, ~stray)) | (np.bincount(one, stray, number) > 0)
+    unsure = ((count > 1) & _uneven(one, legs, count, live, ~stray)) | (np.bincount(one, stray, number) > 0)
     turn = np.where(stray, _STRAY + _ranks_of_strays(legs, stray, slack), turn)
     doubtful = ~told[legs.key] & ~stray
     return turn, doubtful & unsure[one], doubtful & (count[one] > 1)
+
+
+def _in_order(legs: _Legs, one: np.ndarray, burst: np.ndarray, rank: np.ndarray, count: np.ndarray, live: np.ndarray,
+              turn: np.ndarray) -> np.ndarray:
+    """Return the turn of each leg if what was sent in one burst came to each place in order. one: number of the burst;
+    burst: its first turn; count, live: legs that began it, and those of them that left their host."""
+    out = burst + np.minimum(rank, np.maximum(count[one] - 1, 0))
+    sent = np.flatnonzero(legs.origin & ~legs.dead)
+    if not len(sent):
+        return out
+    sent = sent[np.lexsort((turn[sent], one[sent]))]
+    starts = np.searchsorted(one[sent], one)
+    which = np.minimum(starts + np.minimum(rank, np.maximum(live[one] - 1, 0)), len(sent) - 1)
+    return np.where(legs.origin | (live[one] == 0), out, turn[sent][which])
 
 
 def _slack(legs: _Legs, keys: int, bounds: np.ndarray) -> np.ndarray:
@@ -290,10 +311,14 @@ def _by_time(legs: _Legs, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     origin = legs.origin[order]
     seen = np.cumsum(origin)
     new = np.append(True, legs.key[order][1:] != legs.key[order][:-1])
-    before = (seen - origin)[np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))]
-    latest = np.maximum.accumulate(np.where(origin, np.arange(len(order)), 0))
+    rows = np.arange(len(order))
+    start = np.maximum.accumulate(np.where(new, rows, 0))
+    nth = seen - (seen - origin)[start] - 1
+    latest = np.maximum.accumulate(np.where(origin, rows, 0))
+    left = np.maximum.accumulate(np.where(origin & ~legs.dead[order], rows, 0))
+    latest = np.where(origin | (left < start) | ~origin[left], latest, left)
     turn, since = np.empty(len(order), "i8"), np.empty(len(order), "i8")
-    turn[order] = seen - before - 1
+    turn[order] = np.where(nth < 0, nth, nth[latest])
     since[order] = legs.time[order] - legs.time[order][latest] - slack[order].astype("i8")
     return turn, since
 
@@ -332,13 +357,15 @@ def _by_ident(legs: _Legs, keys: int, count: np.ndarray) -> tuple[np.ndarray, np
     return told, np.where(known, rank[first][at], 0) if len(codes) else np.zeros(len(code), "i8")
 
 
-def _uneven(key: np.ndarray, place: np.ndarray, count: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Return the keys that some place did not see as often as they were sent."""
+def _uneven(key: np.ndarray, legs: _Legs, count: np.ndarray, live: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Return the keys that some place did not see as often as they were sent, or left the host where they began."""
+    place = legs.place
     order = np.flatnonzero(which)
-    order = order[np.lexsort((place[order], key[order]))]
+    order = order[np.lexsort((~legs.origin[order], place[order], key[order]))]
     new = np.append(True, (key[order][1:] != key[order][:-1]) | (place[order][1:] != place[order][:-1]))
     starts = np.flatnonzero(new)
-    odd = np.diff(np.append(starts, len(order))) != count[key[order[starts]]]
+    expected = np.where(legs.origin[order[starts]], count[key[order[starts]]], live[key[order[starts]]])
+    odd = np.diff(np.append(starts, len(order))) != expected
     out = np.zeros(len(count), bool)
     out[key[order[starts]][odd]] = True
     return out

@@ -57,8 +57,8 @@ def link(pool: Pool, atlas: Atlas, bundles: Sequence[Bundle], surveys: Sequence[
 
 
 def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle], clocks: Sequence[HostClock],
-            trusts: dict[str, Trust], scratch: str, told: dict[int, int], refusals: np.ndarray) -> Setting:
-    """Return the setting in which parts are followed. clocks: of each bundle; trusts: by host; refusals: by drop."""
+            trusts: dict[str, Trust], scratch: str, told: dict[int, int], unwanted: np.ndarray) -> Setting:
+    """Return the setting in which parts are followed. clocks: of each bundle; trusts: by host; unwanted: u1 by drop."""
     machines, chained, names = linked.machines, linked.chained, linked.names
     partition = partition_of(atlas.flows, linked.edges, chained, names, PART_UNITS)
     files = _deal(pool, chained, partition, names, scratch)
@@ -67,7 +67,7 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
     _count_hardware(trusts, atlas, bundles, machines, chained)
     return Setting(_lean(atlas), facts_of(trusts, atlas.hosts), own, host_of,
                    bounds_of(own, host_of, len(atlas.hosts)), names, _final(names), partition, files,
-                   atlas.flows, homes_of(chained, own, atlas.flows), _many(atlas.flows), refusals, told)
+                   atlas.flows, homes_of(chained, own, atlas.flows), _many(atlas.flows), unwanted, told)
 
 
 def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Machine]:
