@@ -222,7 +222,7 @@ def _edges(one: np.ndarray, moved: np.ndarray) -> np.ndarray:
 def _homes(layout: Layout, rows: np.ndarray) -> np.ndarray:
     """Return when a VM sent something of a flow: a packet's first sight, with as many hops left as systems give."""
     near = layout.arrives[rows["place"]] == 1
-    rows = picked(rows, near & ((rows["hops"] == 0) | np.isin(rows["hops"], INITIAL_HOPS)))
+    rows = picked(rows, near & ((rows["ttl"] == 0) | np.isin(rows["ttl"], INITIAL_HOPS)))
     bucket = rows["time"] // _TIMES
     key = mix(mix(rows["flow"], layout.device[rows["place"]].astype("u8")), bucket.astype("u8"))
     _, first = np.unique(key, return_index=True)
