@@ -102,7 +102,7 @@ def _comes_again(start: np.ndarray, first: np.ndarray, place: np.ndarray, time: 
             begins[many].tolist(), asks[many].tolist(), np.where(often, _NEAR_MISS, _LONG).tolist(), strict=True):
         if of != group or comes:
             group, seen = of, set()
-        elif fresh and ((at in seen and not asked) or when - last > pause):
+        elif fresh and (when - last > _LONG if asked else at in seen or when - last > pause):
             out[unit], seen = True, set()
         seen.add(at)
         last, asked = when, asking
