@@ -21,4 +21,4 @@ test-kernels: emulation  ## try both tracers on emulated distribution kernels (K
 	KERNELS="$(KERNELS)" pytest $(KERNEL_TESTS)
 
 test-cluster: emulation  ## trace between two emulated hypervisors (CLUSTER=vxlan, geneve or vlan; as root)
-	CLUSTERS="$(CLUSTER)" pytest tests/hypervisors/test_cluster.py
+	CLUSTERS="$(CLUSTER)" pytest tests/hypervisors/test_cluster.py tests/hypervisors/test_cluster_truth.py

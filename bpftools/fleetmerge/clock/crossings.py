@@ -142,7 +142,7 @@ def _sights(survey: Survey, places: Places, offset: int, renamed: Renaming | Non
         part, seen = picked(part, chosen), np.zeros(int(chosen.sum()), _SIGHT)
         seen["key"], seen["weak"] = keys[chosen], weak[chosen]
         seen["flow"] = rename(np.ascontiguousarray(part["flow"]), renamed)
-        seen["time"], seen["ttl"] = part["time"], part["hops"]
+        seen["time"], seen["ttl"] = part["time"], part["ttl"]
         seen["way"], seen["place"] = ways[part["place"]] - 1, part["place"].astype("u4") + offset
         out.append(seen)
     return joined(out) if out else np.zeros(0, _SIGHT)

@@ -71,7 +71,8 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_
              shown: Collection[int], device: Callable[[Leaf], int], of_tap: Callable[[Leaf], bool]) -> Chosen:
     """Return the branch that leads to the destination's device."""
     leaves = tree.single()
-    there = [leaf for leaf in leaves if of_tap(leaf) and device(leaf) == home]
+    there = [leaf for leaf in leaves if device(leaf) == home and (
+        of_tap(leaf) or _on_its_way_out(tree, leaf, sights, layout, home))]
     arrived = [leaf for leaf in there if leaf.kind == IN_VM]
     if there:
         return Chosen((arrived or there)[0], HOME)
@@ -92,6 +93,11 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_
     if left and not rest:
         return Chosen(left[0], TRUNK)
     return _best(rest, shown, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
+
+
+def _on_its_way_out(tree: Tree, leaf: Leaf, sights: list[Sight], layout: Layout, device: int) -> bool:
+    """Whether a branch was dropped on its way to a device (by netfilter or a qdisc, say), not behind it."""
+    return leaf.kind == DROPPED and all(layout.device[sights[row].place] != device for row in tree.way(leaf.row))
 
 
 def _best(leaves: list[Leaf], shown: Collection[int], device: Callable[[Leaf], int]) -> Chosen:

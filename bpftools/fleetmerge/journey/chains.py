@@ -15,6 +15,7 @@ import numpy as np
 from ..arrays import joined, opaque, picked
 from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, NOT_FOLLOWED, ROW, mix
 from .atlas import Atlas, Layout
+from .upcalls import ANSWER, asked_about, renamings
 
 PIECE = 1 << 18          # rows that are looked at at once
 _PAUSE = 1_000_000_000   # ns: an skb that was not seen for so long is taken for a new one
@@ -58,6 +59,7 @@ class _State:
     frees: bool
     open: np.ndarray = field(default_factory=lambda: np.zeros(0, ROW))   # the last row of each skb that may go on
     chains: int = 1              # 0 is none
+    asked: np.ndarray = field(default_factory=lambda: np.zeros(0, ROW))  # rows of packets that a daemon may send on
 
 
 def chain(atlas: Atlas, machine: Machine, path: str) -> Chained:
@@ -168,7 +170,7 @@ def _link(state: _State, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     newest = int(one["time"].max())
     state.open = picked(one, last & (one["time"] > newest - _PAUSE))
     moved = np.flatnonzero(~new & (one["flow"] != _before(one["flow"])))
-    edges = _edges(one, moved)
+    edges = np.concatenate([_edges(one, moved), _sent_on(state, one, order >= carried, new)])
     here = np.empty(len(one), ROW)
     opaque(here)[order] = opaque(one)
     here = here[carried:]
@@ -219,10 +221,26 @@ def _edges(one: np.ndarray, moved: np.ndarray) -> np.ndarray:
     return np.unique(out)
 
 
+def _sent_on(state: _State, one: np.ndarray, here: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Return flow -> its next name, for packets that a daemon was asked about. here: rows of this piece; new: rows with
+    which chains begin."""
+    layout = state.layout
+    begins = new & (layout.arrives[one["place"]] == 0)
+    asked = here & ~begins & asked_about(one, layout.asks)
+    if not len(state.asked) and not asked.any():
+        return np.zeros(0, _EDGE)
+    state.asked = joined([state.asked, picked(one, asked)])
+    before, after = renamings(state.asked, picked(one, here & begins & layout.step[one["place"]]))
+    state.asked = picked(state.asked, state.asked["time"] > int(one["time"].max()) - ANSWER)
+    out = np.zeros(len(before), _EDGE)
+    out["before"], out["after"] = before, after
+    return np.unique(out)
+
+
 def _homes(layout: Layout, rows: np.ndarray) -> np.ndarray:
     """Return when a VM sent something of a flow: a packet's first sight, with as many hops left as systems give."""
     near = layout.arrives[rows["place"]] == 1
-    rows = picked(rows, near & ((rows["hops"] == 0) | np.isin(rows["hops"], INITIAL_HOPS)))
+    rows = picked(rows, near & ((rows["ttl"] == 0) | np.isin(rows["ttl"], INITIAL_HOPS)))
     bucket = rows["time"] // _TIMES
     key = mix(mix(rows["flow"], layout.device[rows["place"]].astype("u8")), bucket.astype("u8"))
     _, first = np.unique(key, return_index=True)

@@ -61,7 +61,7 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
         ~layout.stacked[place] | (start == np.arange(len(first))))
     data = _firsts(units.key, mix(rows["head"][units.row], host.astype("u8") + np.uint64(1)))
     root = np.where(enters[first], first, first[data[first]])    # a copy is with the chain whose data it shares
-    enters |= _comes_again(start, root, place, time, enters)
+    enters |= _comes_again(start, root, place, time, enters, layout.asks[place])
     count = np.cumsum(enters)
     leg = (count - (count - enters)[start])[root].astype("i4") if len(units) else np.zeros(0, "i4")
     packet = units.key.copy()
@@ -82,9 +82,11 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
 
 
 def _comes_again(start: np.ndarray, first: np.ndarray, place: np.ndarray, time: np.ndarray,
-                 enters: np.ndarray) -> np.ndarray:
+                 enters: np.ndarray, asks: np.ndarray) -> np.ndarray:
     """Return the units with which a packet must have come to its host again, though that was not seen: another chain is
-    where one was already, or long after the others. start: first unit of the same key on the same host."""
+    where one was already, or long after the others. start: first unit of the same key on the same host; asks: where a
+    daemon is asked, which may send it back to that place in another skb (Open vSwitch asks again behind conntrack).
+    """
     begins = (first == np.arange(len(first))) & ~enters & (start < np.arange(len(first)))
     out = np.zeros(len(first), bool)
     if not begins.any():
@@ -94,16 +96,16 @@ def _comes_again(start: np.ndarray, first: np.ndarray, place: np.ndarray, time: 
     times = np.bincount(np.searchsorted(suspects, start[many]), enters[many])   # that it was seen to come in
     often = times[np.searchsorted(suspects, start[many])] > 1
     seen: set[int] = set()
-    group, last = -1, 0
-    for unit, of, at, when, comes, fresh, pause in zip(
+    group, last, asked = -1, 0, False
+    for unit, of, at, when, comes, fresh, asking, pause in zip(
             many.tolist(), start[many].tolist(), place[many].tolist(), time[many].tolist(), enters[many].tolist(),
-            begins[many].tolist(), np.where(often, _NEAR_MISS, _LONG).tolist(), strict=True):
+            begins[many].tolist(), asks[many].tolist(), np.where(often, _NEAR_MISS, _LONG).tolist(), strict=True):
         if of != group or comes:
             group, seen = of, set()
-        elif fresh and (at in seen or when - last > pause):
+        elif fresh and (when - last > _LONG if asked else at in seen or when - last > pause):
             out[unit], seen = True, set()
         seen.add(at)
-        last = when
+        last, asked = when, asking
     return out
 
 
@@ -180,7 +182,7 @@ def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, f
     arrives = layout.arrives[place[at]] > 0
     legs = _Legs(key, np.where(arrives, place[at], place[at].astype("i8") + len(layout.arrives)), host[at], time[at],
                  units.ident[at], np.zeros(len(at), bool), _dead(of, place[many], layout), units.marked[at])
-    hops = units.rows["hops"][units.row[at]]
+    hops = units.rows["ttl"][units.row[at]]
     near = layout.arrives[place[at]] == 1
     own = layout.vm[host[at]] & ~arrives     # of a VM that was traced as a host, it begins there
     began = np.zeros(len(keys), bool)

@@ -44,7 +44,7 @@ def find_shapes(packets: Packets, layout: Layout, bounds: np.ndarray) -> list[Sh
     position = np.arange(len(units)) - starts[of]
     # a tree shows where a packet was dropped; why is each packet's own
     place, drop = rows["place"][units.row], (rows["drop"][units.row] > 0).astype("u4")
-    hops = rows["hops"][units.row].astype("i4")
+    hops = rows["ttl"][units.row].astype("i4")
     spent = np.maximum.reduceat(hops, starts)[of] - hops
     freed = (rows["fixed"][units.row] & FREED) > 0
     chain, head = packets.chain - starts[of], packets.head - starts[of]

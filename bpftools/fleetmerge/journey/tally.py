@@ -116,7 +116,7 @@ def _flooded(packets: Packets, origin: np.ndarray, results: Results, layout: Lay
     """Return the packets that came to their VM only as a bridge flooded them, before the router that most others of the
     flow came by: such a frame is addressed to the router, and the VM does not take it."""
     units = packets.units
-    hops = units.rows["hops"][units.row]
+    hops = units.rows["ttl"][units.row]
     device = layout.device[units.rows["place"][units.row]]
     which = np.repeat(np.arange(len(origin)), np.diff(np.append(packets.starts, len(units))))
     spent = (device == device[results.unit][which]) & (hops > 0) & ~np.isin(hops, INITIAL_HOPS)

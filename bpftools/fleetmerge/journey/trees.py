@@ -152,14 +152,19 @@ def _branches(tree: Tree, leg: Leg, number: int, sights: Sequence[Sight], layout
 
 
 def _branch_point(chains: dict[int, list[int]], first: int, sights: Sequence[Sight], layout: Layout) -> int:
-    """Return the row behind which a chain sprang from another one: the last before it, of a chain with the same data if
-    there is one, before a device took the packet; -1 if none is known."""
+    """Return the row behind which a chain sprang from another one: the last before it and before a device took the
+    packet, of a chain with the same data if there is one; -1 if none is known.
+
+    What a daemon sends on is a new skb, of which all copies have the data: they sprang from the skb that it was asked
+    about, not from each other.
+    """
     born = chains[first][0]
     others = [rows for other, rows in chains.items() if other < first]
     alike = [rows for rows in others if sights[rows[0]].head == sights[born].head]
-    rows = [row for one in (alike or others) for row in one if row < born and layout.step[sights[row].place]]
-    open_ = [row for row in rows if not layout.final[sights[row].place]]
-    return max(open_ or rows, default=-1)
+    some = [[row for one in group for row in one if row < born and layout.step[sights[row].place]]
+            for group in (alike, others)]
+    open_ = [[row for row in rows if not layout.final[sights[row].place]] for rows in some]
+    return max(next((rows for rows in (*open_, *some) if rows), [-1]))
 
 
 def _end(rows: Sequence[int], trunk: bool, leg: int, sights: Sequence[Sight], layout: Layout) -> Leaf:

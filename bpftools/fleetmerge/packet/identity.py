@@ -33,8 +33,8 @@ ROW = np.dtype([
     ("vlan", "<i2"),       # -1: none
     ("queue", "<u2"),
     ("unit", "<u2"),       # size of the segments that this packet will be cut into, or was joined from; 0: one packet
-    ("ttl", "u1"), ("tos", "u1"),
-    ("hops", "u1"),        # TTL or hop limit of the innermost packet
+    ("ttl", "u1"),         # or hop limit, of the innermost packet
+    ("tos", "u1"),         # likewise
     ("flags", "u1"),       # of TCP
     ("fixed", "u1"),       # all segments of the packet have one IP id
     ("kind", "u1"),
@@ -132,7 +132,6 @@ class Identifier:
         out["time"], out["skb"], out["head"] = raw["time_ns"], raw["skb"], raw["head"]
         out["vlan"] = np.where(raw["vlan_present"] > 0, (raw["vlan_tci"] & 0xFFF).astype("i2"), outer.vlan)
         out["network"] = network_of(outer, out["vlan"])
-        out["ttl"], out["tos"] = outer.ttl, outer.tos
         for name, source in (("mark", "mark"), ("priority", "priority"), ("queue", "queue_mapping")):
             out[name] = raw[source]
 
@@ -207,7 +206,7 @@ def _fill(out: np.ndarray, parsed: Headers, raw: np.ndarray, length: np.ndarray)
     number = np.where(piece, parsed.fragment, number)
     out["seq"] = np.where(tcp & ~piece, parsed.seq, number + (parsed.kind.astype("u4") << 8) * ~piece * ~echo)
     out["ident"], out["flags"] = parsed.ident, np.where(tcp, parsed.flags, 0)
-    out["hops"] = parsed.ttl
+    out["ttl"], out["tos"] = parsed.ttl, parsed.tos
     out["size"] = np.maximum(parsed.payload, 0)
     out["bytes"] = np.maximum(length, 0)
     unit = np.where((tcp | (parsed.protocol == UDP)) & ~piece, raw["gso_size"], 0)

@@ -159,7 +159,7 @@ def _counters(devices: dict[Key, dict[str, Any]], end: Mapping[str, str]) -> str
 
 def _copies(summary: Mapping[str, Any]) -> list[str]:
     count = summary["copies_dropped"]
-    return ["%s of packets that arrived all the same %s dropped, which is no loss." % (
+    return ["%s of packets %s dropped, which is no loss: what became of the packets does not depend on them." % (
         "1 copy" if count == 1 else "%d copies" % count, "was" if count == 1 else "were")] if count else []
 
 
