@@ -323,3 +323,32 @@ def test_a_group_that_only_leaves_is_not_accused(tmp_path: Any) -> None:
     summary = fleet.merge(tmp_path)
     assert summary["losses"] == []
     assert flow(summary)["left"] == 50
+
+
+def flooding(*, home: bool) -> Fleet:
+    """Of 20 packets to vnet0 of hv-b clones go to vnet1, which has room when vnet0 has none."""
+    fleet = talking()
+    fleet.b.device(4, "vnet1", "vnet")
+    for number in range(20):
+        second, packet, own = 1 + 0.1 * number, udp_packet(number), {"skb": 0xAAAA0000 + 512 * number}
+        own["head"] = own["skb"] << 4
+        fleet.send(second, packet, drop=number < 5, **own)
+        fleet.b.event(second + 64e-6, "dev.tx", 4, packet, skb=own["skb"] + 256, head=own["head"])
+        if home:
+            fleet.send(second + 0.05, udp_packet(number, B, A), way="back")
+    return fleet
+
+
+def test_a_copy_that_arrives_beside_a_packet_that_was_dropped(tmp_path: Any) -> None:
+    summary = flooding(home=True).merge(tmp_path)
+    assert losses(summary) == [("drop", 5, "tun_net_xmit")]
+    assert (summary["copies_dropped"], summary["copies"]) == (0, [])
+    assert (flow(summary)["arrived"], flow(summary)["dropped"]) == (15, 5)
+
+
+def test_a_copy_that_arrives_where_nobody_knows_who_should_get_it(tmp_path: Any) -> None:
+    """On one host, what stayed in its skb is no copy of what went to another VM: its drop is certain all the same."""
+    summary = flooding(home=False).merge(tmp_path)
+    (loss,) = summary["losses"]
+    assert (loss["of"], loss["certainty"], loss["packets"]) == ("branch", "certain", 5)
+    assert (flow(summary)["dropped"], summary["lost"]) == (0, 5)
