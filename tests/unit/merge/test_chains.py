@@ -136,13 +136,13 @@ def test_content_that_may_be_the_same(one: dict[str, int], two: dict[str, int], 
 
 
 @pytest.mark.parametrize(("fields", "same"), [
-    ({"ident": 5}, True), ({"seq": 5}, False), ({"hash": 5}, False), ({}, False)])
+    ({"ident": 1}, True), ({"seq": 5}, False), ({"hash": 5}, False), ({}, False)])
 def test_what_tells_a_packet_with_other_addresses(fields: dict[str, int], same: bool) -> None:
     one = {"ident": 0, **fields}
     assert chains(at(RX, flow=2, **one), at(TO_VM, head=2, flow=3, **one)) == [1, 1 if same else 2]
 
 
-@pytest.mark.parametrize(("fields", "same"), [({"seq": 5}, True), ({"hash": 5}, True), ({}, False)])
+@pytest.mark.parametrize(("fields", "same"), [({"seq": 1}, True), ({"hash": 1}, True), ({}, False)])
 def test_in_the_same_data_less_tells_it(fields: dict[str, int], same: bool) -> None:
     one = {"ident": 0, **fields}
     assert chains(at(RX, flow=2, **one), at(TO_VM, flow=3, after=SOON, **one)) == [1, 1 if same else 2]

@@ -352,3 +352,26 @@ def test_a_copy_that_arrives_where_nobody_knows_who_should_get_it(tmp_path: Any)
     (loss,) = summary["losses"]
     assert (loss["of"], loss["certainty"], loss["packets"]) == ("branch", "certain", 5)
     assert (flow(summary)["dropped"], summary["lost"]) == (0, 5)
+
+
+def test_which_of_two_branches_other_packets_show(tmp_path: Any) -> None:
+    """The skb goes to a mirror, a clone of it by br5 to the VM; ten clones are dropped there."""
+    fleet = talking()
+    for ifindex, name in ((5, "br5"), (6, "br6")):
+        fleet.b.device(ifindex, name, "bridge")
+    for number in range(40):
+        second, packet = 1 + 0.1 * number, udp_packet(number)
+        skb = {"skb": 0xAAAA0000 + 512 * number, "head": 0xBBBB0000 + 4096 * number}
+        clone = {**skb, "skb": skb["skb"] + 256}
+        fleet.out(fleet.a, second, packet)
+        fleet.b.event(second + 60e-6, "dev.rx", ETH0, packet, **skb)
+        fleet.b.event(second + 61e-6, "dev.rx", 5, packet, **clone)
+        fleet.b.event(second + 62e-6, "skb.drop" if 10 <= number < 20 else "dev.tx",
+                      5 if 10 <= number < 20 else VNET0, packet, reason=2, **clone)
+        fleet.b.event(second + 63e-6, "dev.rx", 6, packet, **skb)
+        fleet.send(second + 0.05, udp_packet(number, B, A), way="back")
+    summary = fleet.merge(tmp_path)
+    (loss,) = summary["losses"]
+    assert (loss["kind"], loss["packets"], loss["certainty"], loss["device"]) == ("drop", 10, "certain", "br5")
+    assert "other packets of the flow got to their destination that way" in loss["grounds"]
+    assert (flow(summary)["arrived"], flow(summary)["dropped"]) == (30, 10)

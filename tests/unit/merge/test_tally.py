@@ -152,6 +152,7 @@ def test_what_was_flooded_to_a_vm_before_its_router_sent_it() -> None:
     assert flooded(63, 63, 64) == [ARRIVED, ARRIVED, ENDED]
     assert flooded(63, 64) == [ARRIVED, ARRIVED]              # half of them are not most
     assert flooded(63, 64, 64) == [ARRIVED, ARRIVED, ARRIVED]
+    assert flooded(1, 1, 64) == [ARRIVED, ARRIVED, ENDED]
     assert flooded(63, 63, 0) == [ARRIVED, ARRIVED, ENDED]
     assert flooded(0, 0, 64) == [ARRIVED, ARRIVED, ARRIVED]
     assert flooded(63, 63, 64, flows=(1, 1, 2)) == [ARRIVED, ARRIVED, ARRIVED]
