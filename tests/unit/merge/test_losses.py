@@ -86,6 +86,7 @@ def test_a_copy_that_is_dropped_elsewhere_is_no_loss(tmp_path: Any) -> None:
     summary = merged(run)
     assert summary["losses"] == []
     assert (flow(summary)["arrived"], summary["copies_dropped"]) == (20, 20)
+    assert [copy["copies"] for copy in summary["copies"]] == [True]
 
 
 def test_which_branch_is_a_copy_is_not_known_where_the_receiver_never_sends(tmp_path: Any) -> None:
@@ -101,6 +102,7 @@ def test_which_branch_is_a_copy_is_not_known_where_the_receiver_never_sends(tmp_
     summary = merged(run)
     assert [(loss["of"], loss["certainty"], loss["packets"]) for loss in summary["losses"]] == [
         ("branch", "unknown", 20)]
+    assert summary["losses"][0]["copies"] is True
     assert summary["lost"] == 0
 
 
@@ -375,3 +377,18 @@ def test_which_of_two_branches_other_packets_show(tmp_path: Any) -> None:
     assert (loss["kind"], loss["packets"], loss["certainty"], loss["device"]) == ("drop", 10, "certain", "br5")
     assert "other packets of the flow got to their destination that way" in loss["grounds"]
     assert (flow(summary)["arrived"], flow(summary)["dropped"]) == (30, 10)
+
+
+def test_branches_that_have_nothing_in_common(tmp_path: Any) -> None:
+    """Two hosts get copies of packets from one that was not traced: no branch is the packet, and no way is theirs."""
+    fleet = talking()
+    other = Bundle("hv-c")
+    other.device(ETH0, "eth0", "phy")
+    for number in range(5):
+        for host in (fleet.b, other):
+            host.event(1 + 0.1 * number, "dev.rx", ETH0, udp_packet(number), skb=0xAAAA0000 + 512 * number)
+    run = fleet.write(tmp_path)
+    other.write(run)
+    summary = merged(run)
+    assert flow(summary)["ended"] == 5
+    assert {path["addresses"] for path in summary["paths"]} == {"10.9.0.1 > 10.9.0.2", "10.9.0.2 > 10.9.0.1"}

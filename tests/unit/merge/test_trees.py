@@ -141,6 +141,15 @@ def test_one_of_two_uplinks_is_not_sure() -> None:
     assert (leg.joint, leg.sure) == (3, False)      # its own skb goes before the nearer clone
 
 
+def test_ends_that_do_not_fit_hide_no_end_that_does() -> None:
+    """What the packet came in is dropped, and a clone of it is sent on."""
+    sights = [*SENT, sight(B_RX, 2, leg=0, when=20), sight(B_ETH_DROP, 2, leg=0, when=21, drop=1),
+              sight(B_OUT, 4, leg=0, when=24, head=2, hops=1), sight(C_RX, 5, leg=0, when=60, hops=1)]
+    tree = tree_of(sights)
+    assert tree.way(5) == [0, 1, 2, 4, 5]
+    assert ends(tree) == [(DROPPED, 2, 3, True), (OPEN, 5, -1, False)]
+
+
 def test_a_loop() -> None:
     """Between two routers, with a hop less each time."""
     sights = [sight(B_RX, number, leg=number, when=100 * number, hops=2 * number) for number in range(3)]
