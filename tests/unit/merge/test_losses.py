@@ -314,7 +314,10 @@ def test_multicast_is_not_missed_anywhere(tmp_path: Any) -> None:
     fleet = talking()
     for number in range(50):
         fleet.send(1 + 0.01 * number, udp_packet(number, A, "239.1.2.3"), lose=number % 2 == 0)
-    assert fleet.merge(tmp_path)["losses"] == []
+    summary = fleet.merge(tmp_path)
+    assert summary["losses"] == []
+    assert (flow(summary)["packets"], flow(summary)["arrived"], flow(summary)["vanished"]) == (50, 25, 0)
+    assert flow(summary)["last"] == "2026-11-22T11:27:51.490065Z"     # when the last of them came to its receiver
 
 
 def test_a_group_that_only_leaves_is_not_accused(tmp_path: Any) -> None:
@@ -327,14 +330,14 @@ def test_a_group_that_only_leaves_is_not_accused(tmp_path: Any) -> None:
     assert flow(summary)["left"] == 50
 
 
-def flooding(*, home: bool) -> Fleet:
+def flooding(*, home: bool, skip: tuple[str, ...] = (), ident: int | None = None) -> Fleet:
     """Of 20 packets to vnet0 of hv-b clones go to vnet1, which has room when vnet0 has none."""
     fleet = talking()
     fleet.b.device(4, "vnet1", "vnet")
     for number in range(20):
-        second, packet, own = 1 + 0.1 * number, udp_packet(number), {"skb": 0xAAAA0000 + 512 * number}
+        second, packet, own = 1 + 0.1 * number, udp_packet(number, ident=ident), {"skb": 0xAAAA0000 + 512 * number}
         own["head"] = own["skb"] << 4
-        fleet.send(second, packet, drop=number < 5, **own)
+        fleet.send(second, packet, drop=number < 5, skip=skip, **own)
         fleet.b.event(second + 64e-6, "dev.tx", 4, packet, skb=own["skb"] + 256, head=own["head"])
         if home:
             fleet.send(second + 0.05, udp_packet(number, B, A), way="back")
@@ -377,6 +380,30 @@ def test_which_of_two_branches_other_packets_show(tmp_path: Any) -> None:
     assert (loss["kind"], loss["packets"], loss["certainty"], loss["device"]) == ("drop", 10, "certain", "br5")
     assert "other packets of the flow got to their destination that way" in loss["grounds"]
     assert (flow(summary)["arrived"], flow(summary)["dropped"]) == (30, 10)
+
+
+def test_a_clone_may_be_the_packet_where_its_skb_was_not_seen_to_come_in(tmp_path: Any) -> None:
+    summary = flooding(home=False, skip=("dev.rx",)).merge(tmp_path)
+    assert {(loss["of"], loss["certainty"]) for loss in summary["losses"] if loss["kind"] == "drop"} == {
+        ("branch", "unknown")}
+
+
+def test_drops_among_packets_that_look_the_same(tmp_path: Any) -> None:
+    """All are sent before the first arrives, and some never do: which of the others were dropped nobody knows."""
+    fleet = talking()
+    fleet.b.device(4, "vnet1", "vnet")
+    packet = udp_packet(0, ident=0)
+    for number in range(10):
+        fleet.out(fleet.a, 5 + 1e-6 * number, packet)
+    for number in range(8):
+        skb = {"skb": 0xAAAA0000 + 512 * number, "head": 0xBBBB0000 + 4096 * number}
+        second = 5.001 + 50e-6 * number
+        fleet.into(fleet.b, second, packet, drop=number < 3, **skb)
+        fleet.b.event(second + 8e-6, "dev.tx", 4, packet, **{**skb, "skb": skb["skb"] + 256})
+    summary = fleet.merge(tmp_path)
+    assert flow(summary)["ambiguous"] == 10
+    assert {(loss["of"], loss["certainty"]) for loss in summary["losses"] if loss["kind"] == "drop"} == {
+        ("branch", "unknown")}
 
 
 def test_branches_that_have_nothing_in_common(tmp_path: Any) -> None:
