@@ -89,6 +89,22 @@ def test_a_copy_that_is_dropped_elsewhere_is_no_loss(tmp_path: Any) -> None:
     assert [copy["copies"] for copy in summary["copies"]] == [True]
 
 
+def test_a_copy_of_which_only_the_drop_was_seen(tmp_path: Any) -> None:
+    fleet = talking()
+    other = Bundle("hv-c")
+    other.device(ETH0, "eth0", "phy")
+    for number in range(5):
+        second, packet = 1 + 0.1 * number, udp_packet(number)
+        fleet.send(second, packet)
+        fleet.send(second + 0.05, udp_packet(number, B, A), way="back")
+        other.event(second + 61e-6, "skb.drop", ETH0, packet, reason=2)
+    run = fleet.write(tmp_path)
+    other.write(run)
+    (copy,) = merged(run)["copies"]
+    assert (copy["host"], copy["point"], copy["wire_packets"]) == ("hv-c", "skb.drop", 5)
+    assert "last_seen" not in copy
+
+
 def test_which_branch_is_a_copy_is_not_known_where_the_receiver_never_sends(tmp_path: Any) -> None:
     """As before, but nothing shows where the receiver lives."""
     fleet = talking()
