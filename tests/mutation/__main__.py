@@ -46,7 +46,10 @@ def main() -> int:
     parser.add_argument("--only", default="", help="names of modules: outcomes,grounds")
     parser.add_argument("--session", metavar="FILE", type=Path, help="Cosmic Ray's session")
     options = parser.parse_args()
-    names = options.only.split(",") if options.only else [Path(module).stem for module in MODULES]
+    known = [Path(module).stem for module in MODULES]
+    names = options.only.split(",") if options.only else known
+    if strange := sorted(set(names) - set(known)):
+        parser.error("no such module: %s; there are %s" % (", ".join(strange), ", ".join(known)))
     with TemporaryDirectory(prefix="mutation-") as scratch:
         session = (options.session or Path(scratch, "session.sqlite")).resolve()
         code = Path(scratch, "code")
