@@ -15,8 +15,9 @@ from fleetmerge.journey.outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM, Entran
 from fleetmerge.packet.identity import mix
 
 PLACES = ("hv-a vnet0 dev.rx", "hv-a eth0 dev.tx", "hv-b eth0 dev.rx", "hv-b vnet0 dev.tx", "hv-b eth1 dev.rx",
-          "hv-c eth0 dev.rx", "hv-b eth0 dev.tx", "hv-a br0 ovs.upcall", "hv-a vnet1 tun.xmit", "hv-b vnet1 dev.tx")
-A_RX, A_TX, B_RX, B_TX, B_RX1, C_RX, B_OUT, A_ASK, A_VM, B_VM1 = range(len(PLACES))
+          "hv-c eth0 dev.rx", "hv-b eth0 dev.tx", "hv-a br0 ovs.upcall", "hv-a vnet1 tun.xmit", "hv-b vnet1 dev.tx",
+          "hv-b eth1 dev.tx")
+A_RX, A_TX, B_RX, B_TX, B_RX1, C_RX, B_OUT, A_ASK, A_VM, B_VM1, B_FROM1 = range(len(PLACES))
 HOSTS = ("hv-a", "hv-b", "hv-c")
 LAYOUT = layout_of(PLACES)
 SECOND, MS = 1_000_000_000, 1_000_000
@@ -106,11 +107,11 @@ def test_where_its_receiver_lives_shows_the_way() -> None:
 
 def test_most_packets_show_the_entrance() -> None:
     entrances = Entrances(LAYOUT)
-    for one, two, packets in ((A_TX, B_RX, 2), (A_TX, B_RX1, 3), (A_TX, B_RX, 2), (A_TX, C_RX, 9)):
+    for one, two, packets in ((A_TX, B_RX1, 3), (A_TX, B_RX, 2), (A_TX, C_RX, 9), (A_TX, B_RX, 2)):
         entrances.add(one, two, packets)
     assert entrances.to(A_TX, 1) == (B_RX, True)
     entrances.add(A_TX, B_RX1, 1)
-    assert entrances.to(A_TX, 1) == (B_RX, True)     # as many: the first of them
+    assert entrances.to(A_TX, 1) == (B_RX, True)     # as many: the one with the lower number
     entrances.add(A_TX, B_RX1, 1)
     assert entrances.to(A_TX, 1) == (B_RX1, True)
     assert entrances.to(A_VM, 1) == (NOWHERE, False)
@@ -124,6 +125,10 @@ def test_packets_that_came_back_show_the_device() -> None:
     assert entrances.to(A_TX, 1) == (NOWHERE, False)
     entrances.add(B_OUT, A_TX, 2)
     assert entrances.to(A_TX, 1) == (B_RX, True)
+    entrances.add(B_FROM1, A_TX, 3)                  # as many: the one with the lower number
+    assert entrances.to(A_TX, 1) == (B_RX, True)
+    entrances.add(B_FROM1, A_TX, 1)
+    assert entrances.to(A_TX, 1) == (B_RX1, True)
 
 
 def test_as_the_topology_says() -> None:
