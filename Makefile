@@ -22,7 +22,6 @@ export LC_ALL := C.UTF-8
 # Stamps are named after the content that they stand for: nothing is done twice, nothing is forgotten.
 PIP_STAMP := $(VENV)/pip-$(shell cat requirements*.txt | sha256sum | cut -c1-16)
 PREREQS_STAMP := $(VENV)/prereqs-$(shell cat roles/prereqs/*/* playbooks/setup.yml | sha256sum | cut -c1-16)
-
 MUTATION_STAMP := $(VENV)/mutation-$(shell sha256sum tests/mutation/requirements.txt | cut -c1-16)
 
 OLDEST := ansible-core==2.16.19
@@ -30,8 +29,8 @@ OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 
 PYTHON_CODE := $(wildcard bpftools library module_utils roles tests)
 
-.PHONY: help setup oldest lab lab-down demo lint types unit truth simulation mutation attacks integration faults molecule \
-	smoke test bench
+.PHONY: help setup oldest lab lab-down demo lint types unit truth simulation mutation attacks integration faults \
+	molecule smoke test bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
