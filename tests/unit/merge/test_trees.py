@@ -150,6 +150,13 @@ def test_ends_that_do_not_fit_hide_no_end_that_does() -> None:
     assert ends(tree) == [(DROPPED, 2, 3, True), (OPEN, 5, -1, False)]
 
 
+def test_sent_on_at_once() -> None:
+    """What comes and goes within the rounding of times does not hang on itself."""
+    tree = tree_of([*SENT, sight(B_RX, 2, leg=0, when=50), sight(B_OUT, 2, leg=0, when=50.5)])
+    assert tree.way(3) == [0, 1, 2, 3]
+    assert ends(tree) == [(OUT, 3, -1, True)] and tree.children == {1: [1]}
+
+
 def test_a_loop() -> None:
     """Between two routers, with a hop less each time."""
     sights = [sight(B_RX, number, leg=number, when=100 * number, hops=2 * number) for number in range(3)]
