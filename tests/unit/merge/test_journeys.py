@@ -262,3 +262,17 @@ def test_a_packet_that_was_not_read_whole_at_first_has_its_name_from_where_it_wa
         fleet.send(second + 0.05, udp_packet(number, B, A), way="back")
     summary = fleet.merge(tmp_path)
     assert (flow(summary)["packets"], flow(summary)["arrived"], flow(summary)["unknown"]) == (10, 8, 2)
+
+
+def test_a_step_from_one_of_two_uplinks_is_not_measured(tmp_path: Any) -> None:
+    """The packet leaves by both, and comes to the other host once: nobody knows by which."""
+    fleet = talking()
+    fleet.a.device(4, "eth1", "phy")
+    for number in range(10):
+        second, skb = 1 + 0.1 * number, {"skb": 0xAAAA0000 + 512 * number, "head": 0xBBBB0000 + 4096 * number}
+        fleet.out(fleet.a, second, udp_packet(number), **skb)
+        fleet.a.event(second + 9e-6, "dev.tx", 4, udp_packet(number), **{**skb, "skb": skb["skb"] + 256})
+        fleet.into(fleet.b, second + 60e-6, udp_packet(number))
+    summary = fleet.merge(tmp_path)
+    wire = segment(summary, "hv-a eth0 dev.tx", "hv-b eth0 dev.rx")
+    assert wire["packets"] == flow(summary, "10.9.0.1:40000 >")["packets"]

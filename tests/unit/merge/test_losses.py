@@ -435,3 +435,17 @@ def test_branches_that_have_nothing_in_common(tmp_path: Any) -> None:
     summary = merged(run)
     assert flow(summary)["ended"] == 5
     assert {path["addresses"] for path in summary["paths"]} == {"10.9.0.1 > 10.9.0.2", "10.9.0.2 > 10.9.0.1"}
+
+
+def test_drops_that_have_nothing_in_common(tmp_path: Any) -> None:
+    """As before, and all that was seen of the copies is that they were dropped."""
+    fleet = Fleet()
+    other = Bundle("hv-c")
+    other.device(ETH0, "eth0", "phy")
+    for number in range(5):
+        for host, late in ((fleet.b, 0.0), (other, 1e-3)):
+            host.event(1 + 0.1 * number + late, "skb.drop", ETH0, udp_packet(number), reason=2)
+    run = fleet.write(tmp_path)
+    other.write(run)
+    found = flow(merged(run))
+    assert (found["packets"], found["unknown"], found["last"]) == (5, 5, "2026-11-22T11:27:51.400000Z")
