@@ -151,6 +151,7 @@ def test_in_the_same_data_less_tells_it(fields: dict[str, int], same: bool) -> N
 def test_from_piece_to_piece() -> None:
     state = _State(LAYOUT, True)
     one, _ = _link(state, rows_of(at(RX), at(RX, skb=2), at(DROP, skb=2), at(RX, skb=3)))
+    assert state.open["skb"].tolist() == [1, 3]      # the second was dropped
     two = rows_of(at(TO_VM, after=5 * MS), at(QUEUE, skb=2), at(RX, skb=4))
     two, _ = _link(state, two)
     assert (one["chain"].tolist(), two["chain"].tolist()) == ([1, 2, 2, 3], [1, 4, 5])

@@ -449,3 +449,34 @@ def test_drops_that_have_nothing_in_common(tmp_path: Any) -> None:
     other.write(run)
     found = flow(merged(run))
     assert (found["packets"], found["unknown"], found["last"]) == (5, 5, "2026-11-22T11:27:51.400000Z")
+
+
+def test_what_only_strangers_got_was_lost_before_its_receiver(tmp_path: Any) -> None:
+    """Ten packets are flooded to a host by which no other goes; it drops them, and hv-b never gets them."""
+    fleet = talking()
+    other = Bundle("hv-c")
+    other.device(ETH0, "eth0", "phy")
+    for number in range(40):
+        second, packet = 1 + 0.1 * number, udp_packet(number)
+        fleet.send(second, packet, lose=10 <= number < 20)
+        fleet.send(second + 0.05, udp_packet(number, B, A), way="back")
+        if 10 <= number < 20:
+            skb = {"skb": 0xAAAA0000 + 512 * number, "head": 0xBBBB0000 + 4096 * number}
+            other.event(second + 60e-6, "dev.rx", ETH0, packet, **skb)
+            other.event(second + 61e-6, "skb.drop", ETH0, packet, reason=2, **skb)
+    run = fleet.write(tmp_path)
+    other.write(run)
+    summary = merged(run)
+    assert [(loss["kind"], loss["packets"], loss["between"]) for loss in summary["losses"]] == [("vanished", 10, WIRE)]
+    assert summary["copies_dropped"] == 10
+
+
+def test_dropped_behind_its_first_place(tmp_path: Any) -> None:
+    fleet = talking()
+    for number in range(5):
+        second, skb = 1 + 0.1 * number, {"skb": 0xAAAA0000 + 512 * number, "head": 0xBBBB0000 + 4096 * number}
+        fleet.a.event(second, "dev.rx", VNET0, udp_packet(number), **skb)
+        fleet.a.event(second + 1e-6, "skb.drop", VNET0, udp_packet(number), reason=5, **skb)
+    (loss,) = fleet.merge(tmp_path)["losses"]
+    assert (loss["kind"], loss["packets"], loss["certainty"]) == ("drop", 5, "certain")
+    assert loss["last_seen"] == {"host": "hv-a", "device": "vnet0", "point": "dev.rx"}
