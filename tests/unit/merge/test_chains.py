@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which records of one skb's address are of one packet."""
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from support.sights import layout_of
 
-from fleetmerge.journey.chains import FREED, _homes, _link, _pieces, _State, unhashed_flows
-from fleetmerge.packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, ROW
+from fleetmerge.journey import chains as module
+from fleetmerge.journey.chains import FREED, _counted, _homes, _link, _pieces, _State, unhashed_flows
+from fleetmerge.packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, NOT_FOLLOWED, ROW
 
 PLACES = ("hv vnet0 dev.rx", "hv eth0 dev.tx", "hv eth0 dev.rx", "hv vnet0 dev.tx", "hv eth0 dev.backlog",
           "hv vxlan0 dev.rx", "hv vxlan0 dev.tx", "hv eth0 skb.drop", "hv eth0 skb.free", "hv eth0 dev.queue",
@@ -192,3 +195,12 @@ def test_pieces_and_hashes() -> None:
                    at(RX, flow=5, size=2800, unit=1400, kind=IS_TCP))
     assert _pieces(rows).tolist() == [1, 3, 1, 1, 2]
     assert unhashed_flows(rows).tolist() == [2, 3]
+
+
+def test_a_piece_of_which_nothing_counts_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PIECE", 2)
+    rows = rows_of(at(RX, kind=NOT_FOLLOWED), at(TX), at(RX, skb=3), at(RX, skb=4))
+    rows.tofile(tmp_path / "rows")
+    table, none = np.arange(len(PLACES), dtype="u4"), np.zeros(9, "u4")
+    atlas: Any = SimpleNamespace(counts=[table != TX], of_bundle=[table], drop_of_bundle=[none])
+    assert [part["skb"].tolist() for part in _counted(atlas, 0, str(tmp_path / "rows"))] == [[3, 4]]
