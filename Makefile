@@ -10,6 +10,8 @@ HYPERVISORS ?= 2
 SEEDS ?= 0-199
 FEATURES ?= full
 JOBS ?= 2
+MUTANTS ?= 200
+SEED ?= 1
 
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -20,14 +22,15 @@ export LC_ALL := C.UTF-8
 # Stamps are named after the content that they stand for: nothing is done twice, nothing is forgotten.
 PIP_STAMP := $(VENV)/pip-$(shell cat requirements*.txt | sha256sum | cut -c1-16)
 PREREQS_STAMP := $(VENV)/prereqs-$(shell cat roles/prereqs/*/* playbooks/setup.yml | sha256sum | cut -c1-16)
+MUTATION_STAMP := $(VENV)/mutation-$(shell sha256sum tests/mutation/requirements.txt | cut -c1-16)
 
 OLDEST := ansible-core==2.16.19
 OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 
 PYTHON_CODE := $(wildcard bpftools library module_utils roles tests)
 
-.PHONY: help setup oldest lab lab-down demo lint types unit truth simulation attacks integration faults molecule \
-	smoke test bench
+.PHONY: help setup oldest lab lab-down demo lint types unit truth simulation mutation attacks integration faults \
+	molecule smoke test bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
@@ -69,6 +72,9 @@ truth: setup  ## hold what the merger says against situations, and random fleets
 simulation: setup  ## try random fleets (SEEDS=0-1999 FEATURES=full, plain or plain,+nat; JOBS=2)
 	cd tests && python -m simulation --seeds $(SEEDS) --features $(FEATURES) --jobs $(JOBS)
 
+mutation: setup $(MUTATION_STAMP)  ## change the merger's decisions, and see whether tests find it (MUTANTS=200 SEED=1)
+	cd tests && nice -n 15 python -m mutation --mutants $(MUTANTS) --seed $(SEED)
+
 attacks: setup $(OLDEST_STAMP)  ## run the playbooks against hosts that lie, with the newest and the oldest Ansible
 	pytest tests/attacks
 
@@ -100,6 +106,10 @@ $(PIP_STAMP): requirements.txt requirements-mergers.txt requirements-dev.txt
 
 $(PREREQS_STAMP): $(PIP_STAMP)
 	ansible-playbook playbooks/setup.yml
+	@touch $@
+
+$(MUTATION_STAMP): tests/mutation/requirements.txt $(PIP_STAMP)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # It runs on Python 3.10 to 3.12; elsewhere the tests that need it are skipped, and say so.

@@ -248,3 +248,31 @@ def test_truncated_headers_and_odd_packets_do_no_harm(tmp_path: Any) -> None:
     for cut in range(len(whole)):
         fleet.a.event(6 + 0.01 * cut, "dev.rx", VNET0, whole[:cut])
     assert losses(fleet.merge(tmp_path)) == []
+
+
+def test_a_packet_that_was_not_read_whole_at_first_has_its_name_from_where_it_was(tmp_path: Any) -> None:
+    fleet = talking()
+    for number in range(10):
+        second, skb = 1 + 0.1 * number, {"skb": 0xAAAA0000 + 512 * number, "head": 0xBBBB0000 + 4096 * number}
+        short = {"packet_len": 36} if number < 5 else {}     # up to the ports
+        fleet.a.event(second, "dev.rx", VNET0, udp_packet(number), **skb, **short)
+        fleet.a.event(second + 8e-6, "dev.tx", ETH0, udp_packet(number), **skb)
+        if number % 5:
+            fleet.into(fleet.b, second + 60e-6, udp_packet(number))
+        fleet.send(second + 0.05, udp_packet(number, B, A), way="back")
+    summary = fleet.merge(tmp_path)
+    assert (flow(summary)["packets"], flow(summary)["arrived"], flow(summary)["unknown"]) == (10, 8, 2)
+
+
+def test_a_step_from_one_of_two_uplinks_is_not_measured(tmp_path: Any) -> None:
+    """The packet leaves by both, and comes to the other host once: nobody knows by which."""
+    fleet = talking()
+    fleet.a.device(4, "eth1", "phy")
+    for number in range(10):
+        second, skb = 1 + 0.1 * number, {"skb": 0xAAAA0000 + 512 * number, "head": 0xBBBB0000 + 4096 * number}
+        fleet.out(fleet.a, second, udp_packet(number), **skb)
+        fleet.a.event(second + 9e-6, "dev.tx", 4, udp_packet(number), **{**skb, "skb": skb["skb"] + 256})
+        fleet.into(fleet.b, second + 60e-6, udp_packet(number))
+    summary = fleet.merge(tmp_path)
+    wire = segment(summary, "hv-a eth0 dev.tx", "hv-b eth0 dev.rx")
+    assert wire["packets"] == flow(summary, "10.9.0.1:40000 >")["packets"]

@@ -61,3 +61,14 @@ def test_a_flooded_packet(tmp_path: Path) -> None:
             "* ├─ hv-b vnet0 dev.tx\n"
             "  └─ hv-b vnet1 dev.tx\n") in page
     assert path["packets"] == 5
+
+
+def test_of_many_paths_those_of_most_packets(tmp_path: Path) -> None:
+    """Of 30 pairs of VMs, some of which send more."""
+    fleet = Fleet()
+    for pair in range(30):
+        for number in range(1 + pair):
+            fleet.send(1 + 0.1 * number + 1e-3 * pair, udp_packet(number, "10.9.1.%d" % pair, "10.9.2.%d" % pair))
+    paths = merged(fleet.write(tmp_path))["paths"]
+    assert [(path["addresses"], path["packets"]) for path in paths[:3]] == [
+        ("10.9.1.%d > 10.9.2.%d" % (pair, pair), 1 + pair) for pair in (29, 28, 27)]
