@@ -35,6 +35,7 @@ TO, PORT = "127.0.0.1", 9999
 BATCH = 512
 ROUNDS = 10
 FILTER = ["--src", "127.0.0.1", "--dst", TO, "--protocol", "udp", "--dst-port"]
+UNLIMITED = ["--max-rate", "10000000"]
 # the same filter in bpftrace's language, and as much of the packet as it easily prints
 BPFTRACE = """
 tracepoint:net:netif_receive_skb, tracepoint:net:net_dev_start_xmit {
@@ -190,7 +191,8 @@ def bench_cost(seconds: float) -> None:
         for what, arguments, port in (
                 ("packet rejected by its address", ["--src", "10.9.9.9", "--protocol", "udp"], None),
                 ("packet rejected by its port", [*FILTER, PORT + 1], PORT + 1),
-                ("packet recorded", [*FILTER, PORT], PORT)):
+                ("packet recorded", [*FILTER, PORT, *UNLIMITED], PORT),
+                ("packet shed by the rate limit", [*FILTER, PORT, "--max-rate", 1], None)):
             ns, ratio = bench_program(arguments, seconds)
             peer, lost = bench_bpftrace(port, seconds) if port else (0.0, "")
             row(f"{what} (ns; times an empty program)", f"{ns:.0f}; {ratio:.2f}",
@@ -202,8 +204,8 @@ def bench_drain(seconds: float) -> None:
     with tempfile.TemporaryDirectory() as directory:
         run_dir = os.path.join(directory, "run")
         points = [word for point in ("dev.queue", "dev.tx", "dev.backlog", "dev.rx") for word in ("--point", point)]
-        process = subprocess.Popen([PYTHON, str(TRACER), *FILTER, str(PORT), "--run-dir", run_dir, *points], text=True,
-                                   stderr=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(0, {0}))
+        process = subprocess.Popen([PYTHON, str(TRACER), *FILTER, str(PORT), *UNLIMITED, "--run-dir", run_dir, *points],
+                                   text=True, stderr=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(0, {0}))
         spool = pathlib.Path(run_dir, "records.bin")
         while not spool.exists():
             assert process.poll() is None, process.stderr.read()

@@ -93,7 +93,7 @@ class RunDir:
             raise TracerError(self._why_no_window(tracer))
         content = manifest.build(tracer, self._budget)
         self._manifest.write(content)
-        self.write_status("finished", content["why"], lost=content["counters"]["lost"], window=content["window"])
+        self._tell("finished", content["counters"], content["window"], content["why"])
 
     def _why_no_window(self, tracer: Any) -> str:
         if tracer.stopped_by == "signal":
@@ -114,7 +114,7 @@ class RunDir:
             tracer.stopped_by = "wait_window"
         if time.monotonic() >= self._next_status and tracer.window.is_set():
             self._next_status = time.monotonic() + _STATUS_SECONDS
-            self._tell(tracer)
+            self._tell_so_far(tracer)
 
     def _set_window(self, tracer: Any, given: Dict[str, Any]) -> None:
         try:
@@ -123,11 +123,13 @@ class RunDir:
             raise TracerError("window.json lacks start_realtime_ns or end_realtime_ns in ns since 1970") from None
         tracer.pairs.append(clock.pair("start"))
 
-    def _tell(self, tracer: Any) -> None:
+    def _tell(self, state: str, totals: Dict[str, int], window: Dict[str, Any], why: str = "") -> None:
+        self.write_status(state, why, lost=totals["lost"], shed=totals["shed"], window=window)
+
+    def _tell_so_far(self, tracer: Any) -> None:
         window = tracer.window
         try:
-            self.write_status("started", lost=tracer.totals()["lost"],
-                              window=dict(window.given, start_ns=window.start_ns, end_ns=window.end_ns,
-                                          late_by_ns=window.late_by_ns))
+            self._tell("started", tracer.totals(), dict(window.given, start_ns=window.start_ns, end_ns=window.end_ns,
+                                                        late_by_ns=window.late_by_ns))
         except OSError:  # the directory is gone, or the disk is full: Spool sees it and ends the capture
             pass

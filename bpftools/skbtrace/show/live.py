@@ -63,7 +63,8 @@ def _summary(tracer: Any, budget: Budget, unshown: int) -> str:
              "lost %d" % totals["lost"]]
     words += ["%s %d" % (name, number) for name, number in (
         ("not shown because the output was not read", unshown),
-        ("after the limit", budget.cut), ("headers not readable", totals["unparsed"]),
+        ("shed to keep to --max-rate", totals["shed"]), ("after the limit", budget.cut),
+        ("headers not readable", totals["unparsed"]),
         ("later fragments not decidable by port", totals["undecided"]),
         ("without a device to tell by", totals["no_device"]), ("without stack", totals["stacks_lost"]),
         ("not looked at because the tracer was interrupted", totals["missed"]),

@@ -33,6 +33,8 @@ REFUSED = [
     (["--duration", "soon"], "--duration is 'soon'"),
     (["--max-records", "0"], "--max-records is '0': it must be a whole number of records from 1"),
     (["--max-records", "1.5"], "--max-records is '1.5'"),
+    (["--max-rate", "0"], "--max-rate is '0': it must be a whole number of records a second from 1 to 10000000"),
+    (["--max-rate", ""], "--max-rate is ''"),
     (["--max-bytes", "100"], "--max-bytes is '100'"),
     (["--buffer-pages", "100"], "--buffer-pages is 100: it must be a power of two"),
     (["--profile", "nics"], "--profile is 'nics': it must be one of"),

@@ -255,8 +255,12 @@ static __always_inline int observe(void *ctx, u64 address, u64 recipe)
         verdict = judge_place(verdict, &look, ctx, recipe, &scratch->skb);
     if (verdict != NO_MATCH) {
         now = bpf_ktime_get_ns();
-        if (is_wanted(verdict, now, count))
-            make_record(ctx, address, now, &look, recipe, count, scratch);
+        if (is_wanted(verdict, now, count)) {
+            if (is_within_rate(now))
+                make_record(ctx, address, now, &look, recipe, count, scratch);
+            else
+                count->shed++;
+        }
     }
     give_back(scratch);
     return 0;
