@@ -4,8 +4,8 @@
  * that were taken are used up. Full, it holds those of RATE_BURST_NS; one comes every RATE_TOKEN_NS.
  *
  * CPUs that look at the same moment may all take the last token: the limit is exceeded by one for
- * each CPU at most. And where two fill the bucket at once, a token that was just taken may be given
- * back. Both are cheaper than a lock, and what is let through or not is counted all the same.
+ * each CPU at most. And of those that find the bucket full at once, only one pays. Both are cheaper
+ * than a lock, and what is let through or not is counted all the same.
  */
 BPF_ARRAY(used_up, u64, 1);
 
@@ -21,7 +21,8 @@ static __always_inline int is_within_rate(u64 now)
     if (used > now + RATE_BURST_NS - RATE_TOKEN_NS)
         return 0;
     if (used < now)
-        *(volatile u64 *)until = now;
-    lock_xadd(until, RATE_TOKEN_NS);
+        *(volatile u64 *)until = now + RATE_TOKEN_NS; /* the common case, without an atomic operation */
+    else
+        lock_xadd(until, RATE_TOKEN_NS);
     return 1;
 }
