@@ -140,6 +140,9 @@ tracers:
     lost:
       description: Records lost so far.
       type: int
+    shed:
+      description: Records not made so far, to keep to the limit of records a second.
+      type: int
     bytes:
       description: Bytes of records written so far.
       type: int

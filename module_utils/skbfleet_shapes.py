@@ -55,7 +55,7 @@ def tracers_of(answer):
         one = tracers.get(name, {}) if isinstance(tracers, dict) else {}
         if fits(one, {"state": str, "why": str}) and one["state"] in STATES:
             good[name] = {"state": one["state"], "why": one["why"], "window": window_of(one),
-                          **{key: one[key] for key in ("records", "lost", "bytes") if fits(one.get(key), int)}}
+                          **{key: one[key] for key in ("records", "lost", "shed", "bytes") if fits(one.get(key), int)}}
     return good
 
 

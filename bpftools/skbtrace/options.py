@@ -5,8 +5,10 @@ import os
 import re
 from typing import Any, List, NoReturn, Optional, Tuple
 
-from . import VERSION, filters, foreign, points, record
+from . import VERSION, foreign
+from .capture import record
 from .errors import InputError, option
+from .programs import filters, points, rate
 
 MOST_SECONDS = 24 * 3600
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -48,6 +50,9 @@ def make_parser(program: str, what: str, examples: str, default_profile: str) ->
     ends.add_argument("--duration", metavar="SECONDS", help="after this time, at most %d" % MOST_SECONDS)
     ends.add_argument("--max-records", metavar="N", help="after so many records")
     ends.add_argument("--max-bytes", metavar="N", help="after so many bytes of records, %d each" % record.STRIDE)
+    parser.add_argument("--max-rate", default=str(rate.DEFAULT), metavar="N",
+                        help="at most so many records a second, on average; what is more is counted, and shed "
+                             "(default %d)" % rate.DEFAULT)
     _add_output(parser.add_argument_group("output"))
     parser.add_argument("--list-points", action="store_true", help="print the table of points and profiles, and end")
     parser.add_argument("--trial", action="store_true",
@@ -110,16 +115,8 @@ def _check_points(options: Any) -> None:
         if name in options.exclude_point:
             raise InputError("%s and %s are both %r: a point is either needed or left out"
                              % (option("require-point"), option("exclude-point"), name))
-    if not wanted_points(options):
+    if not points.wanted(options):
         raise InputError("%s leaves no point at which to look" % option("exclude-point"))
-
-
-def wanted_points(options: Any) -> List[points.Point]:
-    """Return the points asked for, in the order of the table."""
-    profiles = options.profile or ([] if options.point else [options.default_profile])
-    names = set(options.point).union(options.require_point, *(points.PROFILES[name] for name in profiles))
-    names -= set(options.exclude_point)
-    return [point for point in points.TABLE if point.name in names]
 
 
 def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, filters.Filter]:
@@ -130,6 +127,7 @@ def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, f
     options.wait_window = _seconds("wait-window", options.wait_window)
     options.max_records = _number("max-records", options.max_records, 1, 10 ** 12, "records")
     options.max_bytes = _number("max-bytes", options.max_bytes, record.STRIDE, 10 ** 15, "bytes")
+    options.max_rate = _number("max-rate", options.max_rate, 1, rate.MOST, "records a second")
     options.buffer_pages = _number("buffer-pages", options.buffer_pages, 8, 1 << 18, "pages")
     if options.buffer_pages & (options.buffer_pages - 1):
         raise InputError("%s is %d: it must be a power of two" % (option("buffer-pages"), options.buffer_pages))

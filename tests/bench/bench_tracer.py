@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bpftools")]
 
 from support import bpfstats  # noqa: E402
 
-from skbtrace import loader  # noqa: E402
+from skbtrace.programs import loader  # noqa: E402
 
 TRACER = ROOT / "bpftools" / "packet_datapath_tracing.py"
 PYTHON = "/usr/bin/python3"
@@ -35,6 +35,7 @@ TO, PORT = "127.0.0.1", 9999
 BATCH = 512
 ROUNDS = 10
 FILTER = ["--src", "127.0.0.1", "--dst", TO, "--protocol", "udp", "--dst-port"]
+UNLIMITED = ["--max-rate", "10000000"]
 # the same filter in bpftrace's language, and as much of the packet as it easily prints
 BPFTRACE = """
 tracepoint:net:netif_receive_skb, tracepoint:net:net_dev_start_xmit {
@@ -190,32 +191,41 @@ def bench_cost(seconds: float) -> None:
         for what, arguments, port in (
                 ("packet rejected by its address", ["--src", "10.9.9.9", "--protocol", "udp"], None),
                 ("packet rejected by its port", [*FILTER, PORT + 1], PORT + 1),
-                ("packet recorded", [*FILTER, PORT], PORT)):
+                ("packet recorded", [*FILTER, PORT, *UNLIMITED], PORT),
+                ("packet shed by the rate limit", [*FILTER, PORT, "--max-rate", 1], None)):
             ns, ratio = bench_program(arguments, seconds)
             peer, lost = bench_bpftrace(port, seconds) if port else (0.0, "")
             row(f"{what} (ns; times an empty program)", f"{ns:.0f}; {ratio:.2f}",
                 f"{peer:.0f}" if peer else lost, lost if peer and port == PORT else "")
 
 
-def bench_drain(seconds: float) -> None:
-    """Records a second into a spool: the tracer on one core, the sender on the other."""
+def spooled(seconds: float, *more: str) -> tuple[int, dict]:
+    """Datagrams sent, and the counters of a tracer that writes a spool on one core while the other one sends."""
     with tempfile.TemporaryDirectory() as directory:
         run_dir = os.path.join(directory, "run")
         points = [word for point in ("dev.queue", "dev.tx", "dev.backlog", "dev.rx") for word in ("--point", point)]
-        process = subprocess.Popen([PYTHON, str(TRACER), *FILTER, str(PORT), "--run-dir", run_dir, *points], text=True,
-                                   stderr=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(0, {0}))
+        process = subprocess.Popen([PYTHON, str(TRACER), *FILTER, str(PORT), "--run-dir", run_dir, *points, *more],
+                                   text=True, stderr=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(0, {0}))
         spool = pathlib.Path(run_dir, "records.bin")
         while not spool.exists():
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.01)
-        begun = time.monotonic()
-        send(seconds)
-        took = time.monotonic() - begun
+        sent = send(seconds)
         process.send_signal(15)
         process.communicate(timeout=60)
-        counters = json.loads(pathlib.Path(run_dir, "manifest.json").read_text())["counters"]
-    row("records into a spool, a second", f"{counters['written'] / took:,.0f}", "")
-    row("lost", str(counters["lost"]))
+        return sent, json.loads(pathlib.Path(run_dir, "manifest.json").read_text())["counters"]
+
+
+def bench_drain(seconds: float) -> None:
+    """Records a second into a spool, without a limit; and what the limit leaves to who sends."""
+    alone = send(seconds) / seconds
+    row("datagrams a second, no tracer", f"{alone:,.0f}")
+    for what, more in (("no limit", UNLIMITED), ("default limit", [])):
+        sent, counters = spooled(seconds, *more)
+        assert counters["matched"] == sum(counters[name] for name in ("written", "cut", "shed", "lost"))
+        row(f"datagrams a second, four points, {what}", f"{sent / seconds:,.0f}", f"{sent / seconds / alone:.0%}")
+        row(f"records into a spool, a second, {what}", f"{counters['written'] / seconds:,.0f}")
+        row("lost; shed", f"{counters['lost']}; {counters['shed']}")
 
 
 def main() -> None:

@@ -91,6 +91,27 @@ def test_a_ring_that_is_too_small(lab, run) -> None:
     assert all("lost" in loss["why"] for loss in unknown(summary))
 
 
+def test_a_rate_limit_that_is_too_low(lab, run) -> None:
+    """All packets arrive; of most, hv-b has no record, and nobody is accused."""
+    rate = 3000
+    capture = Capture(run, HYPERVISORS, UDP, own={"hv-b": ["--max-rate", rate]})
+    scene = Scene(lab, capture)
+    with scene.receiver(MANY) as server, scene.window():
+        scene.talk()
+        scene.send(MANY, rate=20000)
+        assert server.wait()["distinct"] == MANY
+    counters = capture.manifest("hv-b")["counters"]
+    assert counters["shed"] > 0
+    assert counters["matched"] == counters["written"] + counters["shed"]
+    summary = capture.merge()
+    assert losses(summary) == []
+    assert unknown(summary)
+    assert all("shed" in loss["why"] for loss in unknown(summary))
+    assert (summary["hosts"]["hv-b"]["shed"], summary["hosts"]["hv-a"]["shed"]) == (counters["shed"], 0)
+    assert f"hv-b shed {counters['shed']} records of its datapath_tracing to keep to its limit of {rate} records" in \
+        reported(summary)
+
+
 def test_a_missing_host(healthy_run, run) -> None:
     thinned.copy(healthy_run, run, ["hv-a"])
     summary = merged(run)

@@ -14,7 +14,8 @@ import pytest
 from support.lab import PYTHON, Lab, wait_until
 from support.tracers import COMMANDS, tracing
 
-from skbtrace import headers, record
+from skbtrace.capture import record
+from skbtrace.show import headers
 
 OLDEST = pathlib.Path("~/.pyenv/versions/3.6.15/bin/python").expanduser()
 SENT, PORT = 1000, 5001
@@ -134,6 +135,47 @@ def test_limits_end_it_to_the_record(lab: Lab) -> None:
             assert tracer.process.wait(timeout=20) == 0
             assert len(tracer.stop()) == kept
         assert "reached" in tracer.log[-1]
+
+
+@pytest.mark.parametrize("buffer", [[], ["--perf-buffer", "--buffer-pages", 256]], ids=["ring", "perf"])
+def test_the_rate_limit_sheds_what_is_over_it_and_counts_it(lab: Lab, tmp_path: pathlib.Path, buffer: list) -> None:
+    """1,000 datagrams in 50 ms at two points, and 100 records a second: a full bucket, and what comes meanwhile."""
+    rate, run = 100, tmp_path / "run"
+    tracer = lab.here().popen([PYTHON, COMMANDS["datapath_tracing"], "--netns", "hv-a", "--interface", "vnet0",
+                               "--interface", "eth0", "--protocol", "udp", "--dst-port", PORT, "--point", "dev.rx",
+                               "--point", "dev.tx", "--max-rate", rate, *buffer, "--run-dir", run])
+    wait_until((run / "records.bin").exists, "the tracer records")
+    try:
+        send(lab)
+    finally:
+        tracer.send_signal(signal.SIGTERM)
+        assert tracer.communicate(timeout=30)[0] == ""
+    manifest = json.loads((run / "manifest.json").read_text())
+    spool = (run / "records.bin").read_bytes()
+    times = [record.unpack(spool, at).time_ns for at in range(record.RING_HEADER, len(spool), record.STRIDE)]
+    counters, per_point = manifest["counters"], manifest["per_point"]
+    assert (counters["matched"], counters["lost"], counters["cut"]) == (2 * SENT, 0, 0)
+    assert counters["shed"] == 2 * SENT - counters["written"] == sum(row["shed"] for row in per_point.values())
+    assert [row["matched"] for row in per_point.values()] == [SENT, SENT]
+    assert all(0 < row["shed"] < SENT for row in per_point.values())
+    assert len(times) == counters["written"]
+    meanwhile = (max(times) - min(times)) * rate / 1e9
+    assert rate <= len(times) <= rate + meanwhile + os.cpu_count()
+    assert manifest["guards"] == {"max_rate": rate}
+    assert json.loads((run / "status.json").read_text())["shed"] == counters["shed"]
+
+
+def test_a_rate_that_is_not_reached_sheds_nothing(lab: Lab) -> None:
+    options = ["--netns", "self", "--protocol", "udp", "--dst-port", PORT, "--point", "dev.rx", "--max-rate", SENT]
+    with tracing(lab.netns("hv-a"), "datapath_tracing", *options) as tracer:
+        send(lab)
+        assert len(tracer.stop()) == SENT
+    assert tracer.log[-1].endswith(f"matched {SENT}, shown {SENT}, lost 0")
+    with tracing(lab.netns("hv-a"), "datapath_tracing", *options[:-1], SENT // 2) as tracer:
+        send(lab)
+        kept = len(tracer.stop())
+    assert SENT // 2 <= kept < SENT
+    assert f"shown {kept}, lost 0, shed to keep to --max-rate {SENT - kept}" in tracer.log[-1]
 
 
 def test_a_closed_pipe_ends_it_even_without_packets(lab: Lab) -> None:
@@ -512,7 +554,7 @@ def test_records_of_a_perf_buffer_do_not_mix(lab: Lab, tmp_path: pathlib.Path) -
     run = tmp_path / "run"
     tracer = lab.here().popen([PYTHON, COMMANDS["datapath_tracing"], "--netns", "vm-a", "--protocol", "udp",
                                "--dst-port", "6001-6002", "--profile", "queues", "--perf-buffer",
-                               "--buffer-pages", "1024", "--run-dir", run])
+                               "--buffer-pages", "1024", "--max-rate", "10000000", "--run-dir", run])
     wait_until((run / "records.bin").exists, "the tracer records")
     vm = lab.netns("vm-a")
     for words in ("ip link add multi0 type veth peer name multi1", "ip link set multi0 up", "ip link set multi1 up",
@@ -536,7 +578,7 @@ def test_records_of_a_perf_buffer_do_not_mix(lab: Lab, tmp_path: pathlib.Path) -
         assert packet["ip_length"] == of_port[packet["dst_port"]], one
         assert one.len - packet["ip_length"] in (0, 14), one
     counters = manifest["counters"]
-    assert counters["matched"] == counters["written"] + counters["lost"]
+    assert counters["matched"] == counters["written"] + counters["shed"] + counters["lost"]
     assert len({(one.time_ns, one.cpu, one.skb, one.point) for one in records}) == len(records)
 
 

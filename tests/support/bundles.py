@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from skbtrace import record
+from skbtrace.capture import record
 
 RUN_ID = "20261122T112750Z-test"
 WALL = 1_795_346_870_000_000_000  # wall clock at second 0 of every event: 2026-11-22T11:27:50Z
@@ -60,8 +60,8 @@ class Bundle:
                 for number, name in enumerate(self.points)]},
             "window": {"start_ns": self.monotonic(0), "end_ns": end, "start_realtime_ns": self.realtime(0),
                        "end_realtime_ns": self.realtime(duration), "late_by_ns": 0, "ended_ns": end},
-            "counters": {"seen": 0, "matched": 0, "written": 0, "lost": 0, "outside_window": 0, "unparsed": 0,
-                         "stacks_lost": 0, "cut": 0},
+            "counters": {"seen": 0, "matched": 0, "written": 0, "lost": 0, "shed": 0, "outside_window": 0,
+                         "unparsed": 0, "stacks_lost": 0, "cut": 0},
             "per_point": {name: {"seen": 0, "matched": 0, "lost": 0, "lost_per_cpu": {}} for name in self.points},
             "devices": [], "netns": {str(NETNS): host}, "symbols": {}, "stacks": {},
             "drop_reasons": {"2": "NOT_SPECIFIED", "5": "NETFILTER_DROP", "77": "FULL_RING"},

@@ -20,7 +20,8 @@ _LATEST = 1 << 62  # ns; a hundred years and more
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}\Z")
 _SECTIONS: dict[str, type] = {"record": dict, "points": dict, "files": dict, "counters": dict, "per_point": dict,
                               "devices": list, "netns": dict, "symbols": dict, "stacks": dict, "drop_reasons": dict,
-                              "clock": dict, "limits": list, "window": dict, "filter": dict, "kernel": dict}
+                              "clock": dict, "limits": list, "window": dict, "filter": dict, "kernel": dict,
+                              "guards": dict}
 
 
 @dataclass
@@ -62,6 +63,14 @@ class Bundle:
         written = counters.get("written")
         gone = max(0, written - self.records) if isinstance(written, int) and not self.truncated else 0
         return int(counters.get("lost") or 0) + gone
+
+    def shed(self) -> int:
+        """Return how many records its rate limit kept it from making."""
+        return int(self.manifest["counters"].get("shed") or 0)
+
+    def missing(self) -> int:
+        """Return how many packets it saw and has no record of: lost or shed, they are as unknown."""
+        return self.lost() + self.shed()
 
 
 def open_bundle(directory: str) -> Bundle:
@@ -144,7 +153,7 @@ def _check_lists(manifest: dict[str, Any]) -> None:
             and _is_number(pair.get("realtime_ns"), _LATEST) and _is_number(pair.get("error_ns") or 0, _LATEST)
             for pair in pairs):
         raise BundleError("its manifest's clock pairs are not a list of {monotonic_ns, realtime_ns, error_ns}")
-    for section, most in (("window", 1 << 64), ("counters", _LATEST)):
+    for section, most in (("window", 1 << 64), ("counters", _LATEST), ("guards", _LATEST)):
         for name, value in manifest[section].items():
             if value is not None and not _is_number(value, most):
                 raise BundleError("its manifest's %s.%s is %r, not a number from 0 on" % (section, name, value))

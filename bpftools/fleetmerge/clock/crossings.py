@@ -103,7 +103,7 @@ def _look(machine: Machine, bundles: Sequence[Bundle], surveys: Sequence[Survey]
     seen["time"] += machine.origin - machine.start
     seen = picked(seen, np.lexsort((seen["place"], seen["key"])))
     mine = [bundles[number] for number in machine.members]
-    whole = not any(bundle.lost() or bundle.truncated or bundle.problems for bundle in mine)
+    whole = not any(bundle.missing() or bundle.truncated or bundle.problems for bundle in mine)
     out = _by_key(seen, machine.number)
     out["vm"], out["leaf"] = vm, vm or "vnet" not in roles
     if len(out):

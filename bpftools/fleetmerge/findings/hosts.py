@@ -40,6 +40,11 @@ class Host:
         """Records that were lost on the host."""
         return sum(bundle.lost() for bundle, _, _ in self.bundles)
 
+    @property
+    def shed(self) -> int:
+        """Records that its rate limit kept it from making."""
+        return sum(bundle.shed() for bundle, _, _ in self.bundles)
+
     def trust(self) -> Trust:
         """Return from when to when its records are complete, on the one clock."""
         starts, ends = [], []
@@ -58,6 +63,8 @@ class Host:
         """Return why records of packets that it saw may be missing; empty if none is."""
         if self.lost:
             return "%s lost %d records" % (self.name, self.lost)
+        if self.shed:
+            return "%s shed %d records to keep to its rate limit" % (self.name, self.shed)
         if any(bundle.truncated for bundle, _, _ in self.bundles):
             return "records of %s were cut off" % self.name
         counters = [bundle.manifest["counters"] for bundle, _, _ in self.bundles]
@@ -166,6 +173,12 @@ def _bundle_doubts(name: str, bundle: Bundle, index: Index) -> list[str]:
     if bundle.lost():
         out.append("%s lost %d records of its %s (%d were kept): its counts are minima." % (
             name, bundle.lost(), bundle.tracer, bundle.records))
+    if bundle.shed():
+        out.append("%s shed %d records of its %s to keep to its limit of %s records a second (%d were kept): its "
+                   "counts are minima. A narrower filter or fewer points make fewer records; the limit is "
+                   "capture_max_rate." % (
+                       name, bundle.shed(), bundle.tracer, bundle.manifest["guards"].get("max_rate", "so many"),
+                       bundle.records))
     for limit in bundle.manifest["limits"]:
         out.append("The %s on %s hit its limit %s = %s%s." % (
             bundle.tracer, name, limit.get("limit"), limit.get("value"),

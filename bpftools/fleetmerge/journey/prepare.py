@@ -78,7 +78,7 @@ def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Ma
         members.setdefault((bundle.host, boot), []).append(number)
     return [Machine(numbers, [surveys[number].rows for number in numbers],
                     any(FREE_POINT in bundles[number].points().values() for number in numbers)
-                    and not any(bundles[number].lost() or bundles[number].truncated for number in numbers))
+                    and not any(bundles[number].missing() or bundles[number].truncated for number in numbers))
             for numbers in members.values()]
 
 

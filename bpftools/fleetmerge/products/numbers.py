@@ -48,13 +48,15 @@ def host_entry(host: Host) -> dict[str, Any]:
     clock: HostClock | None = host.bundles[0][2] if host.bundles else None
     return {
         "status": host.status(), "why": host.why(), "records": host.records, "lost": host.lost,
+        "shed": host.shed,
         "late_us": host.late_ns() / 1000, "stopped_early_us": host.early_ns() / 1000,
         "points": {"attached": host.attached(), "skipped": host.skipped()},
         "clock": {"offset_us": clock.offset_us, "bound_us": clock.bound_us, "method": clock.method,
                   "drift_ppm": clock.drift_ppm, "stepped_us": clock.stepped_us,
                   "doubt": clock.doubt} if clock else None,
         "tracers": {bundle.tracer: {
-            "records": bundle.records, "lost": bundle.lost(), "counters": bundle.manifest["counters"],
+            "records": bundle.records, "lost": bundle.lost(), "shed": bundle.shed(),
+            "counters": bundle.manifest["counters"],
             "ended_by": bundle.manifest.get("ended_by"), "limits": bundle.manifest["limits"],
             "tool_version": bundle.manifest.get("tool_version"), "problems": bundle.problems,
         } for bundle, _, _ in host.bundles},

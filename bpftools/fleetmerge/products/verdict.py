@@ -223,7 +223,8 @@ def _no_loss(hosts: Sequence[Host], records: int) -> str:
         return "No packet that matches the filter was seen on any host."
     present = [host for host in hosts if host.bundles]
     buts = [("nobody looked for drops on %s", [host for host in present if not host.sees_drops()]),
-            ("records are missing from %s", [host for host in present if host.status() != "complete" or host.lost]),
+            ("records are missing from %s", [host for host in present if host.status() != "complete"
+                                              or host.lost or host.shed]),
             ("nothing came from %s", [host for host in hosts if not host.bundles])]
     words = [text % ", ".join(host.name for host in names) for text, names in buts if names]
     return "No packet was lost%s." % (" as far as can be seen, but " + " and ".join(words) if words else "")
@@ -241,7 +242,7 @@ def doubts(hosts: Sequence[Host], foreign: Sequence[str], summary: Mapping[str, 
                        "before the step." % (host.name, clock.stepped_us / 1e6))
         if clock.doubt:
             out.append(clock.doubt)
-        if lossy.get(host.name) and not host.lost:
+        if lossy.get(host.name) and not (host.lost or host.shed):
             out.append(lossy[host.name][0].upper() + lossy[host.name][1:] + ".")
     loose = [host.name for host in present if host.bundles[0][2].bound_us is None and not host.bundles[0][2].reference]
     if len(present) > 1 and loose:

@@ -33,13 +33,13 @@ PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing"
 # variable -> option of both tracers; the points are the business of one tracer only
 FILTER = (("src", "src"), ("dst", "dst"), ("protocol", "protocol"), ("src_port", "src-port"), ("dst_port", "dst-port"),
           ("bidirectional", "both-directions"), ("interfaces", "interface"), ("netns", "netns"), ("vlan", "vlan"),
-          ("max_records", "max-records"), ("max_bytes", "max-bytes"))
+          ("max_records", "max-records"), ("max_rate", "max-rate"), ("max_bytes", "max-bytes"))
 POINTS = (("profile", "profile"), ("points", "point"), ("excluded_points", "exclude-point"),
           ("required_points", "require-point"))
 REQUIRE_DROPS = "--require-point=skb.drop"
 OF_A_CASE = {PREFIX + name for name, _option in FILTER + POINTS} | {PREFIX + "tracers", PREFIX + "duration"}
 OF_THE_SITE = (PREFIX + "max_duration",)  # for the owner of the inventory alone to set
-LIMITS = (PREFIX + "max_records", PREFIX + "max_bytes")  # which a capture always has
+LIMITS = tuple(PREFIX + name for name in ("max_records", "max_rate", "max_bytes"))  # which a capture always has
 WHICH_PACKETS = ("src", "dst", "protocol", "src_port", "dst_port", "vlan")  # one of them makes a capture bounded
 
 TYPES = {"bool": "true or false", "int": "a whole number", "float": "a number", "list": "a list",

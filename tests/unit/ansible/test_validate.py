@@ -14,7 +14,7 @@ KNOWN = list(yaml.safe_load(SPECIFICATION.read_text())["argument_specs"]["main"]
 DEFAULTS = {**yaml.safe_load((ROOT / "roles" / "capture" / "defaults" / "main.yml").read_text()),
             "capture_output_dir": "/nowhere/captures", "capture_start_delay": 3.5}
 
-LIMITS = ["--max-records=4000000", "--max-bytes=1073741824"]
+LIMITS = ["--max-records=4000000", "--max-rate=100000", "--max-bytes=1073741824"]
 FILTER = {"capture_everything": True}  # so that each test can set what it is about, and nothing else
 
 
@@ -84,6 +84,7 @@ def test_every_default_is_declared():
     ({"capture_interfaces": "vnet0,eth0"}, ["--interface=vnet0", "--interface=eth0"]),
     ({"capture_netns": "self", "capture_vlan": 100}, ["--netns=self", "--vlan=100"]),
     ({"capture_max_records": 1000, "capture_max_bytes": "1000000"}, ["--max-records=1000", "--max-bytes=1000000"]),
+    ({"capture_max_rate": 5000}, ["--max-rate=5000"]),
     ({"capture_points": ["skb.drop"]}, ["--point=skb.drop"]),
     ({"capture_src": "", "capture_dst": None}, []),
 ])
@@ -256,7 +257,7 @@ def test_the_longest_window_is_the_site_s_to_set(plan, refusal):
     plan({"capture_max_duration": 7200}, {"capture_duration": 3601})
     assert refusal(given={"capture_max_duration": 7200}) == (
         "capture_max_duration is 7200 in -e: it must be set in the inventory")
-    for name in ("capture_max_records", "capture_max_bytes"):
+    for name in ("capture_max_records", "capture_max_rate", "capture_max_bytes"):
         assert refusal({name: ""}) == f"{name} is '': it must be a whole number above 0"
 
 

@@ -56,6 +56,31 @@ def test_the_page(tmp_path: Any) -> None:
     assert row.split()[6:8] == ["198", "2"]
 
 
+def test_what_was_shed_is_weighed_as_what_was_lost(tmp_path: Any) -> None:
+    fleet = Fleet()
+    fleet.talk()
+    for number in range(100):
+        fleet.send(1 + 0.01 * number, udp_packet(number), lose=number in (3, 4))
+    fleet.b.manifest["counters"].update(shed=5)
+    fleet.b.manifest["guards"] = {"max_rate": 20}
+    run = fleet.write(tmp_path)
+    summary = merged(run)
+    page = (run / "verdict.txt").read_text()
+    assert ("hv-b shed 5 records of its datapath_tracing to keep to its limit of 20 records a second (596 were kept): "
+            "its counts are minima.") in page
+    assert "cannot be said: hv-b shed 5 records to keep to its rate limit." in page
+    assert "vanished" not in page
+    assert [(host["shed"], host["lost"]) for host in summary["hosts"].values()] == [(0, 0), (5, 0)]
+    assert [host["tracers"]["datapath_tracing"]["shed"] for host in summary["hosts"].values()] == [0, 5]
+
+
+def test_no_packet_was_lost_where_records_were_shed_is_no_promise(tmp_path: Any) -> None:
+    fleet = Fleet()
+    fleet.talk()
+    fleet.b.manifest["counters"].update(shed=5)
+    assert "No packet was lost as far as can be seen, but records are missing from hv-b." in text(tmp_path, fleet)
+
+
 def test_what_is_unknown_is_said_to_be(tmp_path: Any) -> None:
     fleet = Fleet()
     fleet.talk()

@@ -4,8 +4,9 @@ import struct
 
 import pytest
 
-from skbtrace import filters, options, points
+from skbtrace import options
 from skbtrace.errors import InputError
+from skbtrace.programs import filters, points
 
 REFUSED = [
     (["--src", "192.168.32.300"], "--src is '192.168.32.300': it must be an IPv4 or IPv6 address"),
@@ -32,6 +33,8 @@ REFUSED = [
     (["--duration", "soon"], "--duration is 'soon'"),
     (["--max-records", "0"], "--max-records is '0': it must be a whole number of records from 1"),
     (["--max-records", "1.5"], "--max-records is '1.5'"),
+    (["--max-rate", "0"], "--max-rate is '0': it must be a whole number of records a second from 1 to 10000000"),
+    (["--max-rate", ""], "--max-rate is ''"),
     (["--max-bytes", "100"], "--max-bytes is '100'"),
     (["--buffer-pages", "100"], "--buffer-pages is 100: it must be a power of two"),
     (["--profile", "nics"], "--profile is 'nics': it must be one of"),
@@ -73,7 +76,7 @@ def test_the_caller_s_names_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_points_follow_profiles_and_single_points() -> None:
     def names(*arguments: str) -> list[str]:
-        return [point.name for point in options.wanted_points(parse(*arguments)[0])]
+        return [point.name for point in points.wanted(parse(*arguments)[0])]
 
     assert set(names()) == set(points.PROFILES["nic"])
     assert names("--point", "sock.deliver") == ["sock.deliver"]

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""manifest.json: what a bundle holds, and how far to trust it."""
+import hashlib
+import os
+import platform
+import sys
+from typing import Any, Dict, Set, Tuple
+
+from .. import VERSION, foreign
+from ..host import clock
+from ..programs import filters
+from . import record
+
+FORMAT = "skbfleet-bundle/1"
+_CHUNK = 1 << 20
+
+
+def _kernel() -> Dict[str, str]:
+    with open("/proc/sys/kernel/random/boot_id") as handle:
+        boot_id = handle.read().strip()
+    system = os.uname()
+    return {"release": system.release, "version": system.version, "machine": system.machine, "boot_id": boot_id}
+
+
+def _points(tracer: Any) -> Dict[str, Any]:
+    return {"requested": [point.name for point in tracer.wanted] + list(tracer.absent),
+            "attached": [dict(attached._asdict()) for attached in tracer.program.attached],
+            "skipped": tracer.program.skipped, "absent": tracer.absent}
+
+
+def _window(tracer: Any) -> Dict[str, Any]:
+    window, last = tracer.window, tracer.pairs[-1]
+    offset = last["realtime_ns"] - last["monotonic_ns"]
+    shown = {"start_ns": window.start_ns, "end_ns": window.end_ns, "ended_ns": tracer.ended_ns,
+             "start_realtime_ns": window.start_ns + offset, "end_realtime_ns": window.end_ns + offset,
+             "late_by_ns": window.late_by_ns}
+    shown.update(window.given)
+    return shown
+
+
+def file_entry(path: str) -> Dict[str, Any]:
+    """Return size and checksum of a file; raises OSError."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        for chunk in iter(lambda: handle.read(_CHUNK), b""):
+            digest.update(chunk)
+    return {"bytes": os.path.getsize(path), "sha256": digest.hexdigest()}
+
+
+def _name_stacks(tracer: Any, records_path: str) -> None:
+    """Resolve the location and the stack of every record that has one, while this kernel's symbols are at hand."""
+    seen: Set[Tuple[int, int]] = set()
+    size = record.STRIDE * 4096
+    with open(records_path, "rb") as handle:
+        for chunk in iter(lambda: handle.read(size), b""):
+            seen.update(record.locations(chunk))
+    for location, stack_id in seen:
+        if location:
+            tracer.symbols.name(location)
+        if stack_id >= 0:
+            tracer.symbols.stack(stack_id)
+
+
+def build(tracer: Any, budget: Any) -> Dict[str, Any]:
+    """Return the manifest of a finished tracer whose records are in the current directory; raises OSError."""
+    import bcc
+    records_path = "records.bin"
+    _name_stacks(tracer, records_path)
+    per_point = tracer.counters()
+    totals = tracer.totals()
+    totals.update(written=budget.kept, cut=budget.cut)
+    why = _why_partial(tracer, budget)
+    return {
+        "format": FORMAT, "run_id": tracer.options.run_id, "tracer": tracer.options.tracer,
+        "host": tracer.options.host, "tool_version": VERSION, "bcc_version": bcc.__version__,
+        "python_version": platform.python_version(), "kernel": _kernel(),
+        "command_line": [foreign.from_system(word) for word in sys.argv],
+        "filter": filters.describe(tracer.chosen), "record": record.describe(), "points": _points(tracer),
+        "window": _window(tracer), "counters": totals, "per_point": per_point,
+        "guards": {"max_rate": tracer.options.max_rate},
+        "devices": tracer.devices.finish(), "netns": {str(key): name for key, name in tracer.scope.names.items()},
+        "symbols": {"0x%x" % key: name for key, name in tracer.symbols.names.items()},
+        "stacks": {str(key): ["0x%x" % frame for frame in frames] for key, frames in tracer.symbols.stacks.items()},
+        "symbols_hidden": tracer.symbols.are_hidden(),
+        "drop_reasons": {str(key): name for key, name in tracer.reasons.items()},
+        "clock": dict(clock.discipline(), pairs=tracer.pairs), "limits": budget.limits,
+        "status": "partial" if why else "complete", "why": why, "ended_by": tracer.stopped_by,
+        "seconds": tracer.seconds, "files": {"records.bin": file_entry(records_path)},
+    }
+
+
+def _why_partial(tracer: Any, budget: Any) -> str:
+    """Why the records do not cover the whole window; empty if they do."""
+    reasons = ["limit %s was reached: %s" % (limit["limit"], limit["what"]) for limit in budget.limits]
+    if tracer.stopped_by in ("signal", "closed"):
+        reasons.append("the tracer was stopped before the window's end")
+    if tracer.window.late_by_ns:
+        reasons.append("the window was set %.3f s after its start" % (tracer.window.late_by_ns / 1e9))
+    return "; ".join(reasons)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spool mode: the run directory through which a caller arms a tracer, sets its window and learns how it fares.
+
+window.json  the caller writes {"start_realtime_ns", "end_realtime_ns"} of this host's clock, or {"close": true}
+status.json  the tracer writes its state: starting, armed, started, finished or failed, with counts
+records.bin, manifest.json  the bundle; the manifest comes last and makes it whole
+"""
+import os
+import time
+from typing import Any, Dict, Optional
+
+from ..errors import InputError, TracerError, option
+from ..host import clock, limits
+from . import files, manifest
+from .spool import Budget, Spool
+from .window import WindowFile
+
+_STATUS_SECONDS = 0.5
+_MANIFEST_ROOM = 8 << 20  # bytes; symbols, stacks and devices seldom take one of them
+
+
+def _enter(path: str) -> None:
+    """Make the directory, for its owner alone, unless it is there, and go there: from here on it is the current one.
+
+    What becomes of the name does not matter then. Raises OSError.
+    """
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:  # its mode is its owner's business: the files in it are ours alone
+        pass
+    os.chdir(path)
+
+
+class RunDir:
+    """The run directory of one tracer."""
+
+    def __init__(self, options: Any) -> None:
+        """Make the directory if need be; raises InputError if it cannot be used, TracerError if its disk is full."""
+        self.path = os.path.abspath(options.run_dir)
+        try:
+            _enter(self.path)
+        except OSError as error:
+            raise InputError("%s is %r: it must be a directory that can be written: %s"
+                             % (option("run-dir"), options.run_dir, error.strerror)) from None
+        if os.stat(".").st_mode & 0o002:
+            raise InputError("%s is %r: it must be a directory into which not everybody may write"
+                             % (option("run-dir"), options.run_dir))
+        if os.path.lexists("manifest.json"):
+            raise InputError("%s is %r: it holds a capture already" % (option("run-dir"), options.run_dir))
+        limits.require_disk(self.path)
+        self._manifest: Optional[files.ReservedJson] = None
+        self._budget: Optional[Budget] = None
+        self._window_file = WindowFile(self.path)
+        self._wait_until = time.monotonic() + options.wait_window if options.wait_window else None
+        self._wait_seconds = options.wait_window
+        self._next_status = 0.0
+        self.write_status("starting")
+
+    def write_status(self, state: str, why: str = "", **more: Any) -> None:
+        """Tell the caller; a directory that is gone is noticed elsewhere."""
+        status: Dict[str, Any] = {"state": state, "why": why, "pid": os.getpid(), "updated_ns": clock.realtime_ns(),
+                                  "records": self._budget.kept if self._budget else 0}
+        status["bytes"] = os.path.getsize("records.bin") if self._budget else 0
+        status.update(more)
+        files.write_json("status.json", status)
+
+    def run(self, tracer: Any) -> None:
+        """Capture into the directory; raises TracerError."""
+        try:
+            self._run(tracer)
+        except OSError as error:
+            raise TracerError("the run directory %s cannot be written: %s" % (self.path, error.strerror)) from None
+
+    def _run(self, tracer: Any) -> None:
+        options = tracer.options
+        self._budget = Budget(options.max_records, options.max_bytes)
+        self._manifest = files.ReservedJson("manifest.json", _MANIFEST_ROOM)
+        spool = Spool(self.path, self._budget)
+        tracer.open_buffer(spool.take)
+        if self._wait_until is None:
+            tracer.window.open_now(options.duration)
+        else:
+            self.write_status("armed", attached=len(tracer.program.attached), skipped=tracer.program.skipped,
+                              seconds=tracer.seconds)
+        try:
+            tracer.follow(spool, self)
+        finally:
+            tracer.finish()
+            spool.close()
+        if not tracer.window.is_set():
+            self._manifest.give_up()
+            raise TracerError(self._why_no_window(tracer))
+        content = manifest.build(tracer, self._budget)
+        self._manifest.write(content)
+        self._tell("finished", content["counters"], content["window"], content["why"])
+
+    def _why_no_window(self, tracer: Any) -> str:
+        if tracer.stopped_by == "signal":
+            return "stopped before a window was set"
+        if tracer.stopped_by == "closed":
+            return "the run directory was removed"
+        return "no window was set within %g s" % self._wait_seconds
+
+    def look(self, tracer: Any) -> None:
+        """Obey the window file and tell how it goes; called by the tracer's loop."""
+        given = self._window_file.changed()
+        if given and given.get("close"):
+            tracer.window.close()
+            tracer.stopped_by = tracer.stopped_by or "window"
+        elif given and not tracer.window.is_set():
+            self._set_window(tracer, given)
+        elif not tracer.window.is_set() and self._wait_until and time.monotonic() > self._wait_until:
+            tracer.stopped_by = "wait_window"
+        if time.monotonic() >= self._next_status and tracer.window.is_set():
+            self._next_status = time.monotonic() + _STATUS_SECONDS
+            self._tell_so_far(tracer)
+
+    def _set_window(self, tracer: Any, given: Dict[str, Any]) -> None:
+        try:
+            tracer.window.open_at(given)
+        except (KeyError, TypeError):
+            raise TracerError("window.json lacks start_realtime_ns or end_realtime_ns in ns since 1970") from None
+        tracer.pairs.append(clock.pair("start"))
+
+    def _tell(self, state: str, totals: Dict[str, int], window: Dict[str, Any], why: str = "") -> None:
+        self.write_status(state, why, lost=totals["lost"], shed=totals["shed"], window=window)
+
+    def _tell_so_far(self, tracer: Any) -> None:
+        window = tracer.window
+        try:
+            self._tell("started", tracer.totals(), dict(window.given, start_ns=window.start_ns, end_ns=window.end_ns,
+                                                        late_by_ns=window.late_by_ns))
+        except OSError:  # the directory is gone, or the disk is full: Spool sees it and ends the capture
+            pass

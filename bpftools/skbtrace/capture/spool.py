@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where records are kept: a file that ends at the limits that the user set, to the record."""
+from typing import Any, Dict, List, Optional
+
+from ..host import limits
+from . import files, record
+
+
+class Budget:
+    """How many records may still be kept."""
+
+    def __init__(self, max_records: Optional[int], max_bytes: Optional[int]) -> None:
+        self.kept = 0  # records
+        self.cut = 0   # records that came after a limit was reached
+        self.limits: List[Dict[str, Any]] = []
+        bounds = [("max_records", max_records, max_records),
+                  ("max_bytes", max_bytes, None if max_bytes is None else max_bytes // record.STRIDE)]
+        self._bounds = [(name, value, records) for name, value, records in bounds if records is not None]
+
+    def allow(self, wanted: int) -> int:
+        """Return how many of so many records may be kept, and count them."""
+        allowed = min([wanted] + [records - self.kept for _name, _value, records in self._bounds])
+        self.kept += allowed
+        self.cut += wanted - allowed
+        for name, value, records in self._bounds:
+            if self.kept == records and not self.limits:
+                self.hit(name, value, "%d records were kept" % self.kept)
+        return allowed
+
+    def hit(self, limit: str, value: Any, what: str) -> None:
+        """Note a limit that was reached: it ends the capture."""
+        self.limits.append({"limit": limit, "value": value, "what": what})
+
+
+def spare_disk(budget: Budget, free: int) -> None:
+    """End the capture before the host's disk is full; free: bytes."""
+    if free < limits.DISK_RESERVE and not budget.limits:
+        budget.hit("disk", limits.DISK_RESERVE, "only %d MiB are free on the disk" % (free >> 20))
+
+
+class Spool:
+    """records.bin of a run directory, which is the current one."""
+
+    def __init__(self, directory: str, budget: Budget) -> None:
+        self.budget = budget
+        self._directory = directory
+        self._file = files.open_new("records.bin")
+
+    def take(self, records: Any) -> None:
+        """Append whole records; a disk that runs full ends the capture and leaves whole records only."""
+        allowed = self.budget.allow(len(records) // record.STRIDE)
+        waiting = memoryview(records)[:allowed * record.STRIDE]
+        try:
+            while waiting:
+                waiting = waiting[self._file.write(waiting):]
+        except OSError as error:
+            if error.errno not in files.NO_ROOM:
+                raise
+            whole = self._file.tell() // record.STRIDE
+            self._file.truncate(whole * record.STRIDE)
+            self.budget.cut += self.budget.kept - whole
+            self.budget.kept = whole
+            self.budget.hit("disk", 0, "the disk is full")
+
+    def check(self) -> bool:
+        """Whether the capture can go on; called now and then. Stops before the host's disk is full."""
+        try:
+            free = limits.free_bytes(self._directory)
+        except OSError:  # the run directory was removed: nobody wants these records any more
+            return False
+        spare_disk(self.budget, free)
+        return True
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()

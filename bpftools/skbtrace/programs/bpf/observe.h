@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * One skb at one point: filter, window, record.
+ *
+ * What a point knows beyond the skb itself, its recipe tells: bits(recipe, PULLED, 1) and the like.
+ * To the verifier that is a constant, so that a copy of the program has only the branches that its
+ * point takes; and the hook's other arguments are asked for where they are needed, not carried along.
+ */
+
+/* In one struct, so that the compiler lays it out once: the stack of a BPF program is 512 bytes. */
+struct look {
+    struct first_look first;
+    struct packet packet;
+    struct place place;
+};
+
+/* the fields of a first look lie together in every kernel, in this order */
+#define FIRST_BEGIN (__builtin_offsetof(struct sk_buff, protocol) & ~7)
+#define FIRST_END (__builtin_offsetof(struct sk_buff, data) + 8)
+#define take_field(first, raw, field)                                                               \
+    (first)->field = *(typeof((first)->field) *)((void *)(raw) + __builtin_offsetof(struct sk_buff, field) - FIRST_BEGIN)
+
+/* one field of an skb that the verifier knows as such; in asm, or bcc would make a call of it */
+#define load_field(first, address, size, field)                                                    \
+    do {                                                                                           \
+        u64 value_;                                                                                \
+        asm volatile("%0 = *(" #size " *)(%1 + %2)"                                                \
+                     : "=r"(value_)                                                                \
+                     : "r"(address), "i"(__builtin_offsetof(struct sk_buff, field)));              \
+        (first)->field = (typeof((first)->field))value_;                                           \
+    } while (0)
+
+/* Returns 0 if it worked. */
+static __always_inline int read_first(struct first_look *first, u64 address, u8 typed)
+{
+    u64 raw[(FIRST_END - FIRST_BEGIN) / 8] = {};
+    int failed;
+
+    if (typed) {
+        load_field(first, address, u16, protocol);
+        load_field(first, address, u16, network_header);
+        load_field(first, address, u16, mac_header);
+        load_field(first, address, u32, tail);
+        load_field(first, address, u32, data_len);
+        load_field(first, address, u64, head);
+        load_field(first, address, u64, data);
+        return 0;
+    }
+    failed = read_memory(raw, sizeof(raw), address + FIRST_BEGIN);
+    first->data_len = NOT_READ;
+    take_field(first, raw, protocol);
+    take_field(first, raw, network_header);
+    take_field(first, raw, mac_header);
+    take_field(first, raw, tail);
+    take_field(first, raw, head);
+    take_field(first, raw, data);
+    return failed;
+}
+
+/* Find the headers of a packet, in a scratch where they are not all in the linear part. Returns 0 if there are none. */
+static __always_inline int find_headers(struct look *look, u64 recipe, u64 address, int *level)
+{
+    struct packet *p = &look->packet;
+    int found;
+
+    p->base = look->first.head;
+    p->end = look->first.tail;
+#ifdef HAVE_LARGE_PROGRAMS
+    u32 l3 = network_offset(&look->first, bits(recipe, PULLED, 1));
+
+    if (may_be_cut(&look->first, l3, address)) {
+        struct scratch *scratch;
+
+        *level = read_skb(address);
+        scratch = scratches.lookup(level);
+        if (scratch) {
+            gather(scratch, first_offset(&look->first, l3));
+            p->base = *(volatile u64 *)&scratch->base;
+            p->end = *(volatile u64 *)&scratch->end;
+        }
+    }
+#endif
+    found = find_network(&look->first, p, bits(recipe, PULLED, 1), bits(recipe, IP, 1));
+    if (found)
+        find_transport(p);
+    return found;
+}
+
+/*
+ * What the filter says of the packet's bytes, as far as p->base and p->end let them be read. A flow
+ * is followed into a tunnel; where the tunnel itself is the flow, the inner headers are recorded too.
+ */
+static __always_inline int judge_bytes(struct packet *p, int found)
+{
+    int verdict = match_packet(p, found), inner;
+
+    if (found && enter_tunnel(p)) {
+        find_transport(p);
+        if (match_inner_vlan(p)) {
+            inner = match_packet(p, 1);
+            p->inner_fits = inner == MATCH;
+            if (verdict == NO_MATCH)
+                verdict = inner;
+        }
+    }
+    return verdict == NO_MATCH && p->cut ? UNPARSED : verdict;
+}
+
+static __always_inline int judge_packet(struct look *look, void *ctx, u64 recipe, u64 address, int *level)
+{
+#ifdef HAVE_MADE_UP
+    if (bits(recipe, MADE_UP, 1))
+        return make_up_packet(&look->packet, argument(ctx, recipe, SOCK)) ? match_packet(&look->packet, 1) : NO_MATCH;
+#endif
+    return judge_bytes(&look->packet, find_headers(look, recipe, address, level));
+}
+
+/* what else the filter says, of the skb in scratch */
+static __always_inline int judge_place(int verdict, struct look *look, void *ctx, u64 recipe,
+                                       const struct sk_buff *skb)
+{
+    u64 device = argument(ctx, recipe, DEVICE);
+    int here;
+
+    if (!match_vlan(skb, &look->packet))
+        return NO_MATCH;
+    look->place = place_of(skb, device ? device : (u64)skb->dev, argument(ctx, recipe, SOCK));
+    if (!skb->protocol && !look->place.ifindex && !bits(recipe, IP, 1) && !bits(recipe, MADE_UP, 1))
+        return NO_MATCH; /* what unix and netlink sockets send is in skbs, too, but is no packet */
+    here = match_place(&look->place);
+    return here == MATCH || (here == NO_DEVICE && verdict != MATCH) ? verdict : here;
+}
+
+static __always_inline int is_inside_window(u64 now)
+{
+    int zero = 0;
+    struct window *bounds = window.lookup(&zero);
+
+    return bounds && now >= bounds->start_ns && now < bounds->end_ns;
+}
+
+/* whether a record is to be made of the skb; counts why not */
+static __always_inline int is_wanted(int verdict, u64 now, struct counters *count)
+{
+    if (!is_inside_window(now)) {
+        if (verdict == MATCH)
+            count->outside_window++;
+        return 0;
+    }
+    if (verdict == MATCH)
+        count->matched++;
+    else if (verdict == UNPARSED)
+        count->unparsed++;
+    else if (verdict == UNDECIDED)
+        count->undecided++;
+    else
+        count->no_device++;
+    return verdict == MATCH;
+}
+
+#ifdef HAVE_STACKS
+/*
+ * Two stacks may fall into one bucket of the table, and the first one keeps it. Without its
+ * innermost frame, which is the tracer's own, the second one is as good, and falls elsewhere.
+ */
+static __always_inline s32 take_stack(void *ctx, struct counters *count)
+{
+    s32 id = stacks.get_stackid(ctx, 0);
+
+    if (id < 0)
+        id = stacks.get_stackid(ctx, 1);
+    if (id < 0)
+        count->stacks_lost++;
+    return id;
+}
+#endif
+
+static __always_inline void fill(struct record *r, void *ctx, u64 address, u64 now, struct look *look,
+                                 u64 recipe, struct counters *count, struct scratch *scratch)
+{
+    const struct sk_buff *skb = &scratch->skb;
+
+    r->time_ns = now;
+    r->skb = address;
+    r->point = bits(recipe, POINT, 1023);
+    r->location = argument(ctx, recipe, LOCATION);
+    r->reason = argument(ctx, recipe, REASON);
+    r->cpu = bpf_get_smp_processor_id();
+    r->pid = bpf_get_current_pid_tgid();
+    bpf_get_current_comm(r->comm, sizeof(r->comm));
+    r->netns = look->place.netns;
+    r->ifindex = look->place.ifindex;
+    r->stack_id = -1;
+#ifdef HAVE_STACKS
+    if (bits(recipe, STACK, 1))
+        r->stack_id = take_stack(ctx, count);
+#endif
+    fill_metadata(r, skb);
+    fill_shared_info(r, scratch);
+#ifdef HAVE_MADE_UP
+    if (bits(recipe, MADE_UP, 1))
+        fill_made_up(r, skb, &look->packet, address, argument(ctx, recipe, SOCK));
+    else
+#endif
+        fill_packet(r, &look->packet, find_payload(&look->packet), scratch);
+    if (bits(recipe, IP, 1) && !r->protocol)
+        r->protocol = ethertype_of(r->packet[0]);
+    fill_queue(r, bits(recipe, QUEUE_KIND, 7), argument(ctx, recipe, QUEUE));
+}
+
+static __always_inline void make_record(void *ctx, u64 address, u64 now, struct look *look,
+                                        u64 recipe, struct counters *count, struct scratch *scratch)
+{
+#ifdef USE_RING_BUFFER
+    struct record *r = events.ringbuf_reserve(sizeof(struct record));
+
+    if (!r) {
+        count->lost++;
+        return;
+    }
+    fill(r, ctx, address, now, look, recipe, count, scratch);
+    events.ringbuf_submit(r, BPF_RB_NO_WAKEUP); /* user space comes by itself: a wake-up costs more than the record */
+#else
+    fill(&scratch->record, ctx, address, now, look, recipe, count, scratch);
+    if (events.perf_submit(ctx, &scratch->header, sizeof(u64) + sizeof(struct record)))
+        count->lost++;
+#endif
+}
+
+static __always_inline int observe(void *ctx, u64 address, u64 recipe)
+{
+    u32 point = bits(recipe, POINT, 1023);
+    struct counters *count = counters.lookup(&point);
+    int verdict, level = NO_SCRATCH;
+    struct scratch *scratch;
+    struct look look;
+    u64 now;
+
+    if (!count || !address)
+        return 0;
+    count->seen++;
+    if (read_first(&look.first, address, bits(recipe, TYPED, 1)))
+        return 0;
+    verdict = judge_packet(&look, ctx, recipe, address, &level);
+    if (verdict == NO_MATCH && level == NO_SCRATCH)
+        return 0;
+    if (level == NO_SCRATCH)
+        level = read_skb(address);
+    scratch = scratches.lookup(&level);
+    if (!scratch) {
+        count->lost++;
+        return 0;
+    }
+    if (verdict != NO_MATCH)
+        verdict = judge_place(verdict, &look, ctx, recipe, &scratch->skb);
+    if (verdict != NO_MATCH) {
+        now = bpf_ktime_get_ns();
+        if (is_wanted(verdict, now, count)) {
+            if (is_within_rate(now))
+                make_record(ctx, address, now, &look, recipe, count, scratch);
+            else
+                count->shed++;
+        }
+    }
+    give_back(scratch);
+    return 0;
+}

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From points and filter to BPF programs that are compiled, loaded and attached."""
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from ..kernel import lookup, structs
+from . import BPF_DIR, compiler, hooks, loader, points, recipe
+
+# bcc rewrites map accesses in its main file only: the parts are joined, each named for the compiler's messages
+PARTS = ["record.h", "read.h", "skb.h", "packet.h", "tunnel.h", "maps.h", "rate.h", "filter.h", "gather.h", "socket.h",
+         "queue.h", "fill.h", "recipe.h", "observe.h", "points.h"]
+STACK_ENTRIES = 16384
+_AT_ONCE = 8  # hooks attached, or let go, at the same time: the kernel makes each wait until no CPU can be in it
+
+
+class Attached(NamedTuple):
+    """A point that is being looked at; id is what its records carry."""
+
+    id: int
+    name: str
+    hook: str
+    target: str
+    made_up: bool  # the packets have no headers yet: those of the records are what their sockets will give them
+
+
+def source(declarations: structs.Declarations, defines: Dict[str, Any]) -> str:
+    """Return the C source: types of this kernel, constants, the parts in order."""
+    constants = dict(declarations.constants, **defines)
+    text = [declarations.text] + ["#define %s %s" % item for item in sorted(constants.items())]
+    for part in PARTS:
+        with open(os.path.join(BPF_DIR, part)) as handle:
+            text.append('#line 1 "%s"\n%s' % (part, handle.read()))
+    return "\n".join(text)
+
+
+class Program:
+    """The compiled object of one tracer; `attached` and `skipped` (name -> why) tell what this kernel took."""
+
+    def __init__(self, declarations: structs.Declarations, types: Optional[lookup.Types],
+                 wanted: List[points.Point], defines: Dict[str, Any], ring_pages: int,
+                 flow_actions_length: int) -> None:
+        """ring_pages: of the ring buffer, if there is one; flow_actions_length: its offset in sw_flow_actions."""
+        self._wanted = wanted
+        self._version = compiler.kernel_version()
+        self._descriptors: List[int] = []
+        self._programs: Dict[int, int] = {}  # id of a point -> descriptor
+        self._module_types: Dict[str, int] = {}
+        self.attached: List[Attached] = []
+        self.skipped: Dict[str, str] = {}
+        self.missed: Dict[int, int] = {}  # id of a point -> packets that its program was not run for
+        functions = hooks.wanted_functions(wanted)
+        found = lookup.find_functions(functions) if functions else {}
+        self._offers = [hooks.candidates(point, types, found) for point in wanted]
+        self._has_kprobe_program = hooks.needs_kprobes(self._offers)
+        constants = dict(defines, POINT_COUNT=len(wanted), RECIPE='"0x%x"' % recipe.PLACEHOLDER,
+                         FLOW_ACTIONS_LENGTH=flow_actions_length, RING_PAGES=ring_pages, STACK_ENTRIES=STACK_ENTRIES)
+        if any(point.stack for point in wanted):
+            constants["HAVE_STACKS"] = 1
+        if any(point.made_up for point in wanted):
+            constants["HAVE_MADE_UP"] = 1
+        if "HAVE_LARGE_PROGRAMS" in declarations.constants and any("count" in point.arguments for point in wanted):
+            constants["HAVE_LISTS"] = 1
+        if self._has_kprobe_program:
+            constants["HAVE_KPROBES"] = 1
+        begun = time.monotonic()
+        self.bpf = compiler.compile_text(source(declarations, constants), declarations.from_headers)
+        self.seconds = time.monotonic() - begun  # spent on compiling
+
+    def attach(self) -> None:
+        """Load and attach a program for every point; what cannot be had goes to `skipped` with its reason."""
+        for module in {hook.module for candidates, _reasons in self._offers for hook in candidates if hook.btf_id}:
+            if module:
+                self._module_types[module] = self._keep(loader.open_module_types(module))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            reached = pool.map(self._reach, range(len(self._offers)), self._wanted, self._offers)
+            for point, (attached, reasons) in zip(self._wanted, reached):
+                if attached:
+                    self.attached.append(attached)
+                else:
+                    self.skipped[point.name] = "; ".join(reasons)
+
+    def _reach(self, number: int, point: points.Point,
+               offer: Tuple[List[hooks.Hook], List[str]]) -> Tuple[Optional[Attached], List[str]]:
+        """Try the hooks of a point one after the other; returns what took it there, or else why nothing did."""
+        candidates, reasons = offer
+        for hook in candidates:
+            if hook.kind == hooks.KPROBE and not self._has_kprobe_program:
+                continue
+            try:
+                program = self._keep(self._load(number, point, hook))
+                if hook.btf_id:
+                    self._keep(loader.attach_typed(program))
+                elif hook.kind == hooks.RAW_TRACEPOINT:
+                    self._keep(loader.attach_raw_tracepoint(program, hook.target))
+                else:
+                    self._keep(loader.attach_kprobe(program, hook.target))
+            except OSError as error:
+                reasons.append("the kernel refused a %s: %s" % (hook.kind.replace("_", " "), error.strerror))
+                continue
+            self._programs[number] = program
+            return Attached(number, point.name, hook.kind, hook.target, point.made_up), reasons
+        return None, reasons
+
+    def _load(self, number: int, point: points.Point, hook: hooks.Hook) -> int:
+        code = recipe.apply(self.bpf.dump_func("point_kprobe" if hook.kind == hooks.KPROBE else "point_raw"),
+                            recipe.encode(number, point, hook))
+        name = point.name.replace(".", "_")
+        if hook.btf_id:
+            attach_type = loader.ATTACH_FENTRY if hook.kind == hooks.FENTRY else loader.ATTACH_RAW_TRACEPOINT
+            return loader.load(loader.PROG_TYPE_TRACING, name, code, self._version, attach_type, hook.btf_id,
+                               self._module_types.get(hook.module, 0))
+        kind = loader.PROG_TYPE_KPROBE if hook.kind == hooks.KPROBE else loader.PROG_TYPE_RAW_TRACEPOINT
+        return loader.load(kind, name, code, self._version)
+
+    def _keep(self, descriptor: int) -> int:
+        self._descriptors.append(descriptor)
+        return descriptor
+
+    def _count_missed(self) -> Dict[int, int]:
+        return {number: loader.missed(program) for number, program in self._programs.items()}
+
+    def detach(self) -> None:
+        """Let go of every program; the maps, and what was `missed`, stay readable until the process ends."""
+        self.missed = self._count_missed()
+        closing, self._descriptors = self._descriptors, []
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for _ in pool.map(os.close, reversed(closing)):
+                pass

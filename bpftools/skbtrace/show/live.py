@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tracer by hand: records as lines on the terminal, what it does and what it saw on stderr."""
+import sys
+from typing import Any, Dict, List, Tuple
+
+from ..capture.spool import Budget
+from . import text
+from .stream import Stream
+from .terminal import Terminal
+
+_PATIENCE_S = 2.0  # that a reader gets who takes nothing, before what is left is given up
+
+
+def run(tracer: Any) -> None:
+    """Print records until the tracer ends, then a summary."""
+    options = tracer.options
+    armed = tracer.pairs[0]
+    facts = text.Facts(options.host, {attached.id: attached.name for attached in tracer.program.attached},
+                       tracer.devices, tracer.scope.names, tracer.reasons, tracer.symbols,
+                       armed["realtime_ns"] - armed["monotonic_ns"],
+                       {attached.id for attached in tracer.program.attached if attached.made_up})
+    budget = Budget(options.max_records, options.max_bytes)
+    lines, remarks = Stream(sys.stdout.fileno()), Stream(sys.stderr.fileno())
+    printer = text.Printer(lines, facts, options.format == "json", options.tracer == "datapath_tracing")
+    terminal = Terminal(printer, lines, sys.stdout.fileno(), budget)
+    tracer.open_buffer(terminal.take)
+    try:
+        tracer.window.open_now(options.duration)  # before it is said: whoever reads it may send at once
+        _say(remarks, _beginning(tracer))
+        tracer.follow(terminal)
+    finally:
+        tracer.finish()
+        tracer.release_signals()
+        lines.drain(_PATIENCE_S)
+        _say(remarks, [_summary(tracer, budget, terminal.unshown())])
+
+
+def _say(remarks: Stream, sentences: List[str]) -> None:
+    remarks.write("".join(sentence + "\n" for sentence in sentences))
+    remarks.drain(_PATIENCE_S)  # in its order with the records, where both go to one file
+
+
+def _beginning(tracer: Any) -> List[str]:
+    said = ["tracing %s on %s%s" % (", ".join(attached.name for attached in tracer.program.attached),
+                                    tracer.options.host, "" if tracer.options.duration else "; Ctrl-C ends it")]
+    if tracer.symbols.are_hidden():
+        said.append("the kernel hides where its functions are (kernel.kptr_restrict is 2, or it is locked down): "
+                    "places and stacks are shown as addresses")
+    return said + ["skipped %s: %s" % (", ".join(names), why) for why, names in _by_reason(tracer.program.skipped)]
+
+
+def _by_reason(skipped: Dict[str, str]) -> List[Tuple[str, List[str]]]:
+    """Return (why, points), those with one reason together."""
+    reasons: Dict[str, List[str]] = {}
+    for name, why in sorted(skipped.items()):
+        reasons.setdefault(why, []).append(name)
+    return sorted(reasons.items(), key=lambda item: item[1])
+
+
+def _summary(tracer: Any, budget: Budget, unshown: int) -> str:
+    totals = tracer.totals()
+    words = ["seen %(seen)d, matched %(matched)d" % totals, "shown %d" % (budget.kept - unshown),
+             "lost %d" % totals["lost"]]
+    words += ["%s %d" % (name, number) for name, number in (
+        ("not shown because the output was not read", unshown),
+        ("shed to keep to --max-rate", totals["shed"]), ("after the limit", budget.cut),
+        ("headers not readable", totals["unparsed"]),
+        ("later fragments not decidable by port", totals["undecided"]),
+        ("without a device to tell by", totals["no_device"]), ("without stack", totals["stacks_lost"]),
+        ("not looked at because the tracer was interrupted", totals["missed"]),
+    ) if number]
+    words += ["limit %s of %s reached (%s)" % (limit["limit"], limit["value"], limit["what"])
+              for limit in budget.limits]
+    return ", ".join(words)
