@@ -4,7 +4,7 @@ import sys
 import time
 from typing import Any, List
 
-from . import host, live, points, trial
+from . import filters, host, live, points, trial
 from . import options as command_line
 from .errors import InputError, TracerError
 from .rundir import RunDir
@@ -24,6 +24,12 @@ def _check_host(options: Any, chosen: Any) -> None:
     Tracer(options, chosen)
     if options.run_dir:
         host.require_disk(host.existing_directory(options.run_dir))
+
+
+def _tell_programs(chosen: Any) -> None:
+    """Print the options that a host without libpcap needs beside those that were given, one a line."""
+    for word in filters.program_options(chosen):
+        print(word)
 
 
 def _run(options: Any, chosen: Any) -> None:
@@ -63,7 +69,9 @@ def main(tracer: str, what: str, examples: str, default_profile: str, arguments:
             _list_points()
         elif options.check_host:
             _check_host(options, chosen)
-        elif not options.check_options:
+        elif options.check_options:
+            _tell_programs(chosen)
+        else:
             _run(options, chosen)
     except InputError as error:
         _say("error: %s\n" % error)

@@ -6,7 +6,7 @@ import platform
 import sys
 from typing import Any, Dict, Set, Tuple
 
-from . import VERSION, clock, filters, foreign, record
+from . import VERSION, clock, expressions, filters, foreign, record
 
 FORMAT = "skbfleet-bundle/1"
 _CHUNK = 1 << 20
@@ -71,7 +71,7 @@ def build(tracer: Any, budget: Any) -> Dict[str, Any]:
         "format": FORMAT, "run_id": tracer.options.run_id, "tracer": tracer.options.tracer,
         "host": tracer.options.host, "tool_version": VERSION, "bcc_version": bcc.__version__,
         "python_version": platform.python_version(), "kernel": _kernel(),
-        "command_line": [foreign.from_system(word) for word in sys.argv],
+        "command_line": [foreign.from_system(word) for word in sys.argv if not expressions.is_program(word)],
         "filter": filters.describe(tracer.chosen), "record": record.describe(), "points": _points(tracer),
         "window": _window(tracer), "counters": totals, "per_point": per_point,
         "devices": tracer.devices.finish(), "netns": {str(key): name for key, name in tracer.scope.names.items()},
