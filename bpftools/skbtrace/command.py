@@ -4,11 +4,13 @@ import sys
 import time
 from typing import Any, List
 
-from . import filters, host, live, points, trial
 from . import options as command_line
+from .capture.rundir import RunDir
+from .capture.tracer import Tracer
 from .errors import InputError, TracerError
-from .rundir import RunDir
-from .tracer import Tracer
+from .host import limits
+from .programs import filters, loader, points
+from .show import live, trial
 
 
 def _list_points() -> None:
@@ -20,10 +22,10 @@ def _list_points() -> None:
 
 def _check_host(options: Any, chosen: Any) -> None:
     """Raise InputError or TracerError for what arming would stumble over; compiles nothing and leaves nothing."""
-    host.require_machine()
+    loader.require_machine()
     Tracer(options, chosen)
     if options.run_dir:
-        host.require_disk(host.existing_directory(options.run_dir))
+        limits.require_disk(limits.existing_directory(options.run_dir))
 
 
 def _tell_programs(chosen: Any) -> None:

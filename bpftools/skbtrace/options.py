@@ -5,8 +5,10 @@ import os
 import re
 from typing import Any, List, NoReturn, Optional, Tuple
 
-from . import VERSION, expressions, filters, foreign, points, record
+from . import VERSION, foreign
+from .capture import record
 from .errors import InputError, option
+from .programs import expressions, filters, points
 
 MOST_SECONDS = 24 * 3600
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -119,16 +121,8 @@ def _check_points(options: Any) -> None:
         if name in options.exclude_point:
             raise InputError("%s and %s are both %r: a point is either needed or left out"
                              % (option("require-point"), option("exclude-point"), name))
-    if not wanted_points(options):
+    if not points.wanted(options):
         raise InputError("%s leaves no point at which to look" % option("exclude-point"))
-
-
-def wanted_points(options: Any) -> List[points.Point]:
-    """Return the points asked for, in the order of the table."""
-    profiles = options.profile or ([] if options.point else [options.default_profile])
-    names = set(options.point).union(options.require_point, *(points.PROFILES[name] for name in profiles))
-    names -= set(options.exclude_point)
-    return [point for point in points.TABLE if point.name in names]
 
 
 def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, filters.Filter]:

@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bpftools")]
 
 from support import bpfstats  # noqa: E402
 
-from skbtrace import loader  # noqa: E402
+from skbtrace.programs import loader  # noqa: E402
 
 TRACER = ROOT / "bpftools" / "packet_datapath_tracing.py"
 PYTHON = "/usr/bin/python3"

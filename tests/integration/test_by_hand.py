@@ -14,7 +14,8 @@ import pytest
 from support.lab import PYTHON, Lab, wait_until
 from support.tracers import COMMANDS, tracing
 
-from skbtrace import headers, record
+from skbtrace.capture import record
+from skbtrace.show import headers
 
 OLDEST = pathlib.Path("~/.pyenv/versions/3.6.15/bin/python").expanduser()
 SENT, PORT = 1000, 5001

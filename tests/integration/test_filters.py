@@ -18,7 +18,8 @@ from support.bundles import arp, ethernet, geneve, gre, icmp, ipv4, ipv6, tcp, u
 from support.lab import PYTHON, Lab, wait_until
 from support.tracers import COMMANDS, tracing
 
-from skbtrace import headers, record
+from skbtrace.capture import record
+from skbtrace.show import headers
 
 A4, B4, FAR4 = "192.168.32.10", "192.168.32.20", "10.9.9.9"
 A6, B6, FAR6 = "fd00:32::10", "fd00:32::20", "fd00:99::9"
@@ -351,7 +352,8 @@ def test_headers_in_pages_are_recorded(lab: Lab, probe: Probe) -> None:
 WITHOUT_PAGES = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from skbtrace import command, pages
+from skbtrace import command
+from skbtrace.programs import pages
 pages.constants = lambda types: {}
 sys.exit(command.main("datapath_tracing", "", "", "nic", sys.argv[2:]))
 """

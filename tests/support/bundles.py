@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from skbtrace import record
+from skbtrace.capture import record
 
 RUN_ID = "20261122T112750Z-test"
 WALL = 1_795_346_870_000_000_000  # wall clock at second 0 of every event: 2026-11-22T11:27:50Z

@@ -85,7 +85,7 @@ def test_the_tracers_check_their_options_on_a_real_one(python36):
 
 
 IMPORTS = """
-import importlib, os, sys, types
+import importlib, os, pkgutil, sys, types
 root = sys.argv[1]
 for name in ("ansible", "ansible.module_utils", "ansible.module_utils.basic"):
     sys.modules[name] = types.ModuleType(name)
@@ -95,10 +95,12 @@ for name in sorted(os.listdir(os.path.join(root, "module_utils"))):
     if name.endswith(".py"):
         importlib.import_module("ansible.module_utils." + name[:-3])
 sys.path[:0] = [os.path.join(root, "library"), os.path.join(root, "bpftools")]
-for directory, prefix in (("library", ""), ("bpftools/skbtrace", "skbtrace.")):
-    for name in sorted(os.listdir(os.path.join(root, directory))):
-        if name.endswith(".py"):
-            importlib.import_module(prefix + name[:-3])
+for name in sorted(os.listdir(os.path.join(root, "library"))):
+    if name.endswith(".py"):
+        importlib.import_module(name[:-3])
+import skbtrace
+for module in pkgutil.walk_packages(skbtrace.__path__, "skbtrace."):
+    importlib.import_module(module.name)
 """
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from skbtrace.text import METADATA, QUEUES
+from skbtrace.show.text import METADATA, QUEUES
 
 from ..arrays import hexadecimal, join, number, per_value, scatter, text_of, time_text
 from ..bundle.labels import Labels

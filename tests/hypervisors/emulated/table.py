@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the kernels took, as the Markdown table of the README."""
 
-from skbtrace import points
+from skbtrace.programs import points
 
 PROFILES = ("nic", "drop", "bridge", "ovs", "ip", "netfilter", "queues", "full")
 

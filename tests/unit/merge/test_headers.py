@@ -6,7 +6,7 @@ from support.bundles import ethernet, ipv4, ipv6, tcp, udp
 from support.packets import A6, B6, PACKETS, TUNNELS, A, B
 
 from fleetmerge.packet import headers
-from skbtrace import headers as plain
+from skbtrace.show import headers as plain
 
 
 def parse(packets: list[bytes], layer: int = 2, protocol: int = 0x0800,

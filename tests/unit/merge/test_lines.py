@@ -10,7 +10,8 @@ from fleetmerge.bundle.manifest import open_bundle
 from fleetmerge.clock.host import host_clock
 from fleetmerge.products.batch import make_batch
 from fleetmerge.products.lines import lines
-from skbtrace import record, text
+from skbtrace.capture import record
+from skbtrace.show import text
 
 
 class _Devices:

@@ -4,7 +4,8 @@ import struct
 
 import pytest
 
-from skbtrace import btf, hooks, kernel, kernel_types, points
+from skbtrace.kernel import btf, lookup, structs
+from skbtrace.programs import hooks, points
 
 WORD = {"INT": btf.INT, "PTR": btf.PTR, "ARRAY": btf.ARRAY, "STRUCT": btf.STRUCT, "UNION": btf.UNION, "ENUM": btf.ENUM,
         "TYPEDEF": btf.TYPEDEF, "CONST": btf.CONST, "FUNC": btf.FUNC, "FUNC_PROTO": btf.FUNC_PROTO}
@@ -121,15 +122,15 @@ def test_what_is_no_btf_is_refused(data: bytes) -> None:
 
 def test_views_of_fields_are_padded_to_their_offsets(types: btf.Btf) -> None:
     members = [(path, types.member("sk_buff", path)) for path in ("dev", "cloned", "users.refs.counter")]
-    text = "\n".join(kernel_types._emit_struct("sk_buff", members))
+    text = "\n".join(structs._emit_struct("sk_buff", members))
     assert "struct { u8 pad_dev[16]; u64 dev; };" in text
     assert "struct { u8 pad_cloned[28]; u8 : 1; u8 cloned : 1; };" in text
     assert "union { union { struct { u8 pad_counter[32]; u32 counter; }; } refs; } users;" in text
 
 
 def test_this_kernel_has_the_fields_that_are_read() -> None:
-    names = list(kernel_types.FIELDS) + kernel_types.ENUMS
-    declared = kernel_types.from_btf(btf.read_kernel(names))
+    names = list(structs.FIELDS) + structs.ENUMS
+    declared = structs.from_btf(btf.read_kernel(names))
     assert "struct sk_buff {" in declared.text
     assert declared.constants["HAVE_PROBE_READ_KERNEL"] == 1
 
@@ -163,7 +164,7 @@ def offer(point: str, types: object, functions: dict) -> tuple[list, list]:
 
 def test_the_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hooks, "has_kprobes", lambda: True)
-    plain = {"br_handle_frame": [kernel.Function("br_handle_frame", "bridge")]}
+    plain = {"br_handle_frame": [lookup.Function("br_handle_frame", "bridge")]}
     bridge = Described({}, {"bridge": Described({"br_handle_frame": [("pskb", "sk_buff**")]})})
     assert offer("br.rx", bridge, plain) == (
         [("fentry", "br_handle_frame", 0, True), ("kprobe", "br_handle_frame", 0, True)], [])
@@ -177,12 +178,12 @@ def test_functions_that_cannot_be_had_say_why(monkeypatch: pytest.MonkeyPatch) -
     none = Described({})
     assert offer("tun.xmit", none, {}) == (
         [], ["no function tun_net_xmit: it was inlined, or its module is not loaded"])
-    twice = {"do_output": [kernel.Function("do_output", "openvswitch"), kernel.Function("do_output", "")]}
+    twice = {"do_output": [lookup.Function("do_output", "openvswitch"), lookup.Function("do_output", "")]}
     assert offer("ovs.output", none, twice) == ([], ["2 functions are called do_output"])
-    changed = {"do_output": [kernel.Function("do_output.isra.0", "openvswitch")]}
+    changed = {"do_output": [lookup.Function("do_output.isra.0", "openvswitch")]}
     assert offer("ovs.output", none, changed) == (
         [], ["function do_output exists as do_output.isra.0 only, whose arguments may differ"])
-    first = {"__netif_receive_skb_core": [kernel.Function("__netif_receive_skb_core.constprop.0", "")]}
+    first = {"__netif_receive_skb_core": [lookup.Function("__netif_receive_skb_core.constprop.0", "")]}
     assert offer("dev.core", none, first)[0] == [("kprobe", "__netif_receive_skb_core.constprop.0", 0, None)]
     monkeypatch.setattr(hooks, "has_kprobes", lambda: False)
     assert offer("dev.core", none, first) == ([], ["this kernel has no kprobes"])

@@ -9,7 +9,7 @@ import types
 
 import pytest
 
-from skbtrace import files, rundir
+from skbtrace.capture import files, rundir
 from skbtrace.errors import InputError
 
 

@@ -7,15 +7,18 @@ import sys
 
 import pytest
 
-from skbtrace import command, host, symbols
+from skbtrace import command
 from skbtrace.errors import TracerError
+from skbtrace.host import limits
+from skbtrace.kernel import symbols
+from skbtrace.programs import loader
 
 
 def test_an_unknown_machine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    host.require_machine()
+    loader.require_machine()
     monkeypatch.setattr(platform, "machine", lambda: "s390x")
     with pytest.raises(TracerError, match="^this machine is of type s390x: it must be one of aarch64, x86_64$"):
-        host.require_machine()
+        loader.require_machine()
 
 
 @pytest.mark.parametrize(("text", "sentence"), [
@@ -29,18 +32,18 @@ def test_a_missing_or_broken_bcc_is_one_sentence(tmp_path: pathlib.Path, monkeyp
     monkeypatch.delitem(sys.modules, "bcc", raising=False)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     with pytest.raises(TracerError, match=sentence) as refusal:
-        host.require_bcc()
+        limits.require_bcc()
     assert "\n" not in str(refusal.value)
 
 
 def test_the_disk_of_a_directory_to_be_made_is_that_of_the_one_above(tmp_path: pathlib.Path) -> None:
-    assert host.existing_directory(str(tmp_path / "a" / "b")) == str(tmp_path)
-    assert host.existing_directory(str(tmp_path)) == str(tmp_path)
+    assert limits.existing_directory(str(tmp_path / "a" / "b")) == str(tmp_path)
+    assert limits.existing_directory(str(tmp_path)) == str(tmp_path)
 
 
 def test_a_full_disk_is_found_by_the_check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setattr(command, "Tracer", lambda options, chosen: None)
-    monkeypatch.setattr(host, "free_bytes", lambda directory: 5 << 20)
+    monkeypatch.setattr(limits, "free_bytes", lambda directory: 5 << 20)
 
     def check(*words: str) -> int:
         return command.main("t", "what", "", "nic", ["--check-host", *words])

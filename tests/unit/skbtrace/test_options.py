@@ -4,8 +4,9 @@ import struct
 
 import pytest
 
-from skbtrace import filters, options, points
+from skbtrace import options
 from skbtrace.errors import InputError
+from skbtrace.programs import filters, points
 
 REFUSED = [
     (["--src", "192.168.32.300"], "--src is '192.168.32.300': it must be an IPv4 or IPv6 address"),
@@ -73,7 +74,7 @@ def test_the_caller_s_names_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_points_follow_profiles_and_single_points() -> None:
     def names(*arguments: str) -> list[str]:
-        return [point.name for point in options.wanted_points(parse(*arguments)[0])]
+        return [point.name for point in points.wanted(parse(*arguments)[0])]
 
     assert set(names()) == set(points.PROFILES["nic"])
     assert names("--point", "sock.deliver") == ["sock.deliver"]

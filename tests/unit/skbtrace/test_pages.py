@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from skbtrace import btf, loader, pages
+from skbtrace.kernel import btf
+from skbtrace.programs import loader, pages
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="asking the kernel for its memory needs root")
 

@@ -6,7 +6,8 @@ import struct
 import pytest
 from support.bundles import stride_dtype
 
-from skbtrace import hooks, points, recipe, record
+from skbtrace.capture import record
+from skbtrace.programs import hooks, points, recipe
 
 C_TYPES = {"u8": ctypes.c_uint8, "u16": ctypes.c_uint16, "u32": ctypes.c_uint32, "s32": ctypes.c_int32,
            "u64": ctypes.c_uint64, "char": ctypes.c_char}

@@ -8,7 +8,7 @@ import os
 import pytest
 from support.lab import wait_until
 
-from skbtrace import stream
+from skbtrace.show import stream
 
 
 @pytest.fixture

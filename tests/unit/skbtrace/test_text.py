@@ -6,7 +6,8 @@ import json
 import pytest
 from support.bundles import arp, ethernet, icmp, ipv4, ipv6, tcp, udp, vxlan
 
-from skbtrace import headers, record, text
+from skbtrace.capture import record
+from skbtrace.show import headers, text
 
 A4, B4, A6, B6 = "192.168.32.10", "192.168.32.20", "fd00:32::10", "fd00:32::20"
 PACKETS = [

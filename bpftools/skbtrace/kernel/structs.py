@@ -8,8 +8,8 @@ import os
 import re
 from typing import Any, Dict, List, NamedTuple, Tuple
 
+from ..errors import TracerError
 from . import btf
-from .errors import TracerError
 
 # struct -> fields as C paths. Fields in OPTIONAL differ between kernels: HAVE_<struct>_<field> tells the C code.
 FIELDS: Dict[str, List[str]] = {

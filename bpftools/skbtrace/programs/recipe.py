@@ -5,10 +5,10 @@ import re
 import struct
 from typing import Dict
 
-from . import hooks, points
+from . import BPF_DIR, hooks, points
 
 PLACEHOLDER = 0x5B7ACE0F5EEDBEEF  # stands in the compiled program where the recipe goes
-_SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bpf", "recipe.h")
+_SOURCE = os.path.join(BPF_DIR, "recipe.h")
 _LD_IMM64 = 0x18
 NO_ARGUMENT = 15
 QUEUE_KINDS = {"": 0, "qdisc": 1, "socket": 2}

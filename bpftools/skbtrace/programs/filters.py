@@ -4,8 +4,9 @@ import ipaddress
 import struct
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
-from . import classic, expressions, foreign
-from .errors import InputError, option
+from .. import foreign
+from ..errors import InputError, option
+from . import classic, expressions
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "sctp": 132}

@@ -2,14 +2,11 @@
 """What this host has: asked before anything is loaded, so that what is missing is said in one sentence."""
 import importlib.util
 import os
-import platform
 import resource
 import sys
-from typing import Dict, Iterable, List, Optional, Union
+from typing import Union
 
-from . import btf, devices, foreign, kernel, loader, netns
-from .errors import InputError, TracerError, option
-from .filters import Filter
+from ..errors import TracerError
 
 DISK_RESERVE = 64 << 20  # bytes that a capture leaves free on the host's disk
 
@@ -18,13 +15,6 @@ def require_root() -> None:
     """Raise TracerError if this user may not load BPF programs."""
     if os.geteuid() != 0:
         raise TracerError("this must run as root: loading BPF programs is not allowed to user %d" % os.geteuid())
-
-
-def require_machine() -> None:
-    """Raise TracerError if this is a type of machine of which too little is known."""
-    if platform.machine() not in loader.MACHINES:
-        raise TracerError("this machine is of type %s: it must be one of %s"
-                          % (platform.machine(), ", ".join(loader.MACHINES)))
 
 
 def require_bcc() -> None:
@@ -76,46 +66,3 @@ def free_bytes(place: Union[str, int]) -> int:
     """Return the bytes that are free on the disk of a directory, or of an open file; raises OSError."""
     status = os.statvfs(place)
     return status.f_bavail * status.f_frsize
-
-
-def read_types(names: Iterable[str]) -> Optional[kernel.Types]:
-    """Return the kernel's types, None if it does not tell them; raises TracerError if they cannot be read."""
-    try:
-        return kernel.Types(names)
-    except OSError:
-        return None
-    except btf.BtfError as error:
-        raise TracerError("the kernel's BTF (%s) cannot be read: %s" % (btf.KERNEL, error)) from None
-
-
-class Scope:
-    """The namespaces and devices that the filter confines the tracer to."""
-
-    def __init__(self, chosen: Filter) -> None:
-        """Raises InputError for a namespace or a device that is not there."""
-        self.netns: Optional[int] = None
-        self.interfaces: Optional[devices.Numbers] = None
-        self.paths: Dict[int, str] = {}
-        self.names = netns.names()
-        # interface numbers repeat from namespace to namespace: a name alone means the tracer's own
-        where = chosen.netns or ("self" if chosen.interfaces else None)
-        if where is None:
-            self.paths = netns.list_all()
-            return
-        path = netns.path_of(where)
-        self.netns = netns.inode_of(path)
-        self.paths = {self.netns: path}
-        if where not in ("self",) and not foreign.is_number(where) and "/" not in where:
-            self.names[self.netns] = foreign.from_system(where)
-        if chosen.interfaces:
-            _require(chosen.interfaces, path, where)
-            self.interfaces = devices.Numbers(path, [foreign.to_bytes(name) for name in chosen.interfaces])
-
-
-def _require(names: List[str], path: str, where: str) -> None:
-    """Raise InputError for a device that is not there: later it may come and go."""
-    known = {device["name"] for device in devices.read(path)}
-    for name in names:
-        if foreign.shown(foreign.to_bytes(name)) not in known:
-            raise InputError("%s is %r: there is no such device in network namespace %s; it must be one of %s"
-                             % (option("interface"), name, where, ", ".join(sorted(known))))

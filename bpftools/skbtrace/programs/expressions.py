@@ -3,8 +3,8 @@
 import re
 from typing import NamedTuple, Optional
 
+from ..errors import InputError, option
 from . import classic, libpcap
-from .errors import InputError, option
 
 OPTIONS = ("filter", "inner-filter")
 _MOST_CHARACTERS = 2000

@@ -6,7 +6,10 @@ import platform
 import sys
 from typing import Any, Dict
 
-from . import VERSION, btf, clock, host, kernel_types, netns, points
+from .. import VERSION
+from ..host import clock, limits, netns
+from ..kernel import btf, structs
+from ..programs import points
 
 
 def examine(tracer: Any) -> Dict[str, Any]:
@@ -17,7 +20,7 @@ def examine(tracer: Any) -> Dict[str, Any]:
     return {
         "tool_version": VERSION, "kernel": release, "machine": platform.machine(), "bcc": bcc.__version__,
         "python": platform.python_version(), "btf": os.path.exists(btf.KERNEL),
-        "headers": bool(kernel_types.headers_directories(release)),
+        "headers": bool(structs.headers_directories(release)),
         "buffer": "ring" if "USE_RING_BUFFER" in tracer.declarations.constants else "perf",
         "seconds": tracer.seconds, "attached": attached, "skipped": tracer.program.skipped,
         "absent": tracer.absent,
@@ -28,7 +31,7 @@ def examine(tracer: Any) -> Dict[str, Any]:
                     for row in tracer.devices.finish()],
         "netns": {str(inode): name for inode, name in tracer.scope.names.items()},
         "own_netns": netns.inode_of(netns.OWN), "clock": dict(clock.discipline(), realtime_ns=clock.realtime_ns()),
-        "cpus": os.cpu_count(), "load": os.getloadavg()[0], "disk_reserve": host.DISK_RESERVE,
+        "cpus": os.cpu_count(), "load": os.getloadavg()[0], "disk_reserve": limits.DISK_RESERVE,
     }
 
 

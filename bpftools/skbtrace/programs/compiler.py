@@ -6,10 +6,10 @@ import platform
 import re
 from typing import Any
 
-from . import host
-from .errors import TracerError
+from ..errors import TracerError
+from ..host import limits
+from . import BPF_DIR
 
-BPF_DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bpf")
 _MADV_DONTNEED = 4
 _LIBRARIES = re.compile(r"/lib(LLVM|clang|bcc)[^/]*$")
 
@@ -35,7 +35,7 @@ def compile_text(text: str, with_headers: bool) -> Any:
         compiled = BPF(text=text, cflags=flags)
     except Exception as error:  # bcc raises bare Exception
         raise TracerError("bcc could not compile the tracer for this kernel%s: %s%s"
-                          % (" with its headers" if with_headers else "", error, host.memlock_hint())) from None
+                          % (" with its headers" if with_headers else "", error, limits.memlock_hint())) from None
     _forget_library_code()
     return compiled
 

@@ -5,7 +5,8 @@ import json
 import os
 from typing import Any, Dict, Optional
 
-from . import clock, files
+from ..host import clock
+from . import files
 
 NEVER = (1 << 64) - 1
 _MOST_BYTES = 4096  # of window.json

@@ -5,8 +5,8 @@ import ctypes
 import os
 from typing import Dict, Iterator
 
-from . import foreign
-from .errors import InputError, option
+from .. import foreign
+from ..errors import InputError, option
 
 OWN = "/proc/self/ns/net"
 _NAMED = "/run/netns"

@@ -4,7 +4,7 @@ import ctypes
 import os
 from typing import Any, Dict
 
-from . import foreign
+from .. import foreign
 
 _REALTIME, _MONOTONIC = 0, 1
 _STA_UNSYNC = 0x40

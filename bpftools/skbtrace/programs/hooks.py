@@ -4,7 +4,8 @@ import os
 import platform
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from . import kernel, loader, points
+from ..kernel import lookup
+from . import loader, points
 
 RAW_TRACEPOINT, FENTRY, KPROBE = "raw_tracepoint", "fentry", "kprobe"
 KPROBE_ARGUMENTS = 6  # what x86-64 passes in registers
@@ -23,14 +24,14 @@ class Hook(NamedTuple):
     walk: bool = False         # the packet is the first one of a list, and each is to be looked at
 
 
-def why_absent(point: points.Point, types: Optional[kernel.Types]) -> str:
+def why_absent(point: points.Point, types: Optional[lookup.Types]) -> str:
     """Return why there is nothing to look at, empty if there is something: the point's module is neither loaded nor
     built in, or, for the drops of flow rules, this kernel tells them as skb.drop.
     """
-    if "actions" in point.arguments and kernel.tells_flow_drops(types):
+    if "actions" in point.arguments and lookup.tells_flow_drops(types):
         return "this kernel shows these drops at skb.drop"
     built_in = types is not None and any(types.vmlinux.function_id(name) for name in point.functions)
-    if point.module and not kernel.is_loaded(point.module) and not built_in:
+    if point.module and not lookup.is_loaded(point.module) and not built_in:
         return "module %s is not loaded" % point.module
     return ""
 
@@ -73,11 +74,11 @@ def wanted_functions(wanted: List[points.Point]) -> List[str]:
     return sorted({function for point in wanted for function in point.functions})
 
 
-def candidates(point: points.Point, types: Optional[kernel.Types],
-               functions: Dict[str, List[kernel.Function]]) -> Tuple[List[Hook], List[str]]:
+def candidates(point: points.Point, types: Optional[lookup.Types],
+               functions: Dict[str, List[lookup.Function]]) -> Tuple[List[Hook], List[str]]:
     """Return the hooks to try in this order, and why others are not among them.
 
-    types: None where the kernel has no BTF; functions: what kernel.find_functions found.
+    types: None where the kernel has no BTF; functions: what lookup.find_functions found.
     """
     hooks: List[Hook] = []
     reasons: List[str] = []
@@ -106,11 +107,11 @@ def _places(point: points.Point, described: Optional[List[str]]) -> Tuple[Dict[s
     return found, False
 
 
-def _offer_tracepoint(point: points.Point, types: Optional[kernel.Types], hooks: List[Hook],
+def _offer_tracepoint(point: points.Point, types: Optional[lookup.Types], hooks: List[Hook],
                       reasons: List[str]) -> None:
     try:
-        described, btf_id, module = kernel.describe_tracepoint(types, point.tracepoint, point.module)
-    except kernel.NoTracepoint:
+        described, btf_id, module = lookup.describe_tracepoint(types, point.tracepoint, point.module)
+    except lookup.NoTracepoint:
         reasons.append("this kernel has no tracepoint %s" % point.tracepoint)
         return
     places, indirect = _places(point, described)
@@ -124,7 +125,7 @@ def _offer_tracepoint(point: points.Point, types: Optional[kernel.Types], hooks:
         reasons.append("this kernel's tracepoint %s does not show the packet" % point.tracepoint)
 
 
-def _offer_function(point: points.Point, name: str, types: Optional[kernel.Types], found: List[kernel.Function],
+def _offer_function(point: points.Point, name: str, types: Optional[lookup.Types], found: List[lookup.Function],
                     hooks: List[Hook], reasons: List[str]) -> None:
     if len(found) != 1:
         reasons.append("%d functions are called %s" % (len(found), name) if found else

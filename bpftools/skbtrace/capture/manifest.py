@@ -6,7 +6,10 @@ import platform
 import sys
 from typing import Any, Dict, Set, Tuple
 
-from . import VERSION, clock, expressions, filters, foreign, record
+from .. import VERSION, foreign
+from ..host import clock
+from ..programs import expressions, filters
+from . import record
 
 FORMAT = "skbfleet-bundle/1"
 _CHUNK = 1 << 20

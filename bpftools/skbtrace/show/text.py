@@ -5,7 +5,8 @@ import time
 from collections import OrderedDict
 from typing import AbstractSet, Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
-from . import foreign, headers
+from .. import foreign
+from . import headers
 
 # shown by the datapath tracer where it says something: not zero, and not `usual`
 METADATA = (("data_len", 0), ("mark", 0), ("hash", 0), ("priority", 0), ("queue_mapping", 0), ("ip_summed", 0),

@@ -12,7 +12,8 @@ import os
 import struct
 from typing import Dict, Iterator, Optional, Tuple
 
-from . import btf, loader
+from ..kernel import btf
+from . import loader
 
 STRUCTS = ["task_struct", "files_struct", "fdtable", "file", "address_space", "page", "skb_frag_struct"]
 _PAGEMAP = "/proc/self/pagemap"

@@ -7,7 +7,8 @@ import socket
 import struct
 from typing import Any, Dict, Iterator, List, Set, Tuple
 
-from . import foreign, netns
+from .. import foreign
+from . import netns
 
 _RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _NLM_F_REQUEST, _NLM_F_REQUEST_DUMP = 0x1, 0x301

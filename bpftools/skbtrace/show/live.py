@@ -3,9 +3,10 @@
 import sys
 from typing import Any, Dict, List, Tuple
 
+from ..capture.spool import Budget
 from . import text
-from .output import Budget, Terminal
 from .stream import Stream
+from .terminal import Terminal
 
 _PATIENCE_S = 2.0  # that a reader gets who takes nothing, before what is left is given up
 

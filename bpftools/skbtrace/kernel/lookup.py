@@ -6,7 +6,8 @@ Nothing is concluded from the kernel's version: distributions bring changes back
 import os
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from . import btf, kernel_types
+from ..errors import TracerError
+from . import btf, structs
 
 _KALLSYMS = "/proc/kallsyms"
 _TRACEFS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
@@ -57,10 +58,20 @@ class Types:
         return self._modules[module]
 
 
+def read_types(names: Iterable[str]) -> Optional[Types]:
+    """Return the kernel's types, None if it does not tell them; raises TracerError if they cannot be read."""
+    try:
+        return Types(names)
+    except OSError:
+        return None
+    except btf.BtfError as error:
+        raise TracerError("the kernel's BTF (%s) cannot be read: %s" % (btf.KERNEL, error)) from None
+
+
 def tells_flow_drops(types: Optional[Types]) -> bool:
     """Whether Open vSwitch frees the packets of flows without actions as drops, with a reason of its own."""
     if types is None:
-        return kernel_types.headers_mention(os.uname().release, "net/dropreason.h", "SUBSYS_OPENVSWITCH")
+        return structs.headers_mention(os.uname().release, "net/dropreason.h", "SUBSYS_OPENVSWITCH")
     module = types.of("openvswitch")
     return bool(module and module.enum("ovs_drop_reason"))
 

@@ -5,14 +5,14 @@ A subsystem's reasons have the subsystem's number in the upper 16 bits (include/
 """
 from typing import Dict, Optional
 
-from . import kernel
+from . import lookup
 
 _CORE, _SUBSYSTEMS = "skb_drop_reason", "skb_drop_reason_subsys"
 _OF_SUBSYSTEM = {"OPENVSWITCH": ("ovs_drop_reason", "openvswitch")}  # enum and the module that has it
 ENUMS = [_CORE, _SUBSYSTEMS] + [enum for enum, _module in _OF_SUBSYSTEM.values()]
 
 
-def read(types: Optional[kernel.Types]) -> Dict[int, str]:
+def read(types: Optional[lookup.Types]) -> Dict[int, str]:
     """Return number -> name without the common prefix ("FULL_RING"); empty where the kernel has or tells none."""
     if types is None:
         return {}

@@ -6,7 +6,7 @@ A new point is a new row. A row names a tracepoint, or functions of which the fi
 kernel has it, and by the place (from 0) that it has where the kernel does not describe its functions. An argument that
 this kernel does not have is left out. Sources: include/trace/events/ and net/ of the kernel, 4.18 to 6.18.
 """
-from typing import Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 
 class Argument(NamedTuple):
@@ -178,3 +178,11 @@ PROFILES: Dict[str, List[str]] = {
     "queues": _NIC + _QUEUES,
     "full": [point.name for point in TABLE],
 }
+
+
+def wanted(options: Any) -> List[Point]:
+    """Return the points asked for, in the order of the table."""
+    profiles = options.profile or ([] if options.point else [options.default_profile])
+    names = set(options.point).union(options.require_point, *(PROFILES[name] for name in profiles))
+    names -= set(options.exclude_point)
+    return [point for point in TABLE if point.name in names]

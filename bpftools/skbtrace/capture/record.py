@@ -6,7 +6,9 @@ import struct
 from collections import namedtuple
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
-HEADER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bpf", "record.h")
+from ..programs import BPF_DIR
+
+HEADER = os.path.join(BPF_DIR, "record.h")
 RING_HEADER = 8  # bytes that the ring buffer puts before each record; the perf path writes zeros there
 _FORMATS = {"u8": "B", "u16": "H", "u32": "I", "s32": "i", "u64": "Q", "char": "s"}
 _MEMBER = re.compile(r"^\s+(u8|u16|u32|s32|u64|char)\s+(\w+)(?:\[(\d+)\])?;", re.MULTILINE)

@@ -9,9 +9,10 @@ import os
 import time
 from typing import Any, Dict, Optional
 
-from . import clock, files, host, manifest
-from .errors import InputError, TracerError, option
-from .output import Budget, Spool
+from ..errors import InputError, TracerError, option
+from ..host import clock, limits
+from . import files, manifest
+from .spool import Budget, Spool
 from .window import WindowFile
 
 _STATUS_SECONDS = 0.5
@@ -47,7 +48,7 @@ class RunDir:
                              % (option("run-dir"), options.run_dir))
         if os.path.lexists("manifest.json"):
             raise InputError("%s is %r: it holds a capture already" % (option("run-dir"), options.run_dir))
-        host.require_disk(self.path)
+        limits.require_disk(self.path)
         self._manifest: Optional[files.ReservedJson] = None
         self._budget: Optional[Budget] = None
         self._window_file = WindowFile(self.path)

@@ -5,7 +5,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from . import compiler, hooks, kernel, kernel_types, loader, points, recipe
+from ..kernel import lookup, structs
+from . import BPF_DIR, compiler, hooks, loader, points, recipe
 
 # bcc rewrites map accesses in its main file only: the parts are joined, each named for the compiler's messages
 PARTS = ["record.h", "read.h", "skb.h", "packet.h", "tunnel.h", "maps.h", "filter.h", "frame.h", "gather.h", "socket.h",
@@ -24,12 +25,12 @@ class Attached(NamedTuple):
     made_up: bool  # the packets have no headers yet: those of the records are what their sockets will give them
 
 
-def source(declarations: kernel_types.Declarations, defines: Dict[str, Any]) -> str:
+def source(declarations: structs.Declarations, defines: Dict[str, Any]) -> str:
     """Return the C source: types of this kernel, constants, the parts in order."""
     constants = dict(declarations.constants, **defines)
     text = [declarations.text] + ["#define %s %s" % item for item in sorted(constants.items())]
     for part in PARTS:
-        with open(os.path.join(compiler.BPF_DIR, part)) as handle:
+        with open(os.path.join(BPF_DIR, part)) as handle:
             text.append('#line 1 "%s"\n%s' % (part, handle.read()))
     return "\n".join(text)
 
@@ -37,7 +38,7 @@ def source(declarations: kernel_types.Declarations, defines: Dict[str, Any]) -> 
 class Program:
     """The compiled object of one tracer; `attached` and `skipped` (name -> why) tell what this kernel took."""
 
-    def __init__(self, declarations: kernel_types.Declarations, types: Optional[kernel.Types],
+    def __init__(self, declarations: structs.Declarations, types: Optional[lookup.Types],
                  wanted: List[points.Point], defines: Dict[str, Any], ring_pages: int,
                  flow_actions_length: int) -> None:
         """ring_pages: of the ring buffer, if there is one; flow_actions_length: its offset in sw_flow_actions."""
@@ -50,7 +51,7 @@ class Program:
         self.skipped: Dict[str, str] = {}
         self.missed: Dict[int, int] = {}  # id of a point -> packets that its program was not run for
         functions = hooks.wanted_functions(wanted)
-        found = kernel.find_functions(functions) if functions else {}
+        found = lookup.find_functions(functions) if functions else {}
         self._offers = [hooks.candidates(point, types, found) for point in wanted]
         self._has_kprobe_program = hooks.needs_kprobes(self._offers)
         constants = dict(defines, POINT_COUNT=len(wanted), RECIPE='"0x%x"' % recipe.PLACEHOLDER,

@@ -5,13 +5,16 @@ import signal
 import time
 from typing import Any, Dict, List
 
-from . import clock, devices, filters, hooks, host, kernel_types, pages, program, reasons, ring
-from . import options as command_line
-from .errors import TracerError, option
-from .symbols import Symbols
+from ..errors import TracerError, option
+from ..host import clock, devices, limits
+from ..kernel import lookup, reasons, structs
+from ..kernel.symbols import Symbols
+from ..programs import filters, hooks, pages, points, program
+from . import ring
+from .scope import Scope
 from .window import Window
 
-# of struct counters in bpf/maps.h
+# of struct counters in programs/bpf/maps.h
 COUNTERS = ("seen", "matched", "lost", "outside_window", "unparsed", "undecided", "no_device", "stacks_lost", "missed")
 _IDLE_SECONDS = 0.01   # between looks at an empty buffer: a tenth of what fills it at a million records a second
 _CHECK_SECONDS = 0.25  # between looks at disk, reader and window file
@@ -30,14 +33,14 @@ class Tracer:
         self.options, self.chosen = options, chosen
         self.stopped_by = ""
         self.seconds: Dict[str, float] = {}  # how long arming took
-        host.require_root()
-        host.require_bcc()
-        self.scope = host.Scope(chosen)
-        asked_for = command_line.wanted_points(options)
-        names = list(kernel_types.FIELDS) + [kernel_types.FLOW_ACTIONS[0]] + reasons.ENUMS + kernel_types.ENUMS
+        limits.require_root()
+        limits.require_bcc()
+        self.scope = Scope(chosen)
+        asked_for = points.wanted(options)
+        names = list(structs.FIELDS) + [structs.FLOW_ACTIONS[0]] + reasons.ENUMS + structs.ENUMS
         names += pages.STRUCTS
         names += hooks.wanted_functions(asked_for) + ["btf_trace_" + point.tracepoint for point in asked_for]
-        self._types = host.read_types(names)
+        self._types = lookup.read_types(names)
         # name -> why there is nothing to look at, as when the point's module is not in this kernel
         why = [(point.name, hooks.why_absent(point, self._types)) for point in asked_for]
         self.absent = {name: reason for name, reason in why if reason}
@@ -45,8 +48,8 @@ class Tracer:
         self.wanted = [point for point in asked_for if point.name not in self.absent]
         if not self.wanted:
             raise TracerError("none of the points is in this kernel: " + _reasons(self.absent))
-        self.declarations = kernel_types.from_btf(self._types.vmlinux) if self._types else \
-            kernel_types.from_headers(os.uname().release)
+        self.declarations = structs.from_btf(self._types.vmlinux) if self._types else \
+            structs.from_headers(os.uname().release)
         if options.perf_buffer:
             self.declarations.constants.pop("USE_RING_BUFFER", None)
         self.reasons = reasons.read(self._types)
@@ -59,7 +62,7 @@ class Tracer:
             # under nohup, or where the caller does not want it, hanging up ends nothing
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._stop)
-        host.raise_memlock()
+        limits.raise_memlock()
         constants = filters.defines(self.chosen, self.scope.netns)
         constants.update(pages.constants(self._types.vmlinux if self._types else None))
         self.program = program.Program(self.declarations, self._types, self.wanted, constants,
@@ -90,7 +93,7 @@ class Tracer:
         self.program.attach()
         if not self.program.attached:
             raise TracerError("none of the points can be attached: " + _reasons(self.program.skipped)
-                              + host.memlock_hint())
+                              + limits.memlock_hint())
         self._refuse_without_required(self.program.skipped)
 
     def _refuse_without_required(self, missing: Dict[str, str]) -> None:
@@ -104,8 +107,8 @@ class Tracer:
         """Where Open vSwitch keeps the length of a flow's actions, in bytes from the start of their struct."""
         wanted = any("actions" in point.arguments for point in self.wanted)
         module = self._types.of("openvswitch") if self._types and wanted else None
-        member = module.member(*kernel_types.FLOW_ACTIONS) if module else None
-        return member.bit_offset // 8 if member else kernel_types.FLOW_ACTIONS_LENGTH
+        member = module.member(*structs.FLOW_ACTIONS) if module else None
+        return member.bit_offset // 8 if member else structs.FLOW_ACTIONS_LENGTH
 
     def open_buffer(self, take: ring.Take) -> None:
         """Choose who gets the records."""

@@ -12,7 +12,7 @@ import os
 import platform
 from typing import Any
 
-from .errors import TracerError
+from ..errors import TracerError
 
 PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 2, 17, 26
 ATTACH_RAW_TRACEPOINT, ATTACH_FENTRY = 23, 24
@@ -77,6 +77,13 @@ class _PerfEvent(ctypes.Structure):
                 ("sample_period", ctypes.c_uint64), ("sample_type", ctypes.c_uint64), ("read_format", ctypes.c_uint64),
                 ("flags", ctypes.c_uint64), ("wakeup_events", ctypes.c_uint32), ("bp_type", ctypes.c_uint32),
                 ("kprobe_func", ctypes.c_uint64), ("probe_offset", ctypes.c_uint64)]
+
+
+def require_machine() -> None:
+    """Raise TracerError if this is a type of machine of which too little is known."""
+    if platform.machine() not in MACHINES:
+        raise TracerError("this machine is of type %s: it must be one of %s"
+                          % (platform.machine(), ", ".join(MACHINES)))
 
 
 def _syscall(which: int, *arguments: Any) -> int:
