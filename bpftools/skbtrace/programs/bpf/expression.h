@@ -27,14 +27,21 @@ static __always_inline u32 tag_beside(u64 address, int *level)
 #if defined(FILTER_EXPRESSION) || defined(FILTER_INNER_EXPRESSION)
 /* a load behind the packet's end is "no"; one of bytes that are there, and cannot be read, is not */
 static __always_inline int settle(int verdict, const struct frame *frame, const struct first_look *first,
-                                  const struct packet *p, u64 address)
+                                  u64 address)
 {
-    u64 length;
+    int settled = verdict;
 
-    if (verdict != UNPARSED || !frame->beyond)
-        return verdict;
-    length = p->base + (first->data - first->head) + READ_FIELD(struct sk_buff, len, address) - frame->others;
-    return frame->beyond > length ? NO_MATCH : UNPARSED;
+    if (verdict == NO_MATCH)
+        return NO_MATCH;
+    if (verdict == UNPARSED && frame->beyond) {
+        s64 length = (first->data - first->head) + READ_FIELD(struct sk_buff, len, address) - frame->others;
+
+        if ((s64)frame->beyond > length)
+            return NO_MATCH;
+    }
+    /* a number that the verifier does not know: it would go on once for every way that leads here */
+    read_memory(&settled, sizeof(settled), &verdict);
+    return settled;
 }
 #endif
 
@@ -56,7 +63,7 @@ static __always_inline int judge_made_up(const struct packet *p, u64 address, in
     __builtin_memcpy(scratch->bytes, &p->network.v4, sizeof(struct ipv6_header) + 4);
     *(volatile u64 *)&scratch->base = (u64)scratch->bytes;
     bytes = *(volatile u64 *)&scratch->base;
-    lay_out(&frame, 0, bytes, bytes + p->l4 + 4, 0, p->ethertype);
+    lay_out(&frame, bytes, NO_ADDRESSES, 0, p->l4 + 4, 0, p->ethertype);
     frame.known = known;
     return judge_frame(&frame);
 #elif defined(FILTER_INNER_EXPRESSION)
@@ -83,9 +90,8 @@ static __always_inline int judge_outer(const struct first_look *first, const str
     }
     if (start == l3 && !ethertype)
         return NO_MATCH; /* no packet */
-    lay_out(&frame, start == l3 ? 0 : p->base + start, p->base + l3, p->base + p->end, tag_beside(address, level),
-            ethertype);
-    return settle(judge_frame(&frame), &frame, first, p, address);
+    lay_out(&frame, p->base, start == l3 ? NO_ADDRESSES : start, l3, p->end, tag_beside(address, level), ethertype);
+    return settle(judge_frame(&frame), &frame, first, address);
 #elif defined(FILTER_INNER_EXPRESSION)
     return NO_MATCH;
 #else
@@ -97,13 +103,12 @@ static __always_inline int judge_outer(const struct first_look *first, const str
 static __always_inline int judge_inner(const struct first_look *first, const struct packet *p, u64 address)
 {
 #ifdef FILTER_INNER_EXPRESSION
-    u64 inner = p->base + p->inner;
     struct frame frame;
 
     if (!p->inner)
         return p->cut ? UNPARSED : NO_MATCH;
-    lay_out(&frame, p->carried == ETHERTYPE_BRIDGED ? inner : 0, inner, p->base + p->end, 0, p->carried);
-    return settle(judge_inner_frame(&frame), &frame, first, p, address);
+    lay_out(&frame, p->base, p->carried == ETHERTYPE_BRIDGED ? p->inner : NO_ADDRESSES, p->inner, p->end, 0, p->carried);
+    return settle(judge_inner_frame(&frame), &frame, first, address);
 #else
     return NO_MATCH;
 #endif

@@ -11,11 +11,13 @@
 #if defined(FILTER_EXPRESSION) || defined(FILTER_INNER_EXPRESSION)
 #define ADDRESSES 12      /* bytes of a frame before the tag or the ethertype */
 #define MOST_MADE 6       /* bytes */
+#define NO_ADDRESSES (-1)
 
 /* a frame's bytes: the addresses, then `made` bytes that are not in memory, then the others */
 struct frame {
-    u64 addresses;  /* where the first byte is, 0: there is no MAC header */
-    u64 others;     /* where the first byte would be, were all of them as near as those behind the made ones */
+    u64 base;       /* address to which the offsets are added: to the verifier it may be a pointer, and they are not */
+    s64 addresses;  /* offset of the first byte, NO_ADDRESSES: there is no MAC header */
+    s64 others;     /* the same, were there nothing but the bytes behind the made ones */
     u64 bytes;      /* the made ones, big-endian, the first one in bits 47 to 40 */
     s64 have;       /* bytes that can be read */
     u64 beyond;     /* bytes that a load would have needed */
@@ -26,14 +28,16 @@ struct frame {
 #endif
 };
 
-/* set where the bytes of a frame are, in a buffer of which `end` is the end */
-static __always_inline void lay_out(struct frame *frame, u64 addresses, u64 network, u64 end, u32 tag, u16 ethertype)
+/* set where the bytes of a frame are: offsets of the MAC header or NO_ADDRESSES, the network header, and the end */
+static __always_inline void lay_out(struct frame *frame, u64 base, s64 addresses, s64 network, s64 end, u32 tag,
+                                    u16 ethertype)
 {
+    frame->base = base;
     frame->addresses = addresses;
     frame->made = tag ? 4 : 0;
     frame->bytes = (u64)tag << 16;
     frame->others = addresses - frame->made;
-    if (!addresses) {
+    if (addresses == NO_ADDRESSES) {
         frame->bytes |= tag ? ethertype : (u64)ethertype << 32;
         frame->made += 2;
         frame->others = network - ADDRESSES - frame->made;
@@ -56,6 +60,13 @@ static __always_inline int read_number(u64 address, u32 size, u32 *value)
     return MATCH;
 }
 
+static __always_inline int read_address(const struct frame *frame, u32 at, u32 size, u32 *value)
+{
+    if (frame->addresses == NO_ADDRESSES)
+        return UNDECIDED;
+    return read_number(frame->base + (frame->addresses + at), size, value);
+}
+
 /* a load that is not all in one of the frame's three parts */
 static __always_inline int load_across(const struct frame *frame, u32 at, u32 size, u32 *value)
 {
@@ -67,11 +78,11 @@ static __always_inline int load_across(const struct frame *frame, u32 at, u32 si
         int found = MATCH;
 
         if (place < ADDRESSES)
-            found = frame->addresses ? read_number(frame->addresses + place, 1, &byte) : UNDECIDED;
+            found = read_address(frame, place, 1, &byte);
         else if (place < ADDRESSES + frame->made)
             byte = frame->bytes >> (8 * (ADDRESSES + MOST_MADE - 1 - place) & 63) & 0xff;
         else
-            found = read_number(frame->others + place, 1, &byte);
+            found = read_number(frame->base + (frame->others + place), 1, &byte);
         if (found != MATCH)
             return found;
         *value = *value << 8 | byte;
@@ -97,9 +108,9 @@ static __always_inline int load_bytes(struct frame *frame, u32 at, u32 size, u32
     }
 #endif
     if (end <= ADDRESSES)
-        return frame->addresses ? read_number(frame->addresses + at, size, value) : UNDECIDED;
+        return read_address(frame, at, size, value);
     if (at >= ADDRESSES + frame->made)
-        return read_number(frame->others + at, size, value);
+        return read_number(frame->base + (frame->others + at), size, value);
     if (at >= ADDRESSES && end <= ADDRESSES + frame->made) {
         *value = frame->bytes >> (8 * (ADDRESSES + MOST_MADE - end) & 63) & ((1ull << 8 * size) - 1);
         return MATCH;
