@@ -70,6 +70,7 @@ def check(program: Program) -> None:
         _check_targets(program, place)
     if program[-1].code & 7 != _RETURN:
         raise ProgramError("it does not end with a return")
+    _check_memory(program)
 
 
 def _refuse(one: Instruction) -> None:
@@ -106,6 +107,29 @@ def _targets(one: Instruction, place: int) -> List[int]:
     if one.code & 0xF0 == _ALWAYS:
         return [place + 1 + one.number]
     return [place + 1 + one.if_true, place + 1 + one.if_false]
+
+
+def _check_memory(program: Program) -> None:
+    """Raise ProgramError if a word of memory may be read that was not written, where libpcap's own answer is chance.
+
+    Jumps lead forward only, so that one pass sees all ways that lead to an instruction.
+    """
+    everything = (1 << _WORDS) - 1
+    written = 0
+    known = [everything] * len(program)  # what is written on every way to an instruction
+    for place, one in enumerate(program):
+        written &= known[place]
+        kind, bit = one.code & 7, 1 << (one.number & _WORDS - 1)
+        if kind in (_STORE, _STORE_X):
+            written |= bit
+        elif kind in (_LOAD, _LOAD_X) and one.code & 0xE0 == _MEMORY and not written & bit:
+            raise ProgramError("it goes on behind a tunnel's header (geneve, gtp and the like) also where that is not: "
+                               "libpcap can have such a word before the last and, but not before an or")
+        targets = _targets(one, place)
+        for target in targets:
+            known[target] &= written
+        if targets or kind == _RETURN:
+            written = everything
 
 
 def to_c(program: Program) -> str:

@@ -25,6 +25,12 @@ static __always_inline u32 tag_beside(u64 address, int *level)
 #endif
 
 #if defined(FILTER_EXPRESSION) || defined(FILTER_INNER_EXPRESSION)
+/* offset of the packet's end, whatever can be read of it */
+static __always_inline s64 packet_end(const struct first_look *first, u64 address)
+{
+    return (first->data - first->head) + READ_FIELD(struct sk_buff, len, address);
+}
+
 /* a load behind the packet's end is "no"; one of bytes that are there, and cannot be read, is not */
 static __always_inline int settle(int verdict, const struct frame *frame, const struct first_look *first,
                                   u64 address)
@@ -33,12 +39,8 @@ static __always_inline int settle(int verdict, const struct frame *frame, const 
 
     if (verdict == NO_MATCH)
         return NO_MATCH;
-    if (verdict == UNPARSED && frame->beyond) {
-        s64 length = (first->data - first->head) + READ_FIELD(struct sk_buff, len, address) - frame->others;
-
-        if ((s64)frame->beyond > length)
-            return NO_MATCH;
-    }
+    if (verdict == UNPARSED && frame->beyond && frame->others + (s64)frame->beyond > packet_end(first, address))
+        return NO_MATCH;
     /* a number that the verifier does not know: it would go on once for every way that leads here */
     read_memory(&settled, sizeof(settled), &verdict);
     return settled;
@@ -90,7 +92,7 @@ static __always_inline int judge_outer(const struct first_look *first, const str
     }
     if (start == l3 && !ethertype)
         return NO_MATCH; /* no packet */
-    lay_out(&frame, p->base, start == l3 ? NO_ADDRESSES : start, l3, p->end, tag_beside(address, level), ethertype);
+    lay_out(&frame, p->base, start == l3 ? NO_ADDRESSES : (s64)start, l3, p->end, tag_beside(address, level), ethertype);
     return settle(judge_frame(&frame), &frame, first, address);
 #elif defined(FILTER_INNER_EXPRESSION)
     return NO_MATCH;
@@ -106,8 +108,8 @@ static __always_inline int judge_inner(const struct first_look *first, const str
     struct frame frame;
 
     if (!p->inner)
-        return p->cut ? UNPARSED : NO_MATCH;
-    lay_out(&frame, p->base, p->carried == ETHERTYPE_BRIDGED ? p->inner : NO_ADDRESSES, p->inner, p->end, 0, p->carried);
+        return p->cut && p->end < packet_end(first, address) ? UNPARSED : NO_MATCH;
+    lay_out(&frame, p->base, p->carried == ETHERTYPE_BRIDGED ? (s64)p->inner : NO_ADDRESSES, p->inner, p->end, 0, p->carried);
     return settle(judge_inner_frame(&frame), &frame, first, address);
 #else
     return NO_MATCH;
