@@ -28,8 +28,8 @@ OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 
 PYTHON_CODE := $(wildcard bpftools library module_utils roles tests)
 
-.PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation attacks integration faults molecule \
-	smoke test bench
+.PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation attacks integration faults \
+	molecule smoke test bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
@@ -66,7 +66,8 @@ unit: setup  ## run the unit tests
 	pytest tests/unit
 
 expressions: setup  ## hold filter expressions against libpcap (EXPRESSIONS=10000 PACKETS=500; JOBS=2)
-	cd tests && PYTHONPATH=../bpftools python -m expressions --expressions $(EXPRESSIONS) --packets $(PACKETS) --jobs $(JOBS)
+	cd tests && PYTHONPATH=../bpftools python -m expressions --expressions $(EXPRESSIONS) --packets $(PACKETS) \
+		--jobs $(JOBS)
 
 truth: setup  ## hold what the merger says against situations, and random fleets, whose truth is known
 	pytest tests/truth tests/simulation

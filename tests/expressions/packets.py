@@ -104,8 +104,9 @@ def _packet(rng: random.Random, depth: int, has_mac: bool) -> Packet:
         tags = tags[:1] if depth == 0 else []
     beside = tags.pop(0) if tags and depth == 0 and (not has_mac or rng.random() < 0.5) else 0
     body = b"".join(tag.to_bytes(4, "big") for tag in tags) + ethertype.to_bytes(2, "big") + packet
-    if rng.random() < 0.05 and not carried:  # cut short
-        body = body[:rng.randrange(2 if not tags else 6, len(body) + 1)]
+    least = 24 if depth else 6 if tags else 2  # where a tunnel's header is followed by less, it is taken for none
+    if rng.random() < 0.05 and not carried and len(body) > least:  # cut short
+        body = body[:rng.randrange(least, len(body))]
     shown = addresses + (beside.to_bytes(4, "big") if beside else b"") + body
     memory = addresses + body if has_mac else body[2:]
     first = tags[0] >> 16 if tags else ethertype

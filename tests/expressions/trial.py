@@ -75,8 +75,9 @@ def run(seed: int, expressions: int, count: int) -> Outcome:
                 for value, name in NAMES.items():
                     outcome.verdicts[("carried: " if inner else "") + name] += int((ours == value).sum())
                 for at in np.flatnonzero(_differences(ours, theirs, _Open(given, inner))):
-                    outcome.differing.append("seed %d: %s%s: %d here, %d by libpcap: %s" % (
-                        seed, "carried: " if inner else "", text, ours[at], theirs[at], given[at]))
+                    outcome.differing.append("seed %d: %s%s: %s here, %d by libpcap: %s" % (
+                        seed, "carried: " if inner else "", text, NAMES[int(ours[at])], theirs[at],
+                        given[at].frame.hex()))
                 outcome.alike += not inner and ours.min() == ours.max()
     return outcome
 
