@@ -32,7 +32,7 @@ BOTH_POINTS = ["--netns", "self", "--point", "dev.rx", "--point", "dev.tx"]
 
 
 def lengths_in(capture: bytes) -> list[int]:
-    """The lengths of the frames in a file of tcpdump's, which has this machine's byte order, and may be in the making."""
+    """The lengths of the frames in a file that tcpdump may still be writing, in this machine's byte order."""
     found, at = [], 24
     while at + 16 <= len(capture):
         length = struct.unpack_from("=12xI", capture, at)[0]

@@ -123,8 +123,8 @@ def _check_memory(program: Program) -> None:
         if kind in (_STORE, _STORE_X):
             written |= bit
         elif kind in (_LOAD, _LOAD_X) and one.code & 0xE0 == _MEMORY and not written & bit:
-            raise ProgramError("it has geneve, or the like, before an or or under a not, and libpcap would look for what "
-                               "follows in a tunnel that need not be there")
+            raise ProgramError("it has geneve, or the like, before an or or under a not, and libpcap would look for "
+                               "what follows in a tunnel that need not be there")
         targets = _targets(one, place)
         for target in targets:
             known[target] &= written

@@ -19,7 +19,7 @@ REFUSED = [
     (["--filter", "ip6 protochain 6"], "--filter is 'ip6 protochain 6': it has a loop, as protochain needs one"),
     (["--filter", "tcp and greater 1500"], "--filter is 'tcp and greater 1500': it asks for the packet's length"),
     (["--filter", "len < 100"], "--filter is 'len < 100': it asks for the packet's length, and the kernel joins and"),
-    (["--filter", "geneve or tcp port 80"], "--filter is 'geneve or tcp port 80': it has geneve, or the like, before an or"),
+    (["--filter", "geneve or tcp port 80"], "--filter is 'geneve or tcp port 80': it has geneve, or the like, before"),
     (["--filter", "ip broadcast"], "--filter is 'ip broadcast': netmask not known"),
     (["--filter", ""], "--filter is '': it must be an expression as tcpdump takes it, in ASCII, of 1 to 2000 charact"),
     (["--filter", "host b\u00e4r"], "--filter is 'host b\u00e4r': it must be an expression as tcpdump takes it"),
