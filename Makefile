@@ -9,6 +9,8 @@ PYTHON ?= python3
 HYPERVISORS ?= 2
 SEEDS ?= 0-199
 FEATURES ?= full
+EXPRESSIONS ?= 10000
+PACKETS ?= 500
 JOBS ?= 2
 MUTANTS ?= 200
 SEED ?= 1
@@ -29,7 +31,7 @@ OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 
 PYTHON_CODE := $(wildcard bpftools library module_utils roles tests)
 
-.PHONY: help setup oldest lab lab-down demo lint types unit truth simulation mutation attacks integration faults \
+.PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation mutation attacks integration faults \
 	molecule smoke test bench
 
 help:  ## list the targets
@@ -65,6 +67,10 @@ types: setup  ## check types: mypy
 
 unit: setup  ## run the unit tests
 	pytest tests/unit
+
+expressions: setup  ## hold filter expressions against libpcap (EXPRESSIONS=10000 PACKETS=500; JOBS=2)
+	cd tests && PYTHONPATH=../bpftools python -m expressions --expressions $(EXPRESSIONS) --packets $(PACKETS) \
+		--jobs $(JOBS)
 
 truth: setup  ## hold what the merger says against situations, and random fleets, whose truth is known
 	pytest tests/truth tests/simulation

@@ -9,7 +9,7 @@ from .capture.rundir import RunDir
 from .capture.tracer import Tracer
 from .errors import InputError, TracerError
 from .host import limits
-from .programs import loader, points
+from .programs import filters, loader, points
 from .show import live, trial
 
 
@@ -26,6 +26,12 @@ def _check_host(options: Any, chosen: Any) -> None:
     Tracer(options, chosen)
     if options.run_dir:
         limits.require_disk(limits.existing_directory(options.run_dir))
+
+
+def _tell_programs(chosen: Any) -> None:
+    """Print the options that a host without libpcap needs beside those that were given, one a line."""
+    for word in filters.program_options(chosen):
+        print(word)
 
 
 def _run(options: Any, chosen: Any) -> None:
@@ -65,7 +71,9 @@ def main(tracer: str, what: str, examples: str, default_profile: str, arguments:
             _list_points()
         elif options.check_host:
             _check_host(options, chosen)
-        elif not options.check_options:
+        elif options.check_options:
+            _tell_programs(chosen)
+        else:
             _run(options, chosen)
     except InputError as error:
         _say("error: %s\n" % error)

@@ -8,7 +8,7 @@ from typing import Any, List, NoReturn, Optional, Tuple
 from . import VERSION, foreign
 from .capture import record
 from .errors import InputError, option
-from .programs import filters, points, rate
+from .programs import expressions, filters, points, rate
 
 MOST_SECONDS = 24 * 3600
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -34,6 +34,15 @@ def make_parser(program: str, what: str, examples: str, default_profile: str) ->
     which.add_argument("--dst-port", metavar="PORT", help="destination port, or a range")
     which.add_argument("--both-directions", action="store_true", help="the answers too: src and dst exchanged")
     which.add_argument("--vlan", metavar="ID", help="only packets that carry this VLAN id")
+    which.add_argument("--filter", metavar="EXPRESSION",
+                       help="only packets that, besides, fit this expression in the language of tcpdump "
+                            "(pcap-filter(7))")
+    which.add_argument("--inner-filter", metavar="EXPRESSION",
+                       help="the same of what a tunnel carries; with --filter, a packet has to fit one of the two")
+    for name in expressions.OPTIONS:
+        which.add_argument("--%s-code" % name, metavar="PROGRAM",
+                           help="what the expression of --%s is compiled to, for a host without libpcap; where it is, "
+                                "--check-options prints it" % name)
     where = parser.add_argument_group("where")
     where.add_argument("--interface", action="append", default=[], metavar="NAME",
                        help="only at this device; may be given more than once")

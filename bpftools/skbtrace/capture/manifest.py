@@ -8,7 +8,7 @@ from typing import Any, Dict, Set, Tuple
 
 from .. import VERSION, foreign
 from ..host import clock
-from ..programs import filters
+from ..programs import expressions, filters
 from . import record
 
 FORMAT = "skbfleet-bundle/1"
@@ -74,7 +74,7 @@ def build(tracer: Any, budget: Any) -> Dict[str, Any]:
         "format": FORMAT, "run_id": tracer.options.run_id, "tracer": tracer.options.tracer,
         "host": tracer.options.host, "tool_version": VERSION, "bcc_version": bcc.__version__,
         "python_version": platform.python_version(), "kernel": _kernel(),
-        "command_line": [foreign.from_system(word) for word in sys.argv],
+        "command_line": [foreign.from_system(word) for word in sys.argv if not expressions.is_program(word)],
         "filter": filters.describe(tracer.chosen), "record": record.describe(), "points": _points(tracer),
         "window": _window(tracer), "counters": totals, "per_point": per_point,
         "guards": {"max_rate": tracer.options.max_rate},

@@ -14,8 +14,9 @@ from . import btf
 # struct -> fields as C paths. Fields in OPTIONAL differ between kernels: HAVE_<struct>_<field> tells the C code.
 FIELDS: Dict[str, List[str]] = {
     "sk_buff": ["dev", "sk", "len", "data_len", "queue_mapping", "cloned", "pkt_type", "ip_summed", "skb_iif", "hash",
-                "vlan_tci", "vlan_all", "vlan_present", "priority", "mark", "protocol", "transport_header",
-                "network_header", "mac_header", "tail", "end", "head", "data", "users.refs.counter", "next", "cb"],
+                "vlan_proto", "vlan_tci", "vlan_all", "vlan_present", "priority", "mark", "protocol",
+                "transport_header", "network_header", "mac_header", "tail", "end", "head", "data",
+                "users.refs.counter", "next", "cb"],
     "skb_shared_info": ["nr_frags", "gso_size", "gso_segs", "gso_type", "frag_list", "frags"],
     "net_device": ["ifindex", "nd_net.net", "name"],
     "net": ["ns.inum"],

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from .. import foreign
 from ..errors import InputError, option
+from . import classic, expressions
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "sctp": 132}
@@ -25,6 +26,8 @@ class Filter(NamedTuple):
     interfaces: List[str]
     netns: Optional[str]
     vlan: Optional[int]
+    expression: Optional[expressions.Expression]  # of the packet itself
+    inner_expression: Optional[expressions.Expression]  # of what a tunnel carries
 
 
 def parse_network(name: str, value: Optional[str]) -> Optional[Network]:
@@ -78,7 +81,9 @@ def make_filter(options: Any) -> Filter:
         protocol=parse_protocol(options.protocol),
         src_port=parse_ports("src-port", options.src_port), dst_port=parse_ports("dst-port", options.dst_port),
         both_directions=options.both_directions, interfaces=list(options.interface), netns=options.netns,
-        vlan=parse_vlan(options.vlan))
+        vlan=parse_vlan(options.vlan),
+        expression=expressions.make("filter", options.filter, options.filter_code),
+        inner_expression=expressions.make("inner-filter", options.inner_filter, options.inner_filter_code))
     _check_families(chosen)
     for name, ports in (("src-port", chosen.src_port), ("dst-port", chosen.dst_port)):
         if ports and chosen.protocol not in _WITH_PORTS:
@@ -96,6 +101,12 @@ def _check_families(chosen: Filter) -> None:
         if wanted and network and network.version != wanted:
             raise InputError("%s is %s but %s is %s: that protocol has IPv%d addresses"
                              % (option(name), format_network(network), option("protocol"), chosen.protocol, wanted))
+
+
+def program_options(chosen: Filter) -> List[str]:
+    """Return the options that say what the expressions were compiled to."""
+    both = zip(expressions.OPTIONS, (chosen.expression, chosen.inner_expression))
+    return ["--%s-code=%s" % (name, classic.text_of(expression.program)) for name, expression in both if expression]
 
 
 def format_network(network: Network) -> str:
@@ -118,6 +129,8 @@ def describe(chosen: Filter) -> Dict[str, Any]:
         "both_directions": chosen.both_directions or None,
         "interfaces": [foreign.from_system(name) for name in chosen.interfaces] or None,
         "netns": chosen.netns and foreign.from_system(chosen.netns), "vlan": chosen.vlan,
+        "filter": chosen.expression and chosen.expression.text,
+        "inner_filter": chosen.inner_expression and chosen.inner_expression.text,
     }
     return {name: value for name, value in shown.items() if value is not None}
 
@@ -158,4 +171,7 @@ def defines(chosen: Filter, netns: Optional[int]) -> Dict[str, Any]:
     if chosen.interfaces:
         names = [foreign.to_bytes(name) for name in chosen.interfaces]
         constants["FILTER_INTERFACES(name)"] = "(%s)" % " || ".join(map(_same_name, names))
+    constants.update({name: classic.to_c(expression.program)
+                      for name, expression in (("FILTER_EXPRESSION", chosen.expression),
+                                               ("FILTER_INNER_EXPRESSION", chosen.inner_expression)) if expression})
     return constants

@@ -33,14 +33,16 @@ PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing"
 # variable -> option of both tracers; the points are the business of one tracer only
 FILTER = (("src", "src"), ("dst", "dst"), ("protocol", "protocol"), ("src_port", "src-port"), ("dst_port", "dst-port"),
           ("bidirectional", "both-directions"), ("interfaces", "interface"), ("netns", "netns"), ("vlan", "vlan"),
-          ("max_records", "max-records"), ("max_rate", "max-rate"), ("max_bytes", "max-bytes"))
+          ("filter", "filter"), ("inner_filter", "inner-filter"), ("max_records", "max-records"),
+          ("max_rate", "max-rate"), ("max_bytes", "max-bytes"))
 POINTS = (("profile", "profile"), ("points", "point"), ("excluded_points", "exclude-point"),
           ("required_points", "require-point"))
 REQUIRE_DROPS = "--require-point=skb.drop"
 OF_A_CASE = {PREFIX + name for name, _option in FILTER + POINTS} | {PREFIX + "tracers", PREFIX + "duration"}
 OF_THE_SITE = (PREFIX + "max_duration",)  # for the owner of the inventory alone to set
 LIMITS = tuple(PREFIX + name for name in ("max_records", "max_rate", "max_bytes"))  # which a capture always has
-WHICH_PACKETS = ("src", "dst", "protocol", "src_port", "dst_port", "vlan")  # one of them makes a capture bounded
+# one of them makes a capture bounded
+WHICH_PACKETS = ("src", "dst", "protocol", "src_port", "dst_port", "vlan", "filter", "inner_filter")
 
 TYPES = {"bool": "true or false", "int": "a whole number", "float": "a number", "list": "a list",
          "str": "text", "path": "a path"}
@@ -157,7 +159,10 @@ def tracer_arguments(settings):
 
 
 def ask_tracer(program, arguments, duration):
-    """Let the tracer itself check its options; it looks at nothing of this machine for that."""
+    """Let the tracer itself check its options; it looks at nothing of this machine for that.
+
+    Returns what a host needs beside them: expressions are compiled here, where libpcap is.
+    """
     command = [sys.executable, program, "--check-options", "--duration=%g" % duration] + arguments
     environment = dict(os.environ, SKBTRACE_NAMES=PREFIX, PYTHONDONTWRITEBYTECODE="1")
     answer = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -165,6 +170,7 @@ def ask_tracer(program, arguments, duration):
     if answer.returncode:
         said = answer.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
         raise Refused(said[-1].split("error: ", 1)[-1])
+    return answer.stdout.decode("ascii").splitlines()
 
 
 class ActionModule(ActionBase):
@@ -197,7 +203,7 @@ class ActionModule(ActionBase):
         check_host(task_vars["inventory_hostname"])
         arguments = tracer_arguments(settings)
         for tracer, words in arguments.items():
-            ask_tracer(os.path.join(args["tools"], PROGRAMS[tracer]), words, settings["duration"])
+            words += ask_tracer(os.path.join(args["tools"], PROGRAMS[tracer]), words, settings["duration"])
         check_duration(settings)
         if args.get("run", "new") == "new":
             check_bounds(settings)

@@ -92,6 +92,14 @@ def test_variables_become_words_of_the_command_line(plan, variables, words):
     assert without_limits(plan(variables, only=["drop_monitor"])) == {"drop_monitor": words}
 
 
+def test_expressions_are_compiled_on_the_controller(plan):
+    result = plan({"capture_filter": "ether[0] = 1", "capture_inner_filter": "udp or not udp"})
+    words = ["--filter=ether[0] = 1", "--inner-filter=udp or not udp"]
+    programs = ["--filter-code=4,48 0 0 0,21 0 1 1,6 0 0 262144,6 0 0 0", "--inner-filter-code=1,6 0 0 262144"]
+    assert without_limits(result) == {"drop_monitor": words + programs,
+                                      "datapath_tracing": [*words, "--exclude-point=skb.drop", *programs]}
+
+
 def test_points_are_the_datapath_tracers_and_drops_are_recorded_once(plan):
     result = plan({"capture_profile": ["nic"], "capture_excluded_points": ["skb.free"]})
     assert without_limits(result) == {"drop_monitor": [], "datapath_tracing": [
@@ -123,6 +131,9 @@ def test_a_value_cannot_become_an_option(refusal):
     ({"capture_duration": "long"}, "capture_duration is 'long': it must be a number"),
     ({"capture_max_records": "-1"}, "capture_max_records is '-1': it must be a whole number"),
     ({"capture_vlan": 4095}, "capture_vlan is '4095': it must be a VLAN id"),
+    ({"capture_filter": "tcp prot 443"}, "capture_filter is 'tcp prot 443': can't parse filter expression: syntax err"),
+    ({"capture_filter": "inbound"}, "capture_filter is 'inbound': it asks for what is no byte of the packet"),
+    ({"capture_inner_filter": "less 64"}, "capture_inner_filter is 'less 64': it asks for the packet's length"),
     ({"capture_bidirectional": "maybe"}, "capture_bidirectional is 'maybe': it must be true or false"),
     ({"capture_tracers": ["drop-monitor"]},
      "capture_tracers is ['drop-monitor']: it must be drop_monitor, datapath_tracing"),
@@ -225,10 +236,12 @@ def test_no_file_that_is_given_chooses_a_command(refusal, tmp_path):
 def test_a_new_capture_needs_a_filter_or_a_word(plan, refusal, variables):
     assert refusal({"capture_everything": False, **variables}) == (
         "capture_everything is false and no filter is set: set capture_src or capture_dst or capture_protocol or "
-        "capture_src_port or capture_dst_port or capture_vlan, or capture_everything=true to take every packet")
+        "capture_src_port or capture_dst_port or capture_vlan or capture_filter or capture_inner_filter, or "
+        "capture_everything=true to take every packet")
     plan({"capture_everything": True, **variables})
     plan({"capture_everything": False, **variables}, run="any")
-    for name, value in (("src", "192.0.2.1"), ("protocol", "arp"), ("vlan", 7)):
+    for name, value in (("src", "192.0.2.1"), ("protocol", "arp"), ("vlan", 7), ("filter", "tcp"),
+                        ("inner_filter", "tcp")):
         plan({"capture_everything": False, **variables, f"capture_{name}": value})
 
 

@@ -57,11 +57,10 @@ static __always_inline int read_first(struct first_look *first, u64 address, u8 
     return failed;
 }
 
-/* Find the headers of a packet, in a scratch where they are not all in the linear part. Returns 0 if there are none. */
-static __always_inline int find_headers(struct look *look, u64 recipe, u64 address, int *level)
+/* Find where a packet's first bytes can be read: in a scratch where its headers are not all in the linear part. */
+static __always_inline void find_bytes(struct look *look, u64 recipe, u64 address, int *level)
 {
     struct packet *p = &look->packet;
-    int found;
 
     p->base = look->first.head;
     p->end = look->first.tail;
@@ -80,7 +79,14 @@ static __always_inline int find_headers(struct look *look, u64 recipe, u64 addre
         }
     }
 #endif
-    found = find_network(&look->first, p, bits(recipe, PULLED, 1), bits(recipe, IP, 1));
+}
+
+/* Returns 0 if there are none. */
+static __always_inline int find_headers(struct look *look, u64 recipe)
+{
+    struct packet *p = &look->packet;
+    int found = find_network(&look->first, p, bits(recipe, PULLED, 1), bits(recipe, IP, 1));
+
     if (found)
         find_transport(p);
     return found;
@@ -108,11 +114,24 @@ static __always_inline int judge_bytes(struct packet *p, int found)
 
 static __always_inline int judge_packet(struct look *look, void *ctx, u64 recipe, u64 address, int *level)
 {
+    struct packet *p = &look->packet;
+    int outer, verdict;
+
 #ifdef HAVE_MADE_UP
-    if (bits(recipe, MADE_UP, 1))
-        return make_up_packet(&look->packet, argument(ctx, recipe, SOCK)) ? match_packet(&look->packet, 1) : NO_MATCH;
+    if (bits(recipe, MADE_UP, 1)) {
+        if (!make_up_packet(p, argument(ctx, recipe, SOCK)))
+            return NO_MATCH;
+        return both(match_packet(p, 1), judge_made_up(p, address, level));
+    }
 #endif
-    return judge_bytes(&look->packet, find_headers(look, recipe, address, level));
+    find_bytes(look, recipe, address, level);
+    outer = judge_outer(&look->first, p, recipe, address, level);
+#ifndef FILTER_INNER_EXPRESSION
+    if (outer == NO_MATCH)
+        return NO_MATCH;
+#endif
+    verdict = judge_bytes(p, find_headers(look, recipe));
+    return both(verdict, either(outer, judge_inner(&look->first, p, address)));
 }
 
 /* what else the filter says, of the skb in scratch */

@@ -98,9 +98,11 @@ struct packet {
     u32 l3;        /* network header */
     u32 l4;        /* transport header, 0: there is none */
     u32 end;       /* of the bytes that can be read: where the linear part ends, or the copy */
+    u32 inner;     /* what a tunnel carries begins here, 0: it is none */
     u16 ethertype; /* host order, behind all tags */
     u16 vlan;      /* outermost tag in the frame itself, 0xffff: none */
     u16 inner_vlan; /* the same of the frame that a tunnel carries */
+    u16 carried;   /* ethertype of what a tunnel carries */
     u8 layer;      /* 2 or 3: what stands at `start` */
     u8 protocol;   /* IP protocol, behind extension headers */
     u8 later_fragment; /* not the first fragment: no ports in it */
@@ -185,6 +187,7 @@ static __always_inline int find_network(const struct first_look *skb, struct pac
     p->protocol = 0;
     p->later_fragment = 0;
     p->inner_fits = 0;
+    p->inner = 0;
     p->l3 = network_offset(skb, pulled);
     p->start = first_offset(skb, p->l3);
     if (p->start != p->l3) {

@@ -87,6 +87,8 @@ static __always_inline int enter_tunnel(struct packet *p)
     inner = find_inner(p, &ethertype);
     if (!inner)
         return 0;
+    p->inner = inner;
+    p->carried = ethertype;
     p->l3 = ethertype == ETHERTYPE_BRIDGED ? inner + ETHERNET_LENGTH : inner;
     p->l4 = 0;
     p->protocol = 0;
