@@ -179,9 +179,9 @@ def test_addresses_that_were_changed() -> None:
 
 def test_where_a_vm_sent_from() -> None:
     """The first and the last of a flow from a device in ten milliseconds, as it left a system."""
-    rows = rows_of(*(at(FROM_VM, skb=number, after=MS, hops=64) for number in range(1, 6)),
-                   at(FROM_VM, skb=7, hops=63), at(RX, skb=8, hops=64), at(FROM_VM1, skb=9, hops=0),
-                   at(FROM_VM, skb=10, after=20 * MS, hops=255), at(FROM_VM, skb=11, flow=2, hops=128))
+    rows = rows_of(*(at(FROM_VM, skb=number, after=MS, ttl=64) for number in range(1, 6)),
+                   at(FROM_VM, skb=7, ttl=63), at(RX, skb=8, ttl=64), at(FROM_VM1, skb=9, ttl=0),
+                   at(FROM_VM, skb=10, after=20 * MS, ttl=255), at(FROM_VM, skb=11, flow=2, ttl=128))
     homes = _homes(LAYOUT, rows)
     vnet0, vnet1 = LAYOUT.device[FROM_VM], LAYOUT.device[FROM_VM1]
     times = rows["time"]

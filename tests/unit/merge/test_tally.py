@@ -36,7 +36,7 @@ SACK = 16
 def packets_of(*units: dict[str, Any]) -> Packets:
     """Return packets; of each unit what differs: `packet`, `row` (the first of its record), and fields of the row."""
     rows = np.zeros(len(units), ROW)
-    rows["time"], rows["kind"], rows["flow"], rows["hops"] = np.arange(len(units)), IS_OTHER, 1, 64
+    rows["time"], rows["kind"], rows["flow"], rows["ttl"] = np.arange(len(units)), IS_OTHER, 1, 64
     columns: dict[str, Any] = {"row": np.arange(len(units)), "packet": np.arange(len(units), dtype="u8")}
     for name, default in (("number", 0), ("size", 0), ("ident", 0), ("key", 0), ("lead", True), ("unsure", False),
                           ("twins", False), ("stray", False)):
@@ -141,7 +141,7 @@ def test_what_arrived_may_be_something_else() -> None:
 def flooded(*hops: int, flows: tuple[int, ...] | None = None, layout: Layout = LAYOUT) -> list[int]:
     """Return what becomes of packets that came to a VM's tap, with so many hops left."""
     packets = packets_of(*({"packet": number // 2, "place": (A_TX, B_TX)[number % 2], "flow": flow,
-                            "hops": (64, hop)[number % 2]} for number, (hop, flow) in enumerate(
+                            "ttl": (64, hop)[number % 2]} for number, (hop, flow) in enumerate(
         (hop, flow) for hop, flow in zip(hops, flows or (1,) * len(hops), strict=True) for _ in range(2))))
     results = results_of(packets, *(ARRIVED for _ in hops), unit=packets.starts + 1)
     _doubt_arrivals(packets, packets.starts, results, layout, False)
@@ -159,7 +159,7 @@ def test_what_was_flooded_to_a_vm_before_its_router_sent_it() -> None:
 
 
 def test_hops_that_were_spent_elsewhere_are_no_router_before_the_vm() -> None:
-    packets = packets_of(*({"packet": number // 2, "place": (A_TX, B_TX)[number % 2], "hops": hops}
+    packets = packets_of(*({"packet": number // 2, "place": (A_TX, B_TX)[number % 2], "ttl": hops}
                            for number, hops in enumerate((63, 64, 63, 64, 64, 64))))
     results = results_of(packets, ARRIVED, ARRIVED, ARRIVED, unit=packets.starts + 1)
     _doubt_arrivals(packets, packets.starts, results, LAYOUT, False)
