@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..bundle.find import Expected
-from ..bundle.labels import DROP_POINT, DROP_POINTS, clean
+from ..bundle.labels import DROP_POINT, DROP_POINTS, clean, printable
 from ..bundle.manifest import Bundle
 from ..clock.host import HostClock
 from ..journey.grounds import Trust
@@ -222,7 +222,7 @@ def trust_of(hosts: Sequence[Host]) -> dict[str, Trust]:
         for name, words in wanted.items():
             if words and not out[name].filtered:
                 out[name].filtered = "%s looked for %s only" % (name, ", ".join(
-                    "%s=%s" % (clean(key), clean(value)) for key, value in sorted(words.items())))
+                    "%s=%s" % (clean(key), printable(value)) for key, value in sorted(words.items())))
     return out
 
 

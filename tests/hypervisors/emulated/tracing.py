@@ -87,7 +87,7 @@ def tracing(machine: Machine, tracer: str, *options: object) -> Iterator[Tracing
 
 def trial(machine: Machine, tracer: str, *options: object) -> dict:
     """Return what a tracer says it could attach on this machine."""
-    words = " ".join(str(option) for option in options)
+    words = " ".join(f"'{option}'" for option in options)
     return dict(json.loads(machine.run(f"{TOOLS}/{COMMANDS[tracer]} --trial {words}").stdout))
 
 
