@@ -65,7 +65,7 @@ static __always_inline int read_number(u64 address, u32 size, u32 *value)
 static __always_inline int read_address(const struct frame *frame, u32 at, u32 size, u32 *value)
 {
     if (frame->addresses == NO_ADDRESSES)
-        return UNDECIDED;
+        return UNPARSED;
     return read_number(frame->base + (frame->addresses + at), size, value);
 }
 
@@ -102,10 +102,10 @@ static __always_inline int load_bytes(struct frame *frame, u32 at, u32 size, u32
         return UNPARSED;
     }
 #ifdef HAVE_MADE_UP
-    if (frame->known && at >= ADDRESSES + 2) {
+    if (frame->known && end > ADDRESSES + 2) {
         u64 wanted = (1ull << size) - 1;
 
-        if ((frame->known >> (at - ADDRESSES - 2 & 63) & wanted) != wanted)
+        if (at < ADDRESSES + 2 || (frame->known >> (at - ADDRESSES - 2 & 63) & wanted) != wanted)
             return UNPARSED;
     }
 #endif
