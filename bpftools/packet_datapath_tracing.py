@@ -15,6 +15,8 @@ EXAMPLES = """examples:
   one TCP connection both ways, for ten seconds, into a log
     ./packet_datapath_tracing.py --src 192.168.32.10 --dst 192.168.32.20 --protocol tcp --dst-port 443 \\
         --both-directions --duration 10 > tcp-path.log 2>&1
+  by an expression as tcpdump takes it
+    ./packet_datapath_tracing.py --filter 'tcp port 443 and (host 10.0.0.1 or net 10.1.0.0/16)'
   with the queues that the packets meet
     ./packet_datapath_tracing.py --dst 192.168.32.20 --protocol udp --profile queues
   one namespace, one device, the first hundred records

@@ -56,8 +56,7 @@ def _differences(ours: np.ndarray, theirs: np.ndarray, may_be: _Open) -> np.ndar
     decided = (ours == MATCH) | (ours == NO_MATCH)
     fine = decided & (ours == theirs)
     fine |= (ours == UNDECIDED) & may_be.later & (theirs == NO_MATCH)
-    fine |= (ours == UNDECIDED) & may_be.no_mac
-    fine |= (ours == UNPARSED) & may_be.paged
+    fine |= (ours == UNPARSED) & (may_be.no_mac | may_be.paged)
     return ~fine
 
 

@@ -8,9 +8,9 @@ static __always_inline u32 tag_beside(u64 address, int *level)
     u16 tag[2] = {}; /* in every kernel vlan_tci stands behind vlan_proto */
 
     read_memory(tag, sizeof(tag), address + __builtin_offsetof(struct sk_buff, vlan_proto));
+#ifndef HAVE_sk_buff_vlan_all
     if (!tag[0])
         return 0;
-#ifndef HAVE_sk_buff_vlan_all
     /* a tag that was taken away may have left its protocol behind */
     if (*level == NO_SCRATCH)
         *level = read_skb(address);
@@ -65,7 +65,7 @@ static __always_inline int judge_made_up(const struct packet *p, u64 address, in
     __builtin_memcpy(scratch->bytes, &p->network.v4, sizeof(struct ipv6_header) + 4);
     *(volatile u64 *)&scratch->base = (u64)scratch->bytes;
     bytes = *(volatile u64 *)&scratch->base;
-    lay_out(&frame, bytes, NO_ADDRESSES, 0, p->l4 + 4, 0, p->ethertype);
+    lay_out(&frame, bytes, 0, 0, 0, p->l4 + 4, 0, p->ethertype);
     frame.known = known;
     return judge_frame(&frame);
 #elif defined(FILTER_INNER_EXPRESSION)
@@ -92,7 +92,7 @@ static __always_inline int judge_outer(const struct first_look *first, const str
     }
     if (start == l3 && !ethertype)
         return NO_MATCH; /* no packet */
-    lay_out(&frame, p->base, start == l3 ? NO_ADDRESSES : (s64)start, l3, p->end, tag_beside(address, level), ethertype);
+    lay_out(&frame, p->base, 1 - is_zero(start ^ l3), start, l3, p->end, tag_beside(address, level), ethertype);
     return settle(judge_frame(&frame), &frame, first, address);
 #elif defined(FILTER_INNER_EXPRESSION)
     return NO_MATCH;
@@ -109,7 +109,7 @@ static __always_inline int judge_inner(const struct first_look *first, const str
 
     if (!p->inner)
         return p->cut && p->end < packet_end(first, address) ? UNPARSED : NO_MATCH;
-    lay_out(&frame, p->base, p->carried == ETHERTYPE_BRIDGED ? (s64)p->inner : NO_ADDRESSES, p->inner, p->end, 0, p->carried);
+    lay_out(&frame, p->base, is_zero(p->carried ^ ETHERTYPE_BRIDGED), p->inner, p->inner, p->end, 0, p->carried);
     return settle(judge_inner_frame(&frame), &frame, first, address);
 #else
     return NO_MATCH;

@@ -28,20 +28,22 @@ struct frame {
 #endif
 };
 
-/* set where the bytes of a frame are: offsets of the MAC header or NO_ADDRESSES, the network header, and the end */
-static __always_inline void lay_out(struct frame *frame, u64 base, s64 addresses, s64 network, s64 end, u32 tag,
-                                    u16 ethertype)
+/*
+ * Set where the bytes of a frame are: offsets of the MAC header, which counts if has_addresses is 1
+ * and not 0, of the network header, and of the end. By arithmetic, for each branch would double the
+ * ways that the verifier goes through the expression.
+ */
+static __always_inline void lay_out(struct frame *frame, u64 base, u64 has_addresses, s64 addresses, s64 network,
+                                    s64 end, u32 tag, u16 ethertype)
 {
+    u64 has_tag = 1 - is_zero(tag);
+
+    opaque(has_tag);
     frame->base = base;
-    frame->addresses = addresses;
-    frame->made = tag ? 4 : 0;
-    frame->bytes = (u64)tag << 16;
-    frame->others = addresses - frame->made;
-    if (addresses == NO_ADDRESSES) {
-        frame->bytes |= tag ? ethertype : (u64)ethertype << 32;
-        frame->made += 2;
-        frame->others = network - ADDRESSES - frame->made;
-    }
+    frame->made = has_tag * 4 + (1 - has_addresses) * 2;
+    frame->bytes = (u64)tag << 16 | (1 - has_addresses) * ((u64)ethertype << (32 - 32 * has_tag));
+    frame->addresses = (s64)has_addresses * (addresses + 1) + NO_ADDRESSES;
+    frame->others = (s64)has_addresses * addresses + (s64)(1 - has_addresses) * (network - ADDRESSES) - frame->made;
     frame->have = end - frame->others;
     frame->beyond = 0;
     frame->later = 0;
@@ -63,7 +65,7 @@ static __always_inline int read_number(u64 address, u32 size, u32 *value)
 static __always_inline int read_address(const struct frame *frame, u32 at, u32 size, u32 *value)
 {
     if (frame->addresses == NO_ADDRESSES)
-        return UNDECIDED;
+        return UNPARSED;
     return read_number(frame->base + (frame->addresses + at), size, value);
 }
 
@@ -100,10 +102,10 @@ static __always_inline int load_bytes(struct frame *frame, u32 at, u32 size, u32
         return UNPARSED;
     }
 #ifdef HAVE_MADE_UP
-    if (frame->known && at >= ADDRESSES + 2) {
+    if (frame->known && end > ADDRESSES + 2) {
         u64 wanted = (1ull << size) - 1;
 
-        if ((frame->known >> (at - ADDRESSES - 2 & 63) & wanted) != wanted)
+        if (at < ADDRESSES + 2 || (frame->known >> (at - ADDRESSES - 2 & 63) & wanted) != wanted)
             return UNPARSED;
     }
 #endif
@@ -111,7 +113,7 @@ static __always_inline int load_bytes(struct frame *frame, u32 at, u32 size, u32
         return read_address(frame, at, size, value);
     if (at >= ADDRESSES + frame->made)
         return read_number(frame->base + (frame->others + at), size, value);
-    if (at >= ADDRESSES && end <= ADDRESSES + frame->made) {
+    if (size == 1 || (at >= ADDRESSES && end <= ADDRESSES + frame->made)) {
         *value = frame->bytes >> (8 * (ADDRESSES + MOST_MADE - end) & 63) & ((1ull << 8 * size) - 1);
         return MATCH;
     }
