@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Words for values, the same in every product."""
+"""Words for values, the same in every product; and what a host says, made fit to stand among them."""
+import json
 from datetime import UTC, datetime
+from typing import Any
 
 
 def iso(nanoseconds: int | None) -> str | None:
@@ -9,3 +11,21 @@ def iso(nanoseconds: int | None) -> str | None:
         return None
     second, rest = divmod(int(nanoseconds), 1_000_000_000)
     return "%s.%06dZ" % (datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S"), rest // 1000)
+
+
+def printable(text: Any) -> str:
+    """Make a text from a host fit to be shown: a name may hold anything, line ends and escape sequences too."""
+    text = str(text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else "_" for char in text)
+
+
+def clean(text: Any) -> str:
+    """Make a name fit to stand in a line: no white space, nothing that is not printable."""
+    return printable(text).replace(" ", "_") or "-"
+
+
+def settings(given: dict[str, Any]) -> str:
+    """Return settings as `dst=10.0.0.1, filter="tcp port 80"`: with blanks, quotes show where it ends."""
+    shown = {clean(name): printable(value) for name, value in sorted(given.items())}
+    return ", ".join("%s=%s" % (name, json.dumps(value, ensure_ascii=False) if " " in value else value)
+                     for name, value in shown.items())

@@ -3,23 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ..words import clean, printable
 from .manifest import Bundle
 
 DROP_POINT = "skb.drop"
 # the second is for kernels that do not call it a drop when Open vSwitch throws a packet away
 DROP_POINTS = (DROP_POINT, "ovs.drop")
 NO_DEVICE = "-"
-
-
-def clean(text: Any) -> str:
-    """Make a name fit to stand in a line: no white space, nothing that is not printable."""
-    return printable(text).replace(" ", "_") or "-"
-
-
-def printable(text: Any) -> str:
-    """Make a text from a host fit to be shown: a name may hold anything, line ends and escape sequences too."""
-    text = str(text)
-    return text if text.isprintable() else "".join(char if char.isprintable() else "_" for char in text)
 
 
 class Labels:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BundleError
+from ..words import printable
 from .records import dtype_of
 
 FORMAT = "skbfleet-bundle/1"
@@ -115,7 +116,7 @@ def _read_manifest(path: str) -> dict[str, Any]:
             raise BundleError("its %s has more than %d values" % (MANIFEST, _MANIFEST_VALUES))
         if _LONG_TEXT.search(content):
             raise BundleError("its %s has a text of more than 4096 bytes" % MANIFEST)
-        manifest = json.loads(content.decode("utf-8"))
+        manifest = _shown(json.loads(content.decode("utf-8")))
     except FileNotFoundError:
         raise BundleError("it has no %s" % MANIFEST) from None
     except OSError as error:
@@ -132,6 +133,15 @@ def _read_manifest(path: str) -> dict[str, Any]:
             raise BundleError("its manifest's section %r is not %s" % (key, "an object" if kind is dict else "a list"))
     _check_lists(manifest)
     return manifest
+
+
+def _shown(value: Any) -> Any:
+    """Return what a host says with all its texts fit to be shown, wherever they will be."""
+    if isinstance(value, dict):
+        return {printable(name): _shown(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_shown(one) for one in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def _check_lists(manifest: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ..bundle.labels import clean
+from ..words import clean
 from .hosts import Host
 
 Key = tuple[str, str, str]   # host, netns, device

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..bundle.find import Expected
-from ..bundle.labels import DROP_POINT, DROP_POINTS, clean, printable
+from ..bundle.labels import DROP_POINT, DROP_POINTS
 from ..bundle.manifest import Bundle
 from ..clock.host import HostClock
 from ..journey.grounds import Trust
 from ..packet.survey import Index, window_of
+from ..words import clean, settings
 
 DROP_MONITOR = "drop_monitor"
 NEVER = 1 << 62
@@ -221,8 +222,7 @@ def trust_of(hosts: Sequence[Host]) -> dict[str, Trust]:
     if any(one != two for one in wanted.values() for two in wanted.values()):
         for name, words in wanted.items():
             if words and not out[name].filtered:
-                out[name].filtered = "%s looked for %s only" % (name, ", ".join(
-                    "%s=%s" % (clean(key), printable(value)) for key, value in sorted(words.items())))
+                out[name].filtered = "%s looked for %s only" % (name, settings(words))
     return out
 
 

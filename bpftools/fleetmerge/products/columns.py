@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 
 from ..arrays import dictionary, distinct, names, numbered, per_value
-from ..bundle.labels import Labels, clean
+from ..bundle.labels import Labels
 from ..packet import flowtext
 from ..packet.headers import TUNNELS, Headers
 from ..packet.identity import NOT_FOLLOWED, Renaming, packet_keys, recognise
+from ..words import clean
 from .batch import Batch
 
 _PLAIN = ("skb", "head", "cpu", "pid", "len", "data_len", "ifindex", "rx_ifindex", "mark", "hash", "priority",

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ..words import settings
+
 _PATHS = 10      # that are shown
 _TREE = 12       # lines of one tree
 _SCREEN = 40     # lines of all
@@ -16,7 +18,7 @@ def text(summary: dict[str, Any]) -> str:
     seconds = "%.3f" % window["seconds"] if window["seconds"] is not None else "?"
     lines = ["skbfleet run %s" % summary["run_id"],
              "window   %s to %s (%s s)" % (window["start"], window["end"], seconds),
-             "filter   %s" % (", ".join("%s=%s" % item for item in summary["filter"].items()) or "none"),
+             "filter   %s" % (settings(summary["filter"]) or "none"),
              "hosts    %d of %d complete; %d records" % (complete, len(summary["hosts"]), summary["records"])]
     if summary.get("reproduce"):
         lines.append("command  %s" % "; ".join("%s: %s" % item for item in summary["reproduce"].items()))

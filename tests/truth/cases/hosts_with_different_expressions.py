@@ -26,6 +26,6 @@ def make(run_dir: Path) -> None:
 
 
 def check(summary: Summary, verdict: str) -> list[str]:
-    other = "hv-b looked for filter=udp and ip[4:2] & 1 = 0 only"
+    other = 'hv-b looked for filter="udp and ip[4:2] & 1 = 0" only'
     return lost_nothing(summary) + ["a loss is not said to be one of %s" % other for loss in losses(summary)
                                     if other not in loss["why"]]

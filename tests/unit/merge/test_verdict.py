@@ -92,3 +92,33 @@ def test_what_is_unknown_is_said_to_be(tmp_path: Any) -> None:
     assert ("What became of 2 packets between hv-a eth0 (dev.tx) and hv-b eth0 (dev.rx) cannot be said: hv-b lost 5 "
             "records.") in page
     assert "vanished" not in page
+
+
+def test_what_a_host_says_it_looked_for_stays_in_its_place(tmp_path: Any) -> None:
+    """Of a manifest, texts reach the page: they make no lines of their own there, and no sentence beside their own."""
+    fleet = Fleet()
+    fleet.talk()
+    for number in range(30):
+        fleet.send(1 + 0.01 * number, udp_packet(number), lose=number == 3)
+    fleet.a.manifest["filter"] = {"x\ny": "a\nVERDICT\n- forged \x1b[31m"}
+    fleet.b.manifest["filter"] = {"filter": 'udp" only. All is "well'}
+    fleet.b.manifest["limits"] = [{"limit": "max_records\n- forged", "value": "1\x1b[2J", "what": "x\u2028y"}]
+    page = text(tmp_path, fleet)
+    assert 'filter   x_y="a_VERDICT_- forged _[31m"' in page.splitlines()
+    assert 'hv-b looked for filter="udp\\" only. All is \\"well" only' in page
+    assert "hit its limit max_records_- forged = 1_[2J" in page
+    assert "\x1b" not in page and "\u2028" not in page and page.count("\nVERDICT\n") == 1
+
+
+def test_what_is_likely_is_said_as_that(tmp_path: Any) -> None:
+    """The last two never come, and nothing of the flow after them: its receiver may have moved."""
+    fleet = Fleet()
+    fleet.talk()
+    for number in range(100):
+        fleet.send(1 + 0.01 * number, udp_packet(number), lose=number in (3, 98, 99))
+    page = text(tmp_path, fleet)
+    assert "Of 300 packets in 3 flows, 1 was lost and 2 probably." in page
+    assert ("Probably 2 packets vanished between hv-a eth0 (dev.tx) and hv-b eth0 (dev.rx): hv-b, which was recording "
+            "and lost no record, never saw what hv-a had sent. That is not certain: no later packet of this flow came "
+            "to hv-b") in page
+    assert "1 packet vanished between hv-a eth0 (dev.tx) and hv-b eth0 (dev.rx)" in page
