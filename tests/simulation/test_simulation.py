@@ -13,7 +13,7 @@ from simulation.trial import Outcome, Task, try_task
 
 TOLD_PERCENT = 99      # of the losses that could be known
 SEEDS = {"full": (*range(150), 498,   # parts of packets among others that look the same
-                  551, 635, 649, 743, 795, 809, 845, 924, 943),   # drops where it was not wanted, or of its double
+                  551, 635, 649, 743, 795, 809, 845, 924, 943, 1048, 1200),   # unwanted there, or of a twin
          "plain": range(50),
          **{"plain,+" + name: range(1000 + 10 * number, 1003 + 10 * number) for number, name in enumerate(MORE)}}
 SECONDS = 60           # after which a seed is given up: its merge hangs

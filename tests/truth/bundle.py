@@ -28,12 +28,12 @@ POINTS = ("dev.rx", "dev.tx", "skb.drop", "skb.free")
 ETH0, VNET0 = 2, 3
 
 # functions that free packets, by address
-RING_FULL, NETFILTER, FORWARD, OTHER_MAC, ELSEWHERE = (0xFFFFFFFF81A00000 + 0x1000 * n for n in range(1, 6))
+RING_FULL, NETFILTER, FORWARD, OTHER_MAC, ELSEWHERE, BRIDGE = (0xFFFFFFFF81A00000 + 0x1000 * n for n in range(1, 7))
 SYMBOLS = {RING_FULL: "tun_net_xmit+0x1a2", NETFILTER: "nf_hook_slow+0xa6", FORWARD: "ip_forward+0x3c1",
-           OTHER_MAC: "ip_rcv_core+0x1c2", ELSEWHERE: "some_module_rcv+0x40"}
-NOT_SPECIFIED, NETFILTER_DROP, OTHERHOST, FULL_RING = 2, 5, 9, 77
+           OTHER_MAC: "ip_rcv_core+0x1c2", ELSEWHERE: "some_module_rcv+0x40", BRIDGE: "br_handle_frame_finish+0x2e1"}
+NOT_SPECIFIED, NETFILTER_DROP, OTHERHOST, DEV_READY, FULL_RING = 2, 5, 9, 70, 77
 DROP_REASONS = {NOT_SPECIFIED: "NOT_SPECIFIED", NETFILTER_DROP: "NETFILTER_DROP", OTHERHOST: "OTHERHOST",
-                FULL_RING: "FULL_RING"}
+                DEV_READY: "DEV_READY", FULL_RING: "FULL_RING"}
 
 # gso_type
 TCPV4, FIXED_ID, TCPV6, UDP_L4 = 1, 1 << 3, 1 << 4, 1 << 17

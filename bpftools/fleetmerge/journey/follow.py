@@ -13,7 +13,7 @@ from . import branches, grounds
 from .atlas import BRIDGE, CLOSED, Atlas
 from .branches import choose
 from .changes import ways_used
-from .evidence import NOWHERE, Homes, onward_of
+from .evidence import NOWHERE, Homes, around, onward_of
 from .followed import Followed, follow
 from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, OF_COPY, OF_PACKET, OF_RECEIVER, UNKNOWN, Findings
 from .outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM, Entrances, Facts, Judge, Pending, Verdicts
@@ -359,11 +359,15 @@ class _Part:
         return any(shape.tree.doubles and not self._packets.twins[shape.starts[0]] for shape in self._shapes)
 
     def _contested(self, packets: np.ndarray) -> np.ndarray:
-        """Whether one that looks the same was dropped, and yet seems to have gone on: then it may be this one that went
-        on."""
+        """Whether one that looks the same was dropped, and yet seems to have gone on, or came to VMs on two hosts: then
+        it may be this one that did."""
         key = self._packets.units.key[self._starts]
-        dropped = [key[extra.packets] for extra in self._extras if extra.kind == OF_BRANCH]
-        return among(key[packets], np.unique(np.concatenate(dropped))) if dropped else np.zeros(len(packets), bool)
+        others = [extra.packets for extra in self._extras if extra.kind == OF_BRANCH]
+        for shape in self._shapes:
+            legs = {leaf.leg for leaf in shape.tree.leaves if leaf.kind == IN_VM}
+            if len({shape.tree.legs[leg].host for leg in legs}) > 1:
+                others.append(shape.packets[self._packets.unsure[shape.starts]])
+        return among(key[packets], np.unique(key[np.concatenate(others)])) if others else np.zeros(len(packets), bool)
 
     def _went(self, places: set[int]) -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield (key of stream and place, time, next place) of the packets that went on from some places."""
@@ -404,11 +408,10 @@ class _Part:
         row = self._packets.units.row[results.unit[rows]]
         unwanted = self._setting.unwanted[self._packets.units.rows["drop"][row]]
         refused = unwanted == BRIDGE
-        # what a bridge refuses was for this host only if the receiver lives here, and did not move here later
-        homes = self._home_hosts(rows)
+        # what a bridge refuses was for this host only if that is known of the time before and after
         came = (results.last[rows] >= 0) & (layout.arrives[results.last[rows]] == FAR)
         own &= ~(refused & came)
-        shown &= ~refused | (homes == NOWHERE) | (homes == host)
+        shown[refused] = self._between(rows[refused], host[refused])
         lives &= ~refused | self._stays[rows]
         wanted = ~refused & (results.ground[rows] == branches.ONLY)
         shown |= tap | wanted | layout.vm[host] | (self._packets.units.rows["network"][row] >> 24 > 0)
@@ -416,7 +419,23 @@ class _Part:
         results.gaps[rows[~(own | shown | lives)]] |= np.uint32(grounds.NOT_ON_WAY.bit)
         lossy |= self._packets.units.rows["kind"][self._packets.units.row[results.unit[rows]]] == UNREADABLE
         results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)
-        results.gaps[rows[(unwanted == CLOSED) & ~(self._stays[rows] & (homes == host))]] |= np.uint32(grounds.AWAY.bit)
+        away = (unwanted == CLOSED) & ~(self._stays[rows] & (self._home_hosts(rows) == host))
+        results.gaps[rows[away]] |= np.uint32(grounds.AWAY.bit)
+
+    def _between(self, packets: np.ndarray, hosts: np.ndarray) -> np.ndarray:
+        """Whether packets of the same flow got to their destination over these hosts both before and after each."""
+        keys, times = [np.zeros(0, "u8")], [np.zeros(0, "i8")]
+        for way in self._ways if len(packets) else ():
+            if self._reached(way):
+                places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
+                for host in {int(self._layout.host[place]) for place in places}:
+                    keys.append(_keyed(self._stream[way.packets], host))
+                    times.append(self._time[self._origin[way.packets]])
+        key, time = np.concatenate(keys), np.concatenate(times)
+        order = np.lexsort((time, key))
+        before, after = around(key[order], time[order], np.zeros(len(key), "i4"),
+                               mix(self._stream[packets], (hosts + 1).astype("u8")), self._time[self._origin[packets]])
+        return (before != NOWHERE) & (after != NOWHERE)
 
     def _origins(self) -> np.ndarray:
         """Return the unit with which each packet's tree begins."""
