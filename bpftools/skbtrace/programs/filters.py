@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which packets: what the user asked for, checked, and turned into the constants of bpf/filter.h."""
+import hashlib
 import ipaddress
 import struct
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
@@ -121,6 +122,7 @@ def format_ports(ports: Tuple[int, int]) -> str:
 
 def describe(chosen: Filter) -> Dict[str, Any]:
     """Return the filter as the manifest carries it: only what was asked for."""
+    programs = "".join(program_options(chosen)).encode()
     shown = {
         "src": chosen.src and format_network(chosen.src), "dst": chosen.dst and format_network(chosen.dst),
         "protocol": None if chosen.protocol == "all" else str(chosen.protocol),
@@ -131,6 +133,8 @@ def describe(chosen: Filter) -> Dict[str, Any]:
         "netns": chosen.netns and foreign.from_system(chosen.netns), "vlan": chosen.vlan,
         "filter": chosen.expression and chosen.expression.text,
         "inner_filter": chosen.inner_expression and chosen.inner_expression.text,
+        # the same expression is another one where a name in it is another address
+        "filter_program": hashlib.sha256(programs).hexdigest()[:12] if programs else None,
     }
     return {name: value for name, value in shown.items() if value is not None}
 

@@ -37,6 +37,7 @@ FILTER = (("src", "src"), ("dst", "dst"), ("protocol", "protocol"), ("src_port",
           ("max_rate", "max-rate"), ("max_bytes", "max-bytes"))
 POINTS = (("profile", "profile"), ("points", "point"), ("excluded_points", "exclude-point"),
           ("required_points", "require-point"))
+PATIENCE = 60  # s
 REQUIRE_DROPS = "--require-point=skb.drop"
 OF_A_CASE = {PREFIX + name for name, _option in FILTER + POINTS} | {PREFIX + "tracers", PREFIX + "duration"}
 OF_THE_SITE = (PREFIX + "max_duration",)  # for the owner of the inventory alone to set
@@ -165,8 +166,12 @@ def ask_tracer(program, arguments, duration):
     """
     command = [sys.executable, program, "--check-options", "--duration=%g" % duration] + arguments
     environment = dict(os.environ, SKBTRACE_NAMES=PREFIX, PYTHONDONTWRITEBYTECODE="1")
-    answer = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, timeout=60, check=False)
+    try:
+        answer = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        raise Refused("%sfilter or %sinner_filter took more than %d s to be read: no name server answers for a name in "
+                      "it; give the address instead" % (PREFIX, PREFIX, PATIENCE)) from None
     if answer.returncode:
         said = answer.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
         raise Refused(said[-1].split("error: ", 1)[-1])

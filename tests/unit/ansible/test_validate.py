@@ -344,3 +344,10 @@ def test_no_file_of_an_inventory_is_a_case():
 @pytest.mark.parametrize("path", sorted((ROOT / "playbooks" / "cases").glob("*.yml")), ids=lambda path: path.name)
 def test_the_examples_are_cases(plan, path):
     assert plan({"capture_everything": False}, {"capture_case": str(path)})["settings"]["src"] == "192.168.32.10"
+
+
+def test_a_name_that_nobody_answers_for_is_refused_and_not_waited_for(refusal, validate, monkeypatch):
+    def stuck(command, **options):
+        raise validate.subprocess.TimeoutExpired(command, options["timeout"])
+    monkeypatch.setattr(validate.subprocess, "run", stuck)
+    assert "no name server answers for a name in it" in refusal({"capture_filter": "host vm-17.example"})

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Filter expressions: what the tracers make of them is what libpcap says, and what cannot be had is refused."""
+import re
 import shutil
 
 import pytest
@@ -83,7 +84,13 @@ def test_a_host_without_libpcap_takes_the_program(monkeypatch: pytest.MonkeyPatc
     assert "it takes libpcap to read it, which this machine has not: install libpcap0.8 (Debian)" in str(refusal.value)
     chosen = parse("--filter", "tcp  port\n443", "--filter-code", WEB, "--inner-filter", "udp", "--inner-filter-code",
                    "1,6 0 0 0")
-    assert filters.describe(chosen) == {"filter": "tcp port 443", "inner_filter": "udp"}
+    shown = filters.describe(chosen)
+    elsewhere = filters.describe(parse("--filter", "tcp port 443", "--filter-code", "1,6 0 0 1", "--inner-filter",
+                                       "udp", "--inner-filter-code", "1,6 0 0 0"))
+    assert re.match(r"[0-9a-f]{12}\Z", shown["filter_program"])
+    assert shown.pop("filter_program") != elsewhere.pop("filter_program")
+    assert shown == elsewhere
+    assert shown == {"filter": "tcp port 443", "inner_filter": "udp"}
     assert filters.program_options(chosen) == ["--filter-code=" + WEB, "--inner-filter-code=1,6 0 0 0"]
     assert filters.defines(chosen, None) == {
         "FILTER_EXPRESSION": "LOAD(a, 1, 9u); JUMP(a == 6u, at_2, at_3); at_2: ANSWER(1u); at_3: ANSWER(0u);",
