@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """verdict.txt: the summary as a page of text."""
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..words import settings
@@ -19,7 +19,8 @@ def text(summary: dict[str, Any]) -> str:
     lines = ["skbfleet run %s" % summary["run_id"],
              "window   %s to %s (%s s)" % (window["start"], window["end"], seconds),
              "filter   %s" % (settings(summary["filter"]) or "none"),
-             "hosts    %d of %d complete; %d records" % (complete, len(summary["hosts"]), summary["records"])]
+             "hosts    %d of %d complete; %d records" % (complete, len(summary["hosts"]), summary["records"])
+             + "".join(", %d %s" % (count, name) for name, count in _gone(summary["hosts"].values()) if count)]
     if summary.get("reproduce"):
         lines.append("command  %s" % "; ".join("%s: %s" % item for item in summary["reproduce"].items()))
     lines += ["", "VERDICT", *("- " + sentence for sentence in summary["verdict"]), "", "HOW FAR TO TRUST IT"]
@@ -29,6 +30,11 @@ def text(summary: dict[str, Any]) -> str:
     lines += ["", "SEEN", *_table(("host", "device", "point", "packets", "bytes"), [
         (row["host"], row["device"], row["point"], row["packets"], row["bytes"]) for row in summary["seen"]])]
     return "\n".join(lines) + "\n"
+
+
+def _gone(hosts: Iterable[dict[str, Any]]) -> list[tuple[str, int]]:
+    """Return how many records there are not, though their packets were seen: lost, and shed."""
+    return [(name, sum(host[name] for host in hosts)) for name in ("lost", "shed")]
 
 
 def _place(place: dict[str, str]) -> str:

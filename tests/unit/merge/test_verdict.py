@@ -86,9 +86,10 @@ def test_what_is_unknown_is_said_to_be(tmp_path: Any) -> None:
     fleet.talk()
     for number in range(100):
         fleet.send(1 + 0.01 * number, udp_packet(number), lose=number in (3, 4))
-    fleet.b.manifest["counters"].update(lost=5, written=1)
+    fleet.b.manifest["counters"].update(lost=5, shed=7, written=1)
     page = text(tmp_path, fleet)
     assert "Of 300 packets in 3 flows, 0 were lost and of 2 nobody can tell." in page
+    assert re.search(r"^hosts    2 of 2 complete; \d+ records, 5 lost, 7 shed$", page, re.M)
     assert ("What became of 2 packets between hv-a eth0 (dev.tx) and hv-b eth0 (dev.rx) cannot be said: hv-b lost 5 "
             "records.") in page
     assert "vanished" not in page
