@@ -30,7 +30,7 @@ MODULES = ("journey/outcomes.py", "journey/grounds.py", "journey/branches.py", "
            "packet/identity.py", "findings/losses.py")
 # those that are quick come first, then those that find most
 _QUICK = ("outcomes", "grounds", "trees", "chains", "keepalives", "evidence", "tally", "loss_grounds", "identity",
-          "journeys", "losses")
+          "journeys", "losses", "copies")
 _SLOW = ("sums", "headers", "index", "trees_shown", "verdict", "products", "conduct")
 TESTS = (*("unit/merge/test_%s.py" % name for name in _QUICK), "mutation/test_situations.py",
          *("unit/merge/test_%s.py" % name for name in _SLOW), "unit/merge/test_merge.py::test_the_whole_way")
