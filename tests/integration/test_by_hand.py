@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 from support.known import DROPPED, PORT, SENT, send
 from support.lab import PYTHON, Lab, wait_until
-from support.tracers import COMMANDS, tracing
+from support.tracers import COMMANDS, tracing, until
 
 from skbtrace.capture import record
 from skbtrace.show import headers
@@ -215,7 +215,7 @@ def test_records_of_a_perf_buffer_do_not_mix(lab: Lab, tmp_path: pathlib.Path) -
     tracer = lab.here().popen([PYTHON, COMMANDS["datapath_tracing"], "--netns", "vm-a", "--protocol", "udp",
                                "--dst-port", "6001-6002", "--profile", "queues", "--perf-buffer",
                                "--buffer-pages", "1024", "--max-rate", "10000000", "--run-dir", run])
-    wait_until((run / "records.bin").exists, "the tracer records")
+    until("started", run)
     vm = lab.netns("vm-a")
     for words in ("ip link add multi0 type veth peer name multi1", "ip link set multi0 up", "ip link set multi1 up",
                   "tc qdisc add dev multi0 root tbf rate 100mbit burst 2kb limit 1mb"):

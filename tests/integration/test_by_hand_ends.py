@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from support.known import PORT, SENT, send
 from support.lab import PYTHON, Lab, wait_until
-from support.tracers import COMMANDS, tracing
+from support.tracers import COMMANDS, tracing, until
 
 from skbtrace.capture import record
 
@@ -48,7 +48,7 @@ def test_the_rate_limit_sheds_what_is_over_it_and_counts_it(lab: Lab, tmp_path: 
     tracer = lab.here().popen([PYTHON, COMMANDS["datapath_tracing"], "--netns", "hv-a", "--interface", "vnet0",
                                "--interface", "eth0", "--protocol", "udp", "--dst-port", PORT, "--point", "dev.rx",
                                "--point", "dev.tx", "--max-rate", rate, *buffer, "--run-dir", run])
-    wait_until((run / "records.bin").exists, "the tracer records")
+    until("started", run)
     try:
         send(lab)
     finally:

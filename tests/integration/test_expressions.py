@@ -126,8 +126,10 @@ def test_a_run_filters_by_expression_on_all_hosts(lab: Lab, tmp_path: pathlib.Pa
     done = play.run("reproduce.yml", capture_filter=expression, capture_run_id="e", capture_duration=60,
                     reproduce_command="ip netns exec vm-a ping -q -c 10 -i 0.02 192.168.32.20")
     assert done.returncode == 0, done.stdout
-    assert play.summary("e")["filter"] == {"filter": expression, "netns": "self"}
+    shown = play.summary("e")["filter"]
+    assert (shown["filter"], shown["netns"]) == (expression, "self")
     for host in ("hv-a", "hv-b"):
         manifest = play.manifest("e", host, "datapath_tracing")
+        assert manifest["filter"] == shown      # and the same program
         assert manifest["per_point"]["dev.rx"]["matched"] == 2 * 10
         assert not any("filter-code" in word for word in manifest["command_line"])

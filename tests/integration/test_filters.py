@@ -16,7 +16,7 @@ from collections import Counter
 import pytest
 from support.bundles import arp, ethernet, geneve, gre, icmp, ipv4, ipv6, tcp, udp, vxlan
 from support.lab import PYTHON, Lab, wait_until
-from support.tracers import COMMANDS, tracing
+from support.tracers import COMMANDS, tracing, until
 
 from skbtrace.capture import record
 from skbtrace.show import headers
@@ -390,7 +390,7 @@ def test_payload_on_a_tunnel_s_port_stays_on_the_host(lab: Lab, probe: Probe, tm
               for port, payload in itertools.product((4789, 8472, 6081), payloads)]
     frames += [ethernet(ipv4(*UNDERLAY, b"\0\1\x08\0" + secret, protocol=47))]
     tracer = lab.here().popen([PYTHON, COMMANDS["datapath_tracing"], *AT_PROBE, "--run-dir", tmp_path / "run"])
-    wait_until((tmp_path / "run" / "records.bin").exists, "the tracer records")
+    until("started", tmp_path / "run")
     probe.send(frames)
     tracer.send_signal(signal.SIGTERM)
     assert tracer.communicate(timeout=20)[0] == ""
@@ -407,13 +407,12 @@ def test_what_comes_before_the_window_is_not_counted_as_undecided(lab: Lab, prob
     run = tmp_path / "run"
     tracer = lab.here().popen([PYTHON, COMMANDS["datapath_tracing"], *AT_PROBE, "--run-dir", run, "--wait-window", "20",
                                "--protocol", "udp", "--dst-port", "53", "--src", A4])
-    wait_until(lambda: (run / "status.json").exists() and
-               json.loads((run / "status.json").read_text())["state"] == "armed", "the tracer is armed")
+    until("armed", run)
     frames = [finished(FRAMES[name], 200) for name in ("udp53-later", "udp53")]
     probe.send(frames)
     (run / "new").write_text(json.dumps({"start_realtime_ns": time.time_ns(), "end_realtime_ns": time.time_ns() * 2}))
     (run / "new").rename(run / "window.json")
-    wait_until(lambda: json.loads((run / "status.json").read_text())["state"] == "started", "the window is open")
+    until("started", run)
     probe.send(frames * 2)
     tracer.send_signal(signal.SIGTERM)
     assert tracer.communicate(timeout=20)[0] == ""

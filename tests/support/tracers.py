@@ -7,10 +7,21 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 
-from .lab import PYTHON, ROOT, Netns
+from .lab import PYTHON, ROOT, Netns, wait_until
 
 COMMANDS = {"drop_monitor": ROOT / "bpftools" / "multi_protocol_drop_monitor.py",
             "datapath_tracing": ROOT / "bpftools" / "packet_datapath_tracing.py"}
+
+
+def state(run: pathlib.Path) -> str:
+    """The state that a tracer tells in its run directory; empty before it tells one."""
+    status = run / "status.json"
+    return json.loads(status.read_text())["state"] if status.exists() else ""
+
+
+def until(wanted: str, run: pathlib.Path) -> None:
+    """Wait for a tracer that writes into a run directory: "armed", or "started" when its window is open."""
+    wait_until(lambda: state(run) == wanted, f"the tracer is {wanted}")
 
 
 class Running:
