@@ -20,8 +20,8 @@ _PLAIN = ("skb", "head", "cpu", "pid", "len", "data_len", "ifindex", "rx_ifindex
 # columns with few different values, which events.parquet keeps as numbers of these
 FEW_VALUES = ["journey", "host", "tracer", "point", "device", "netns", "comm", "reason", "at", "stack", "flow", "src",
               "dst", "protocol", "src_port", "dst_port", "tcp_flags", "ttl", "tos", "fragment", "more_fragments",
-              "payload_len", "icmp_type", "icmp_code", "icmp_id", "vlan", "tunnel", "tunnel_id", "inner_flow",
-              *(name for name in _PLAIN if name not in ("skb", "head", "payload_hash"))]
+              "payload_len", "icmp_type", "icmp_code", "icmp_id", "mac_src", "mac_dst", "vlan", "tunnel", "tunnel_id",
+              "inner_flow", *(name for name in _PLAIN if name not in ("skb", "head", "payload_hash"))]
 
 
 def flow_codes(parsed: Headers) -> tuple[np.ndarray, np.ndarray]:
@@ -40,6 +40,14 @@ def label(batch: Batch, labels: Sequence[Labels], fields: Sequence[str], make: C
     columns = {"bundle": batch.bundle, **{name: batch.column(name) for name in fields}}
     codes, texts = per_value(columns, lambda row: make(labels[row[0]], *row[1:]))
     return dictionary(codes, texts)
+
+
+def mac_addresses(batch: Batch) -> tuple[np.ndarray, list[tuple[str, str] | None]]:
+    """Return (code per record, the different (source, destination)); None: no Ethernet header was recorded."""
+    known = (batch.column("packet_layer") == 2) & (batch.column("packet_len") >= 12)
+    codes, rows = distinct({"known": known, "mac": np.where(known[:, None], batch.column("packet")[:, :12], 0)})
+    return codes, [(row["mac"][6:].tobytes().hex(":"), row["mac"][:6].tobytes().hex(":")) if row["known"] else None
+                   for row in rows]
 
 
 def comm_text(raw: bytes) -> str:
@@ -65,6 +73,9 @@ def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.nd
     out["comm"] = dictionary(codes, texts)
     _drop_columns(out, batch, labels)
     _packet_columns(out, batch.headers, flows or flow_codes(batch.headers))
+    codes, pairs = mac_addresses(batch)
+    for end, name in enumerate(("mac_src", "mac_dst")):
+        out[name] = dictionary(codes, [pair[end] if pair else None for pair in pairs])
     out["vlan"] = pa.array(batch.vlan, mask=batch.vlan < 0)
     _inner_columns(out, batch)
     known = recognise(batch.raw, batch.headers, batch.inner_rows, batch.inner, batch.length)

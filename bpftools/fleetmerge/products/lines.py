@@ -13,7 +13,7 @@ from ..bundle.labels import Labels
 from ..packet import flowtext
 from ..packet.headers import ICMP, ICMPV6, TCP, TUNNELS, Headers, is_echo
 from .batch import Batch
-from .columns import comm_text, flow_codes
+from .columns import comm_text, flow_codes, mac_addresses
 
 DATAPATH = "datapath_tracing"
 
@@ -26,7 +26,8 @@ def lines(batch: Batch, labels: Sequence[Labels], known: tuple[np.ndarray, np.nd
     text = join(time_text(batch.wall), _place(batch, labels),
                 text_of(flow_code, flowtext.flows_of(flows)),
                 _transport(batch.headers), " len=", number(batch.column("len")), _vlan(batch.vlan), _inner(batch),
-                _drop(batch, labels), _queue(batch), _metadata(batch, labels), "\n", _stack(batch, labels))
+                _drop(batch, labels), _queue(batch), _metadata(batch, labels), _macs(batch), "\n",
+                _stack(batch, labels))
     return _data(text)
 
 
@@ -135,6 +136,11 @@ def _metadata(batch: Batch, labels: Sequence[Labels]) -> pa.Array | str:
     text = join(shown, " skb=0x", hexadecimal(batch.column("skb")[rows]), " head=0x",
                 hexadecimal(batch.column("head")[rows]))
     return scatter(len(batch), rows, text)
+
+
+def _macs(batch: Batch) -> pa.Array:
+    codes, pairs = mac_addresses(batch)
+    return text_of(codes, [" mac=%s > %s" % pair if pair else "" for pair in pairs])
 
 
 def _unusual(batch: Batch, rows: np.ndarray, fields: Sequence[tuple[str, int]]) -> pa.Array:

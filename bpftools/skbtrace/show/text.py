@@ -113,6 +113,8 @@ def format_line(shown: Dict[str, Any], metadata: bool) -> str:
     if metadata:
         words += ["%s=%d" % (name, shown[name]) for name, _usual in METADATA if name in shown]
         words += ["%s=%s" % (name, shown[name]) for name in ("skb", "head")]
+    if "mac" in shown:
+        words.append("mac=%(src)s > %(dst)s" % shown["mac"])
     return " ".join(words)
 
 
@@ -186,8 +188,6 @@ class Printer:
             self._stream.write(json.dumps(dict(shown, changed=changed) if changed else shown) + "\n")
             return
         line = format_line(shown, self._metadata)
-        if "mac" in shown:
-            line += " mac=%(src)s > %(dst)s" % shown["mac"]
         if shown.get("made_up"):
             line += " (its headers are not made yet: as its socket will make them)"
         if changed:

@@ -5,7 +5,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from support.bundles import ethernet, ipv4, tcp
+from support.bundles import Bundle, ethernet, ipv4, tcp
 from support.fleet import A, B, Fleet, merged, udp_packet
 
 README = Path(__file__).resolve().parents[3] / "README.md"
@@ -64,6 +64,19 @@ def test_each_record_has_its_journey(tmp_path: Path, fleet: Fleet) -> None:
                       "USING (journey) WHERE j.flow = '%s' AND e.flow = j.flow GROUP BY journey ORDER BY ALL" % FLOW)
     assert found == [("arrived", ["dev.rx", "dev.tx"] * 2)] * 9 + [("vanished", ["dev.rx", "dev.tx"])]
     assert rows(run, "SELECT count(*) FROM EVENTS WHERE journey IS NULL AND point <> 'skb.free'") == [(0,)]
+
+
+def test_each_record_has_its_ethernet_addresses(tmp_path: Path) -> None:
+    bundle = Bundle("hv-a")
+    bundle.device(2, "eth0")
+    for number, fields in enumerate(({}, {"packet_layer": 3, "protocol": 0x0800}, {"packet_len": 11})):
+        packet = udp_packet(number)
+        bundle.event(1 + 0.1 * number, "dev.rx", 2, packet[14:] if "packet_layer" in fields else packet, **fields)
+    run = tmp_path / "run"
+    bundle.write(run)
+    merged(run)
+    assert rows(run, "SELECT mac_src, mac_dst FROM EVENTS ORDER BY time") == [
+        ("02:00:00:00:00:01", "02:00:00:00:00:02"), (None, None), (None, None)]
 
 
 def test_times_sent_and_one_packet_of_several_places(tmp_path: Path, fleet: Fleet) -> None:
