@@ -29,7 +29,7 @@ MUTATION_STAMP := $(VENV)/mutation-$(shell sha256sum tests/mutation/requirements
 OLDEST := ansible-core==2.16.19
 OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 
-PYTHON_CODE := $(wildcard bpftools library module_utils roles tests)
+PYTHON_CODE := $(wildcard bpftools callback_plugins library module_utils roles tests)
 
 .PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation mutation attacks integration faults \
 	molecule smoke test bench
@@ -53,7 +53,7 @@ demo: setup  ## trace a packet drop on two hypervisors, from nothing to the verd
 	@status=0; \
 	ansible-playbook playbooks/demo.yml || status=$$?; \
 	ansible-playbook playbooks/lab_down.yml > $(VENV)/lab_down.log || { cat $(VENV)/lab_down.log; status=1; }; \
-	if [ $$status = 0 ]; then echo; cat captures/latest/verdict.txt; echo; \
+	if [ $$status = 0 ]; then echo; sed -n '/^WAYS$$/,$$p' captures/latest/verdict.txt; echo; \
 		echo "The files are in captures/latest: $$(cd captures/latest && echo *)"; fi; \
 	exit $$status
 

@@ -63,6 +63,11 @@ doubts:
   returned: success, not in check mode
   type: list
   elements: str
+text:
+  description: The lines that show verdict and doubts to a person, and where the products are.
+  returned: success, not in check mode
+  type: list
+  elements: str
 hosts:
   description: Host name to C(complete), C(partial) or C(missing).
   returned: success, not in check mode
@@ -92,6 +97,7 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.skbfleet_foreign import shown
+from ansible.module_utils.skbfleet_told import verdict
 
 ARGUMENTS = {
     "run_dir": {"type": "path", "required": True},
@@ -156,7 +162,9 @@ def main():
         module.fail_json(msg=why_failed(status, stderr))
     if module.check_mode:
         module.exit_json(changed=True, msg=stdout.strip())
-    module.exit_json(changed=True, msg="merged into %s" % params["run_dir"], **outcome(params["run_dir"]))
+    made = outcome(params["run_dir"])
+    module.exit_json(changed=True, msg="merged into %s" % params["run_dir"],
+                     text=verdict(made["verdict"], made["doubts"], made["products"]), **made)
 
 
 if __name__ == "__main__":

@@ -69,4 +69,9 @@ arguments:
   description: For each tracer to run the words of its command line that say what to record.
   returned: success
   type: dict
+words:
+  description: What is about to happen, in lines for a person; empty if it is no new run.
+  returned: success
+  type: list
+  elements: str
 """

@@ -1,20 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever goes wrong, every host has an answer, records are never removed unasked, and the exit status is right."""
-import fcntl
 import json
-import os
 import pathlib
-import pty
-import select
 import stat
-import subprocess
 import sys
-import termios
-import time
 
 import pytest
 from support.attack import Attack
-from support.lab import wait_until
+from support.terminal import terminal
 
 WAITING = {"changed": True, "removed": ["/x"], "stopped": {}, "waiting": {"k": {"records": 7, "bytes": 2048,
                                                                                "running": False}}}
@@ -26,41 +19,15 @@ def attack(tmp_path) -> Attack:
     return Attack(tmp_path, pathlib.Path(sys.executable).parent)
 
 
-def terminal(command: list, environment: dict, answers: list[tuple[str, str]], timeout: float = 120) -> tuple[int, str]:
-    """Run a command on a terminal; answer each text with keys once it appears. Return (status, what was shown)."""
-    own, other = pty.openpty()
-    process = subprocess.Popen(command, env=environment, stdin=other, stdout=other, stderr=other,
-                               start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
-    os.close(other)
-    shown, seen, deadline = "", 0, time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if not select.select([own], [], [], 1)[0]:
-            continue
-        try:
-            part = os.read(own, 65536).decode("utf-8", "replace")
-        except OSError:
-            break
-        shown += part
-        if answers and answers[0][0] in shown[seen:]:
-            seen = len(shown)
-            wait_until(lambda: not termios.tcgetattr(own)[3] & termios.ICANON, "the terminal is read by keys", 10)
-            os.write(own, answers.pop(0)[1].encode())
-    os.close(own)
-    return process.wait(timeout=20), shown
-
-
-def test_who_aborts_a_wait_gets_an_answer_for_each_host(either):
+def test_ctrl_c_ends_the_window_and_every_host_is_asked_for_its_records(either):
     attack = either
-    hosts = {name: attack.host() for name in ("hv-a", "hv-b", "hv-c")}
+    hosts = {name: attack.host(**attack.bundle(name)) for name in ("hv-a", "hv-b", "hv-c")}
     command, environment = attack.command("capture.yml", hosts, variables={"capture_duration": 300})
-    status, shown = terminal(command, environment, [("Pausing for", "\x03"), ("Press 'C'", "A")])
-    assert status != 0
+    _status, shown = terminal(command, environment, [("Ctrl-C ends it early", "\x03")])
     outcome = attack.outcome()
-    assert set(outcome) == set(hosts)
-    for one in outcome.values():
-        assert "user requested abort" in one["why"], shown
-        assert one["why"].endswith("its records wait for playbooks/collect.yml")
-    assert "3 of 3 hosts failed" in " ".join(shown.split())
+    assert set(outcome) == set(hosts), shown
+    assert {one["status"] for one in outcome.values()} == {"complete"}
+    assert "ended    hv-a, hv-b, hv-c: complete: 0 records" in shown.replace("\r", "").splitlines()
     assert "undefined" not in shown
 
 
@@ -84,10 +51,10 @@ def test_clean_up_asks_before_records_are_lost(attack):
     assert ("capture_yes is false and records wait that are not at home (hv-a: run k, 7 records in 2 KiB): bring them "
             "home with playbooks/collect.yml -e capture_run_id=k, or set capture_yes=true") in " ".join(
                 done.stdout.split())
-    assert "End the tracers" not in done.stdout
+    assert "removed: " not in done.stdout
     done = attack.run("cleanup.yml", hosts, given={**given, "capture_yes": True})
     assert done.returncode == 0, done.stdout
-    assert "End the tracers" in done.stdout
+    assert "hv-a: removed: /x" in done.stdout
     for answer, status in (("no\r", 2), ("yes\r", 0)):
         command, environment = attack.command("cleanup.yml", hosts, given=given)
         ended, shown = terminal(command, environment, [("(yes/no)", answer)])
@@ -142,7 +109,7 @@ def test_a_limit_without_localhost_is_refused(attack, limit, refused):
     if refused:
         assert done.returncode != 0
         assert (f"--limit is '{limit}': it must name localhost too, where the merge runs: --limit "
-                f"'{limit},localhost'").replace("'", "''") in " ".join(done.stdout.split())
+                f"'{limit},localhost'") in " ".join(done.stdout.split())
         assert not attack.captures.exists()
     else:
         assert done.returncode == 0, done.stdout
@@ -158,4 +125,4 @@ def test_a_limit_without_localhost_is_refused(attack, limit, refused):
 def test_a_merge_of_nothing_is_an_error(attack, given, sentence):
     done = attack.run("merge.yml", {}, given={"capture_output_dir": None, "capture_run_id": None, **given})
     assert done.returncode != 0
-    assert sentence.replace("'", "''") in " ".join(done.stdout.split()) or sentence in " ".join(done.stdout.split())
+    assert sentence in " ".join(done.stdout.split())

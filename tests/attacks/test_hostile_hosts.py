@@ -49,7 +49,7 @@ def test_words_of_hosts_are_kept_and_shown_but_never_evaluated(attack):
     assert "records of an earlier run r wait there" in outcome["runs"]["why"]
     assert "Traceback" not in done.stdout
     assert "undefined" not in done.stdout
-    assert attack.word("why").replace("'", "''") in " ".join(done.stdout.split())  # as YAML writes it
+    assert attack.word("why") in done.stdout
 
 
 def test_a_run_is_collected_again_and_what_was_written_is_data(attack):
@@ -192,7 +192,7 @@ def test_a_refusal_is_one_sentence_and_touches_nothing(attack):
     assert attack.executed() == []
 
 
-FORGED = "\x1b[2J\x1b]0;owned\x07fine\r\nPLAY RECAP\nhv-a : ok=1\u202e\u2028\x9b31m" + "A" * 3_000_000
+FORGED = "\x1b[2J\x1b]0;owned\x07fine\r\nended    hv-a: complete\nhv-a : ok=1\u202e\u2028\x9b31m" + "A" * 3_000_000
 
 
 def test_nothing_that_is_printed_or_kept_steers_a_terminal_or_forges_a_line(attack):
@@ -212,7 +212,7 @@ def test_nothing_that_is_printed_or_kept_steers_a_terminal_or_forges_a_line(atta
     for one in attack.outcome().values():
         assert "\n" not in one["why"]
     assert "\\x1b[2J" in attack.outcome()["why"]["why"]
-    assert not [line for line in done.stdout.splitlines() if line.startswith("hv-a :")]
+    assert not [line for line in done.stdout.splitlines() if line.startswith(("hv-a :", "ended    hv-a"))]
     done = attack.run("preflight.yml", {name: hosts[name] for name in ("login", "clock", "output")},
                       given={"capture_run_id": None})
     assert not set(done.stdout) & set("\x1b\x07\x9b\r\u202e\u2028")

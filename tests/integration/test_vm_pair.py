@@ -194,6 +194,6 @@ def test_bad_input_is_refused_before_any_host_is_asked(play, tmp_path, variables
     assert done.returncode != 0
     assert sentence in said(done)
     assert "Traceback" not in done.stdout
-    assert "UNREACHABLE" not in done.stdout
+    assert "cannot be reached" not in done.stdout
     assert not mark.exists()
     assert not play.output_dir.exists()

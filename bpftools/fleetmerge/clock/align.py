@@ -77,7 +77,8 @@ def _clocks(group: Group, count: int, edges: Sequence[Edge]) -> list[HostClock]:
         us = np.full((count, len(wall)), np.inf)
         us[[other.number for other in group.machines]] = bounds[row] / 1e3
         clock = _clock(group, row, places[row] - places[reference], times, reference)
-        ends = np.searchsorted(wall, clock.to_wall(np.array([machine.start, machine.end])))
+        # a window that was closed before it opened ends before it begins
+        ends = np.sort(np.searchsorted(wall, clock.to_wall(np.array([machine.start, machine.end]))))
         own = slice(max(0, int(ends[0]) - 1), int(ends[1]) + 1)
         worst = float(us[chosen.number][own].max())
         bound = clock.bound_us if row == reference else worst if np.isfinite(worst) else None

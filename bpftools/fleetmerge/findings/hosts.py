@@ -140,6 +140,11 @@ class Host:
                 and window.get("ended_ns")]
         return max([0, *gaps])
 
+    def never_open(self) -> bool:
+        """Return whether someone closed its window before it opened."""
+        windows = [bundle.manifest["window"] for bundle, _, _ in self.bundles]
+        return any(0 < int(window.get("ended_ns") or 0) <= int(window.get("start_ns") or 0) for window in windows)
+
     def sees_drops(self) -> bool:
         """Return whether a tracer looked at drops."""
         return DROP_POINT in self.attached()
@@ -155,7 +160,9 @@ class Host:
         if self.late_ns() > _LATE:
             out.append("%s began %.3f s late: packets before that were not seen there." % (self.name,
                                                                                           self.late_ns() / 1e9))
-        if self.early_ns() > _EARLY:
+        if self.never_open():
+            out.append("The window of %s was closed before it opened: nothing could be recorded." % self.name)
+        elif self.early_ns() > _EARLY:
             out.append("%s stopped %.3f s before the end of the window (%s): packets after that were not seen there."
                        % (self.name, self.early_ns() / 1e9, ", ".join(sorted({
                            str(bundle.manifest.get("ended_by") or "unknown") for bundle, _, _ in self.bundles}))))

@@ -26,6 +26,7 @@ from ansible.module_utils.skbfleet_case import COMMAND, HOSTS, check_plain
 from ansible.module_utils.skbfleet_foreign import as_data, shown
 from ansible.module_utils.skbfleet_names import Refused, check_given, check_prefix, declared
 from ansible.module_utils.skbfleet_outcome import is_remote_dir
+from ansible.module_utils.skbfleet_told import plan
 
 PREFIX = "capture_"
 PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing": "packet_datapath_tracing.py"}
@@ -214,7 +215,8 @@ class ActionModule(ActionBase):
             check_bounds(settings)
         if args.get("run", "new") != "any":
             check_limit(task_vars)
-        return {"changed": False, "settings": settings, "arguments": arguments}
+        words = plan(settings, task_vars["ansible_play_hosts_all"]) if args.get("run", "new") == "new" else []
+        return {"changed": False, "settings": settings, "arguments": arguments, "words": words}
 
     def _settings(self, specs, given, task_vars):
         """Return every variable by its short name: -e, then what is set for the host alone, then the case, then all."""

@@ -40,7 +40,8 @@ def plan(validate, monkeypatch):
         loader = mock.Mock(load_from_file=lambda path: yaml.safe_load(pathlib.Path(path).read_text()))
         monkeypatch.setattr(validate.ActionModule, "_own", lambda self, task_vars, host: arguments.pop("own", ()))
         action = validate.ActionModule(task, mock.Mock(), mock.Mock(), loader, Templar(), mock.Mock())
-        action._task_vars = {"inventory_hostname": "hv-a", **DEFAULTS, **FILTER, **(inventory or {}), **(given or {})}
+        action._task_vars = {"inventory_hostname": "hv-a", "ansible_play_hosts_all": ["hv-a"],
+                              **DEFAULTS, **FILTER, **(inventory or {}), **(given or {})}
         result = action._plan(task.args, action._task_vars)
         result["templar"] = action._templar
         return result

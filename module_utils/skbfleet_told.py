@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words in which a playbook's results reach a person; everything from a host is made fit to be shown."""
+import os
+
+from ansible.module_utils.skbfleet_foreign import escaped, shown
+
+ERROR, FAILED = "ERROR", "failed"
+_LABEL = 9       # columns
+_HOSTS = 8       # names in one line
+_LINE = 20000    # characters
+_FILTER = ("src", "dst", "protocol", "src_port", "dst_port", "bidirectional", "vlan", "filter", "inner_filter",
+           "interfaces", "netns")
+
+
+def clean(text):
+    """Return one line of a text that may have columns: spaces stay, what is not printable does not."""
+    return "".join(char if char.isprintable() else escaped(char) for char in str(text)[:_LINE])
+
+
+def line(label, hosts, text):
+    """Return the line for what these hosts came to alike; without a label it is the text as it is."""
+    start = "%-*s" % (_LABEL, label) if label else ""
+    return (start + ": ".join(part for part in (_some(hosts), text) if part)).rstrip()
+
+
+def plan(settings, hosts):
+    """Return what is about to happen, for a person: settings by their names without capture_, the hosts' names."""
+    words = [name if settings[name] is True else "%s=%s" % (name, shown(settings[name])) for name in _FILTER
+             if settings.get(name) not in (None, False, []) and (name, settings[name]) != ("protocol", "all")]
+    return ["run %s on %s" % (settings["run_id"], _some(hosts)),
+            "of %s" % (", ".join(words) or "every packet"),
+            "for at most %g s, %s records or %s bytes; at most %s records a second" % tuple(
+                settings[name] for name in ("duration", "max_records", "max_bytes", "max_rate")),
+            "into %s" % os.path.join(settings["output_dir"], settings["run_id"]),
+            "If this terminal dies: ansible-playbook playbooks/collect.yml -e capture_run_id=%s" % settings["run_id"]]
+
+
+def _some(names):
+    """Return names in one line, which has room for a few."""
+    return ", ".join(names[:_HOSTS]) + (" and %d more" % (len(names) - _HOSTS) if len(names) > _HOSTS else "")
+
+
+def verdict(sentences, doubts, products):
+    """Return the lines that show a verdict, and where the rest is. products: name -> path."""
+    lines = ["", "VERDICT"] + ["- " + text for text in sentences]
+    if doubts:
+        lines += ["", "HOW FAR TO TRUST IT"] + ["- " + text for text in doubts]
+    files = ", ".join(sorted(name for name in products if name != "verdict.txt"))
+    return lines + ["", "Ways, steps with their latency, and what was seen where: %s; beside it: %s" % (
+        products["verdict.txt"], files)]
+
+
+def of_failure(result):
+    """Return why a task failed, in one line or more."""
+    parts = result.get("results")
+    if isinstance(parts, list):
+        failed = [one for one in parts if isinstance(one, dict) and one.get("failed")]
+        return [text for one in failed for text in of_failure(one)] or [shown(result.get("msg", "no reason was given"))]
+    words = [str(result.get("msg") or "no reason was given")]
+    words += [str(result[name]) for name in ("module_stderr", "stderr") if result.get(name)]
+    return [shown(" ".join(words), _LINE)]
+
+
+def of_success(action, arguments, result):
+    """Return what a task that succeeded has for a person: (label, text) for each line."""
+    teller = _TELLERS.get(action.split(".")[-1])
+    return teller(arguments, result) if teller else []
+
+
+def _of_capture(arguments, result):
+    """What became of the tracers."""
+    state = arguments.get("state")
+    if state == "armed":
+        return [("armed", ", ".join(sorted(shown(name) for name in result.get("tracers", {}))))]
+    if state == "started" and result.get("late_by_ns"):
+        return [("late", "by %.3f s" % (result["late_by_ns"] / 1e9))]
+    if state == "finished":
+        return [("ended", _ending(result))]
+    return []
+
+
+def _ending(result):
+    tracers = [one for one in result.get("tracers", {}).values() if isinstance(one, dict)]
+    totals = [(sum(one[name] for one in tracers if isinstance(one.get(name), int)), name)
+              for name in ("records", "lost", "shed")]
+    counts = ", ".join("%d %s" % (total, name) for total, name in totals if total or name == "records")
+    why = "; %s" % shown(result["why"]) if result.get("why") else ""
+    return "%s: %s%s" % (shown(result.get("status")), counts, why)
+
+
+def _of_debug(_arguments, result):
+    """What a playbook wants to be shown."""
+    if "results" in result:  # of a loop
+        return []
+    said = [value for name, value in result.items() if name not in ("changed", "failed", "_ansible_no_log",
+                                                                   "_ansible_verbose_always")]
+    return [("", text) for one in said for text in _lines(one)]
+
+
+def _lines(value):
+    if isinstance(value, dict):
+        return ["%s: %s" % (clean(name), _flat(part)) for name, part in value.items() if part]
+    return [clean(part) for part in (value if isinstance(value, list) else str(value).split("\n"))]
+
+
+def _flat(value):
+    if isinstance(value, dict):
+        return ", ".join("%s: %s" % (clean(name), clean(part)) for name, part in value.items())
+    return ", ".join(clean(part) for part in value) if isinstance(value, list) else clean(value)
+
+
+def _of_assert(_arguments, result):
+    """What an assertion says of its success, if it says anything of its own."""
+    said = str(result.get("msg") or "")
+    own = said and "results" not in result and said != "All assertions passed"
+    return [("", clean(said))] if own else []
+
+
+_TELLERS = {"skbfleet_capture": _of_capture, "debug": _of_debug, "assert": _of_assert}

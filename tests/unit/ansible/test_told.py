@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the terminal shows of results: one line each, and nothing of a host can forge or steer one."""
+import pytest
+from ansible.module_utils import skbfleet_told as told
+
+SETTINGS = {"run_id": "r1", "src": "192.0.2.1", "protocol": "all", "bidirectional": True, "interfaces": [],
+            "vlan": None, "filter": "tcp port 443", "duration": 2.5, "max_records": "9", "max_bytes": "8",
+            "max_rate": "7", "output_dir": "/captures"}
+
+
+def test_the_plan_names_the_run_what_it_is_of_and_how_to_save_it() -> None:
+    assert told.plan(SETTINGS, ["hv-a", "hv-b"]) == [
+        "run r1 on hv-a, hv-b", "of src=192.0.2.1, bidirectional, filter=tcp port 443",
+        "for at most 2.5 s, 9 records or 8 bytes; at most 7 records a second", "into /captures/r1",
+        "If this terminal dies: ansible-playbook playbooks/collect.yml -e capture_run_id=r1"]
+    unfiltered = dict(SETTINGS, src=None, bidirectional=False, filter=None)
+    assert told.plan(unfiltered, ["hv-%d" % number for number in range(64)])[:2] == [
+        "run r1 on hv-0, hv-1, hv-2, hv-3, hv-4, hv-5, hv-6, hv-7 and 56 more", "of every packet"]
+
+
+def finished(**more: object) -> list[tuple[str, str]]:
+    tracers = {"drop_monitor": {"records": 2, "lost": 0, "shed": 0},
+               "datapath_tracing": {"records": 40, "lost": 3, "shed": 0}, "odd": "what a host may say"}
+    return told.of_success("skbfleet_capture", {"state": "finished"},
+                           {"status": "complete", "why": "", "tracers": tracers, **more})
+
+
+def test_what_the_tracers_came_to() -> None:
+    assert finished() == [("ended", "complete: 42 records, 3 lost")]
+    assert finished(status="partial", why="killed\nhv-b: \x1b[2Jall is well") == [
+        ("ended", "partial: 42 records, 3 lost; killed hv-b: \\x1b[2Jall is well")]
+    assert told.of_success("skbfleet_capture", {"state": "armed"}, {"tracers": {"b": {}, "a": {}}}) == [
+        ("armed", "a, b")]
+    assert told.of_success("skbfleet_capture", {"state": "started"}, {"late_by_ns": 1500000000}) == [
+        ("late", "by 1.500 s")]
+    assert told.of_success("skbfleet_capture", {"state": "started"}, {"late_by_ns": 0}) == []
+    assert told.of_success("ansible.builtin.copy", {}, {"changed": True}) == []
+
+
+def test_why_a_task_failed() -> None:
+    assert told.of_failure({"msg": "no\n  such host"}) == ["no such host"]
+    assert told.of_failure({"msg": "it broke", "module_stderr": "sudo: a password is required"}) == [
+        "it broke sudo: a password is required"]
+    assert told.of_failure({}) == ["no reason was given"]
+    assert told.of_failure({"msg": "One or more items failed", "results": [
+        {"msg": "a", "failed": True}, {"msg": "b"}, {"msg": "c", "failed": True}]}) == ["a", "c"]
+
+
+@pytest.mark.parametrize(("result", "lines"), [
+    ({"msg": "one\ntwo   columns"}, ["one", "two   columns"]),
+    ({"msg": ["a", "b\nc"]}, ["a", "b\\x0ac"]),
+    ({"__text": "found", "changed": False}, ["found"]),
+    ({"msg": {"removed": ["x", "y"], "stopped": {"k": "SIGTERM"}, "none": {}}},
+     ["removed: x, y", "stopped: k: SIGTERM"]),
+    ({"msg": "All items completed", "results": [{"msg": "x"}]}, []),
+])
+def test_what_a_playbook_shows(result: dict, lines: list[str]) -> None:
+    assert told.of_success("ansible.builtin.debug", {}, result) == [("", line) for line in lines]
+
+
+def test_lines_of_several_hosts() -> None:
+    assert told.line("armed", ["a", "b"], "x") == "armed    a, b: x"
+    assert told.line("", [], "a table   row") == "a table   row"
+    assert told.line("", ["a"], "removed: x") == "a: removed: x"
+    assert told.line("", [], "") == ""
+
+
+def test_the_verdict_ends_with_where_the_rest_is() -> None:
+    lines = told.verdict(["It was lost."], [], {"verdict.txt": "/r/verdict.txt", "events.parquet": "/r/events.parquet"})
+    assert lines[:3] == ["", "VERDICT", "- It was lost."]
+    assert "HOW FAR TO TRUST IT" not in lines
+    assert lines[-1].endswith("/r/verdict.txt; beside it: events.parquet")
+    assert "- hv-a lost records." in told.verdict(["x"], ["hv-a lost records."], {"verdict.txt": "/r/verdict.txt"})
