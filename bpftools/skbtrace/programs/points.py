@@ -4,7 +4,7 @@
 A new point is a new row. A row names a tracepoint, or functions of which the first that this kernel has is taken.
 `arguments` says which of the hook's arguments is the skb, its location, …: by type, so that it is found wherever this
 kernel has it, and by the place (from 0) that it has where the kernel does not describe its functions. An argument that
-this kernel does not have is left out. Sources: include/trace/events/ and net/ of the kernel, 4.18 to 6.18.
+this kernel does not have is left out. Sources: include/trace/events/ and net/ of the kernel, 4.18 to 7.2.
 """
 from typing import Any, Dict, List, NamedTuple, Optional
 
@@ -75,6 +75,8 @@ _TRACEPOINTS = [
     _tracepoint("qdisc.enqueue", "qdisc_enqueue", "a packet is put into a qdisc", "qdisc", skb=_skb(2), queue=_QDISC),
     _tracepoint("qdisc.dequeue", "qdisc_dequeue", "a packet is taken out of a qdisc", "qdisc", skb=_skb(3),
                 queue=_QDISC, count=Argument("", 2)),
+    _tracepoint("qdisc.drop", "qdisc_drop", "a qdisc drops a packet, for a reason of its own", "qdisc", skb=_skb(3),
+                queue=_QDISC, device=Argument("net_device*", 2), reason=Argument("qdisc_drop_reason", None)),
     _tracepoint("skb.drop", "kfree_skb", "a packet is freed as a drop", stack=True,
                 location=Argument("*", 1), reason=Argument("skb_drop_reason", None), sock=_sock(None)),
     _tracepoint("skb.free", "consume_skb", "a packet is freed at the end of its way, not as a drop",
@@ -160,8 +162,8 @@ BY_NAME = {point.name: point for point in TABLE}
 
 # with what becomes of the packets for which Open vSwitch has no flow yet, or one without any action
 _NIC = ["dev.rx", "dev.tx", "skb.drop", "ovs.drop", "ovs.upcall", "skb.free"]
-_QUEUES = ["dev.queue", "dev.backlog", "gro.rx", "gro.frags", "qdisc.enqueue", "qdisc.dequeue", "sock.deliver",
-           "udp.deliver", "sock.full", "udp.full", "tcp.retransmit"]
+_QUEUES = ["dev.queue", "dev.backlog", "gro.rx", "gro.frags", "qdisc.enqueue", "qdisc.dequeue", "qdisc.drop",
+           "sock.deliver", "udp.deliver", "sock.full", "udp.full", "tcp.retransmit"]
 
 
 def _names(*groups: List[Point]) -> List[str]:

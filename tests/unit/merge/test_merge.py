@@ -65,8 +65,9 @@ def test_the_whole_way(where: Any) -> None:
         "Of 20 packets in 1 flow, 7 were lost.",
         "7 packets were dropped on hv-b at vnet0 in tun_net_xmit (FULL_RING); the device's own tx_dropped counter rose "
         "by 7. They were of the flow %s, from 2026-11-22T11:27:50.000100Z to 2026-11-22T11:27:50.600100Z. Usually: the "
-        "VM did not take packets from its tap as fast as they came: the tap's ring was full. Look at: CPU steal and "
-        "load of the VM, its virtio queue size and number of queues, vhost threads pinned to busy CPUs." % FLOW]
+        "VM did not take packets from its tap as fast as they came: the tap's ring was full. Causes: a VM without CPU "
+        "time, a vhost thread that waits for a CPU, bursts longer than the ring. Look at: CPU steal and load of the "
+        "VM, its virtio queue size and number of queues, vhost threads pinned to busy CPUs." % FLOW]
     assert summary["verdict"][1] in done.stdout
     assert "13 packets left the hosts that were traced; what became of them was not seen." in summary["doubts"]
     assert done.stdout.startswith((where / "verdict.txt").read_text())
