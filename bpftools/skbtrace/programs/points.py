@@ -162,8 +162,8 @@ BY_NAME = {point.name: point for point in TABLE}
 
 # with what becomes of the packets for which Open vSwitch has no flow yet, or one without any action
 _NIC = ["dev.rx", "dev.tx", "skb.drop", "ovs.drop", "ovs.upcall", "skb.free"]
-_QUEUES = ["dev.queue", "dev.backlog", "gro.rx", "gro.frags", "qdisc.enqueue", "qdisc.dequeue", "qdisc.drop",
-           "sock.deliver", "udp.deliver", "sock.full", "udp.full", "tcp.retransmit"]
+_QUEUES = ["dev.queue", "dev.backlog", "gro.rx", "gro.frags", "qdisc.enqueue", "qdisc.dequeue", "sock.deliver",
+           "udp.deliver", "sock.full", "udp.full", "tcp.retransmit"]
 
 
 def _names(*groups: List[Point]) -> List[str]:
