@@ -55,6 +55,12 @@ def make_parser(program: str, what: str, examples: str, default_profile: str) ->
     where.add_argument("--exclude-point", action="append", default=[], metavar="NAME", help="leave this point out")
     where.add_argument("--require-point", action="append", default=[], metavar="NAME",
                        help="look at this point too, and do not run where it cannot be had")
+    where.add_argument("--follow", action="store_true",
+                       help="record a packet that has matched until it is freed, also where it does not match any "
+                            "more: behind NAT, in a tunnel, as a clone; a packet that is rejected costs 15 ns more")
+    where.add_argument("--only-followed", action="append", default=[], metavar="NAME",
+                       help="with --follow: look at this point too, and record there only what does not match any "
+                            "more; another tracer records what matches")
     ends = parser.add_argument_group("when it ends (Ctrl-C always ends it)")
     ends.add_argument("--duration", metavar="SECONDS", help="after this time, at most %d" % MOST_SECONDS)
     ends.add_argument("--max-records", metavar="N", help="after so many records")
@@ -76,6 +82,8 @@ def make_parser(program: str, what: str, examples: str, default_profile: str) ->
 
 def _add_output(output: Any) -> None:
     output.add_argument("--format", default="text", metavar="FORMAT", help="text (default) or json: an object a line")
+    output.add_argument("--summary", action="store_true",
+                        help="no lines, only how many packets each point saw, matched, lost, …, at the end")
     output.add_argument("--run-dir", metavar="DIR",
                         help="write records.bin and manifest.json into this directory instead of lines to the terminal")
     output.add_argument("--wait-window", metavar="SECONDS",
@@ -115,7 +123,7 @@ def _check_points(options: Any) -> None:
             raise InputError("%s is %r: it must be one of %s"
                              % (option("profile"), name, ", ".join(sorted(points.PROFILES))))
     for key, names in (("point", options.point), ("exclude-point", options.exclude_point),
-                       ("require-point", options.require_point)):
+                       ("require-point", options.require_point), ("only-followed", options.only_followed)):
         for name in names:
             if name not in points.BY_NAME:
                 raise InputError("%s is %r: it must be one of %s"
@@ -124,6 +132,12 @@ def _check_points(options: Any) -> None:
         if name in options.exclude_point:
             raise InputError("%s and %s are both %r: a point is either needed or left out"
                              % (option("require-point"), option("exclude-point"), name))
+    for name in options.only_followed:
+        if name in options.exclude_point:
+            raise InputError("%s and %s are both %r: a point is either looked at or left out"
+                             % (option("only-followed"), option("exclude-point"), name))
+        if not options.follow:
+            raise InputError("%s needs %s" % (option("only-followed"), option("follow")))
     if not points.wanted(options):
         raise InputError("%s leaves no point at which to look" % option("exclude-point"))
 
@@ -142,6 +156,9 @@ def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, f
         raise InputError("%s is %d: it must be a power of two" % (option("buffer-pages"), options.buffer_pages))
     if options.trial and options.run_dir:
         raise InputError("%s and %s exclude each other" % (option("trial"), option("run-dir")))
+    if options.summary and options.run_dir:
+        raise InputError("%s and %s exclude each other: the manifest has what a summary tells"
+                         % (option("summary"), option("run-dir")))
     if options.format not in ("text", "json"):
         raise InputError("%s is %r: it must be text or json" % (option("format"), options.format))
     if options.wait_window and not options.run_dir:

@@ -159,6 +159,7 @@ _NETFILTER = [
 ]
 TABLE = _TRACEPOINTS + _DEVICES + _BRIDGE + _OVS + _TUNNEL + _IP + _NETFILTER
 BY_NAME = {point.name: point for point in TABLE}
+ENDS = ("skb.drop", "skb.free")  # where an skb is freed: every one of them that the kernel shows
 
 # with what becomes of the packets for which Open vSwitch has no flow yet, or one without any action
 _NIC = ["dev.rx", "dev.tx", "skb.drop", "ovs.drop", "ovs.upcall", "skb.free"]
@@ -185,6 +186,15 @@ PROFILES: Dict[str, List[str]] = {
 def wanted(options: Any) -> List[Point]:
     """Return the points asked for, in the order of the table."""
     profiles = options.profile or ([] if options.point else [options.default_profile])
-    names = set(options.point).union(options.require_point, *(PROFILES[name] for name in profiles))
+    names = set(options.point).union(options.require_point, options.only_followed,
+                                     *(PROFILES[name] for name in profiles))
     names -= set(options.exclude_point)
     return [point for point in TABLE if point.name in names]
+
+
+def follow_defines(options: Any) -> Dict[str, int]:
+    """Return the C constants that say whether packets are followed, which is of use where a packet goes on."""
+    names = {point.name for point in wanted(options)}
+    if not options.follow or names <= set(ENDS):
+        return {}
+    return {"FOLLOW": 1, "HAVE_ENDS": 1} if names.issuperset(ENDS) else {"FOLLOW": 1}

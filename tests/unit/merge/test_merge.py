@@ -187,7 +187,7 @@ def test_what_the_role_wrote_down_is_used(where: Any) -> None:
 
 def test_everything_that_limits_trust_is_said(where: Any) -> None:
     bundle = host_a()
-    bundle.manifest["counters"].update(lost=12, unparsed=3, stacks_lost=2)
+    bundle.manifest["counters"].update(lost=12, unparsed=3, stacks_lost=2, forgotten=4)
     bundle.manifest["points"]["skipped"] = {"ovs.upcall": "no such tracepoint"}
     bundle.manifest["window"]["late_by_ns"] = 800_000_000
     bundle.manifest["window"]["ended_ns"] -= 2_000_000_000
@@ -199,6 +199,7 @@ def test_everything_that_limits_trust_is_said(where: Any) -> None:
     text = doubts(where)
     for words in ("The data of hv-a is partial: datapath_tracing: the tracer says so: disk full.",
                   "hv-a lost 12 records of its datapath_tracing (40 were kept): its counts are minima.",
+                  "4 packets on hv-a were not followed any further by its datapath_tracing,",
                   "hv-a could not look at ovs.upcall: no such tracepoint.", "hv-a began 0.800 s late",
                   "hv-a stopped 2.000 s before the end of the window (limit)",
                   "The datapath_tracing on hv-a hit its limit max_records = 40: later records were cut.",
