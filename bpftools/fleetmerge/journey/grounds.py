@@ -49,8 +49,9 @@ WAITS = Gap(1 << 20, LIKELY, "it is a fragment, and may wait on {here} for the o
 MANY = Gap(1 << 21, LIKELY, "it was for many receivers, and who should have got it is not known")
 AWAY = Gap(1 << 22, LIKELY, "nobody had its receiver's device on {here} open, and the receiver was not seen to send "
                             "from there before and after: it may have been on another host")
+SAMPLED = Gap(1 << 23, LIKELY, "only the drop was taken, and not what led to it: it may have been a copy")
 GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD,
-        RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS, MANY, AWAY)
+        RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS, MANY, AWAY, SAMPLED)
 # without one of these it cannot be said that a host was recording everything
 INCOMPLETE = sum(gap.bit for gap in (LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND))
 
