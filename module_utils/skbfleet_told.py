@@ -28,11 +28,20 @@ def plan(settings, hosts):
     words = [name if settings[name] is True else "%s=%s" % (name, shown(settings[name])) for name in _FILTER
              if settings.get(name) not in (None, False, []) and (name, settings[name]) != ("protocol", "all")]
     return ["run %s on %s" % (settings["run_id"], _some(hosts)),
-            "of %s" % (", ".join(words) or "every packet"),
-            "for at most %g s, %s records or %s bytes; at most %s records a second" % tuple(
-                settings[name] for name in ("duration", "max_records", "max_bytes", "max_rate")),
+            "%s %s" % (_sample(settings), ", ".join(words) or "every packet"),
+            "%sfor at most %g s, %s records or %s bytes; at most %s records a second" % (
+                "from %s on, " % shown(settings["start_at"]) if settings.get("start_at") else "",
+                *(settings[name] for name in ("duration", "max_records", "max_bytes", "max_rate"))),
             "into %s" % os.path.join(settings["output_dir"], settings["run_id"]),
             "If this terminal dies: ansible-playbook playbooks/collect.yml -e capture_run_id=%s" % settings["run_id"]]
+
+
+def _sample(settings):
+    """Return which of the packets are taken."""
+    if settings.get("sample") in (None, "1"):
+        return "of"
+    return "one packet in %s%s of" % (shown(settings["sample"]), "" if settings.get("sample_drops") else
+                                      ", and every drop,")
 
 
 def _some(names):

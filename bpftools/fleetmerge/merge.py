@@ -119,7 +119,8 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     store = Store(events, scratch, counted, processes())
     try:
         summary = summarise(request, hosts, store, findings, names, trusts,
-                            seen(labels, surveys, places, clocks, atlas.counts), Witnesses(labels, surveys))
+                            seen(labels, surveys, places, clocks, atlas.counts), Witnesses(labels, surveys),
+                            setting.sample)
     finally:
         store.close()
     join_journeys(workers, findings.pieces, atlas, {host for host, trust in trusts.items() if trust.lossy}, scratch,

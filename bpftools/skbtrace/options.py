@@ -8,7 +8,7 @@ from typing import Any, List, NoReturn, Optional, Tuple
 from . import VERSION, foreign
 from .capture import record
 from .errors import InputError, option
-from .programs import expressions, filters, points, rate
+from .programs import expressions, filters, points, rate, sample
 
 MOST_SECONDS = 24 * 3600
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -68,6 +68,10 @@ def make_parser(program: str, what: str, examples: str, default_profile: str) ->
     parser.add_argument("--max-rate", default=str(rate.DEFAULT), metavar="N",
                         help="at most so many records a second, on average; what is more is counted, and shed "
                              "(default %d)" % rate.DEFAULT)
+    parser.add_argument("--sample", default="1", metavar="N",
+                        help="take one packet in N, the same ones at every place and on every host; the others are "
+                             "counted (default 1, at most %d)" % sample.MOST)
+    parser.add_argument("--sample-drops", action="store_true", help="of drops, too; they are all taken else")
     _add_output(parser.add_argument_group("output"))
     parser.add_argument("--list-points", action="store_true", help="print the table of points and profiles, and end")
     parser.add_argument("--trial", action="store_true",
@@ -151,6 +155,12 @@ def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, f
     options.max_records = _number("max-records", options.max_records, 1, 10 ** 12, "records")
     options.max_bytes = _number("max-bytes", options.max_bytes, record.STRIDE, 10 ** 15, "bytes")
     options.max_rate = _number("max-rate", options.max_rate, 1, rate.MOST, "records a second")
+    options.sample = _number("sample", options.sample, 1, sample.MOST, "packets")
+    if options.sample > 1 and options.follow:
+        raise InputError("%s and %s exclude each other: what is left out cannot be followed"
+                         % (option("sample"), option("follow")))
+    if options.sample_drops and options.sample == 1:
+        raise InputError("%s needs %s: without it, every packet is taken" % (option("sample-drops"), option("sample")))
     options.buffer_pages = _number("buffer-pages", options.buffer_pages, 8, 1 << 18, "pages")
     if options.buffer_pages & (options.buffer_pages - 1):
         raise InputError("%s is %d: it must be a power of two" % (option("buffer-pages"), options.buffer_pages))

@@ -18,7 +18,7 @@ _OF_THE_KERNEL = ("points.h",)  # only they need hooks
 _AFTER = {"read.h": "#undef bound\n#define bound(value, mask) ((value) &= (mask))\n"}
 
 
-class _Given(ctypes.Structure):
+class Given(ctypes.Structure):
     _fields_ = [("bytes", ctypes.c_char_p), ("length", ctypes.c_uint32), ("linear", ctypes.c_uint32),
                 ("tag", ctypes.c_uint32), ("ethertype", ctypes.c_uint16), ("has_mac", ctypes.c_uint8),
                 ("pulled", ctypes.c_uint8)]
@@ -52,8 +52,8 @@ class Machine:
         text.write_text(source(programs))
         subprocess.run(["gcc", "-O1", "-w", "-shared", "-fPIC", "-o", binary, text], check=True)
         self._c, self._pcap, self._programs = ctypes.CDLL(str(binary)), libpcap.library(), programs
-        self._given = (_Given * len(packets))(*[
-            _Given(one.memory, len(one.memory), one.linear, one.tag, one.ethertype, one.has_mac, one.pulled)
+        self._given = (Given * len(packets))(*[
+            Given(one.memory, len(one.memory), one.linear, one.tag, one.ethertype, one.has_mac, one.pulled)
             for one in packets])
         carried = [one.carried.frame if one.carried else b"" for one in packets]
         self._shown = [(_Shown * len(packets))(*[_Shown(frame, len(frame)) for frame in frames])

@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}\Z")
 _SECTIONS: dict[str, type] = {"record": dict, "points": dict, "files": dict, "counters": dict, "per_point": dict,
                               "devices": list, "netns": dict, "symbols": dict, "stacks": dict, "drop_reasons": dict,
                               "clock": dict, "limits": list, "window": dict, "filter": dict, "kernel": dict,
-                              "guards": dict}
+                              "guards": dict, "sample": dict}
 
 
 @dataclass
@@ -168,7 +168,8 @@ def _check_lists(manifest: dict[str, Any]) -> None:
             and _is_number(pair.get("realtime_ns"), _LATEST) and _is_number(pair.get("error_ns") or 0, _LATEST)
             for pair in pairs):
         raise BundleError("its manifest's clock pairs are not a list of {monotonic_ns, realtime_ns, error_ns}")
-    for section, most in (("window", 1 << 64), ("counters", _LATEST), ("guards", _LATEST)):
+    for section, most in (("window", 1 << 64), ("counters", _LATEST), ("guards", _LATEST),
+                          ("sample", _LATEST)):
         for name, value in manifest[section].items():
             if value is not None and not _is_number(value, most):
                 raise BundleError("its manifest's %s.%s is %r, not a number from 0 on" % (section, name, value))

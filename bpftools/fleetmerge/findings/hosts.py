@@ -91,9 +91,12 @@ class Host:
         return "%s looked at %s only" % (self.name, ", ".join(names)) if names else ""
 
     def wanted(self) -> dict[str, Any]:
-        """Return which packets it looked for, wherever."""
-        return {name: value for bundle, _, _ in self.bundles for name, value in bundle.manifest["filter"].items()
-                if name not in ("interfaces", "netns") and value not in (None, "", [], {})}
+        """Return which packets it looked for, wherever; of a sample, which of them it took."""
+        wanted = {name: value for bundle, _, _ in self.bundles for name, value in bundle.manifest["filter"].items()
+                  if name not in ("interfaces", "netns") and value not in (None, "", [], {})}
+        shares = {int(bundle.manifest["sample"].get("one_in") or 1) for bundle, _, _ in self.bundles}
+        return dict(wanted, sample="one packet in %s" % " and ".join(map(str, sorted(shares)))
+                    ) if shares - {1} else wanted
 
     def blind(self) -> str:
         """Return the points that nobody looked at, of those that tell where a packet went."""

@@ -70,8 +70,8 @@ def _entry(kind: Mapping[str, int], lost: Lost, names: Names, trusts: Mapping[st
     if entry["of"] in ("copy", "branch"):
         entry["copies"] = True
     entry.update(packets=lost.skbs if dropped else lost.packets, wire_packets=lost.packets, bytes=lost.bytes,
-                 first_ns=lost.first, last_ns=lost.last, journeys=["%016x" % journey for journey in lost.journeys],
-                 bursts=lost.bursts)
+                 squares=lost.squares, largest=lost.largest, first_ns=lost.first, last_ns=lost.last,
+                 journeys=["%016x" % journey for journey in lost.journeys], bursts=lost.bursts)
     known = meaning(entry["function"], entry["reason"]) if dropped else None
     if known and known.harmless:
         entry["harmless"] = True
@@ -143,8 +143,9 @@ def _merge(out: dict[tuple[Any, ...], dict[str, Any]], entry: dict[str, Any], vo
         return
     if entry["packets"] > same["packets"]:
         same.update({name: entry[name] for name in ("stack", "at", "last_seen") if name in entry})
-    for name in ("packets", "wire_packets", "bytes"):
+    for name in ("packets", "wire_packets", "bytes", "squares"):
         same[name] += entry[name]
+    same["largest"] = max(same["largest"], entry["largest"])
     same["share"] = share(same["wire_packets"], volume)
     same["bursts"] = join_bursts([*same["bursts"], *entry["bursts"]])
     same["journeys"] = sorted([*same["journeys"], *entry["journeys"]])[:3]

@@ -15,7 +15,8 @@ class Volumes:
         table = findings.flows
         key = self._key(table["flow"], table["network"])
         self._keys, of = np.unique(key, return_inverse=True)
-        self._packets = np.bincount(of, table["packets"], len(self._keys))
+        # of a sample: of drops that were taken beside it, nobody knows of how many packets
+        self._packets = np.bincount(of, table["packets"] - table["beside"], len(self._keys))
 
     def _key(self, flow: np.ndarray, network: np.ndarray) -> np.ndarray:
         if not len(self._flows):

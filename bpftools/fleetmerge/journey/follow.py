@@ -2,6 +2,7 @@
 """Follow the packets of one part: chains to trees, trees to outcomes, outcomes to findings."""
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from ..arrays import joined, picked
 from ..clock.host import HostClock
 from ..packet.identity import FOLLOWED, IS_ARP, IS_FRAGMENT, UNREADABLE, among, mix
 from ..packet.places import FAR
+from ..packet.sample import Sample
 from . import branches, grounds
 from .atlas import BRIDGE, CLOSED, Atlas
 from .branches import choose
@@ -19,6 +21,7 @@ from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, OF_COPY, OF_PACKET, OF_RE
 from .outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM, Entrances, Facts, Judge, Pending, Verdicts
 from .packets import Packets, find_packets
 from .partition import Names, Partition, read_part
+from .sampled import sift
 from .shapes import Shape, find_shapes
 from .steps import Pair, Rows, measure
 from .tally import Extra, Results, tally
@@ -49,6 +52,7 @@ class Setting:
     many: np.ndarray                    # u8, sorted: flows to many receivers
     unwanted: np.ndarray                # u1 by drop: BRIDGE, CLOSED, or 0
     told: dict[int, int] = field(default_factory=dict)   # address -> place where the topology says that it comes in
+    sample: Sample | None = None        # which packets were taken; None: all
 
     @property
     def parts(self) -> int:
@@ -80,7 +84,8 @@ def explore(setting: Setting, part: int, keep: Callable[[Followed], None] | None
     rows, host, own = _load(setting, part)
     if not len(rows):
         return Findings()
-    units = make_units(rows, host, own, setting.names, setting.partition, part)
+    sieve = partial(sift, sample=setting.sample, drops=setting.atlas.layout.drop) if setting.sample else None
+    units = make_units(rows, host, own, setting.names, setting.partition, part, sieve)
     packets = find_packets(units, setting.atlas.layout, setting.bounds)
     return _Part(setting, packets).findings(keep)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..arrays import joined, picked
 from .bursts import Burst, join_bursts
+from .sampled import Drawn
 from .steps import Pair, Step
 from .trips import TRIP, join_trips
 
@@ -21,7 +22,7 @@ Used = tuple[int, int, int]     # first and last packet of a way (wall ns, where
 # of a flow there are fewer packets than 2**31, and of flows there may be millions
 FLOW_FOUND = np.dtype([("flow", "<u8"), ("network", "<u4"), ("packets", "<i4"), ("bytes", "<i8"), ("skbs", "<i4"),
                        ("first", "<i8"), ("last", "<i8"), ("unsure", "<i4"), ("again", "<i4"), ("asks", "<i4"),
-                       ("became", "<i4", 8)])
+                       ("beside", "<i4"), ("became", "<i4", 8)])
 LOSS = np.dtype([("outcome", "u1"), ("kind", "u1"), ("gaps", "<u4"), ("ground", "u1"), ("last", "<i4"), ("at", "<i4"),
                  ("after", "<i4"), ("drop", "<u4"), ("flow", "<u8"), ("network", "<u4")])
 # LOSS.kind: whose loss it is
@@ -39,6 +40,8 @@ class Lost:
     last: int
     journeys: list[int] = field(default_factory=list)
     bursts: list[Burst] = field(default_factory=list)
+    squares: int = 0    # of the sizes of clusters of a sample, as in Drawn
+    largest: int = 0
 
     def add(self, other: "Lost") -> None:
         """Add another part's."""
@@ -48,6 +51,8 @@ class Lost:
         self.first, self.last = min(self.first, other.first), max(self.last, other.last)
         self.journeys = sorted([*self.journeys, *other.journeys])[:_SAMPLES]
         self.bursts = join_bursts([*self.bursts, *other.bursts])
+        self.squares += other.squares
+        self.largest = max(self.largest, other.largest)
 
 
 @dataclass
@@ -65,6 +70,7 @@ class Findings:
     used: dict[tuple[int, ...], Used] = field(default_factory=dict)     # flow, network, places -> when; see changes.py
     trips: np.ndarray = field(default_factory=lambda: np.zeros(0, TRIP))
     pieces: list[str] = field(default_factory=list)     # files with the journeys of each part
+    drawn: Drawn = field(default_factory=Drawn)         # of a sample: what was taken
 
     def add(self, other: "Findings") -> None:
         """Add another part's."""
@@ -86,6 +92,7 @@ class Findings:
                            (self.paths, other.paths)):
             _add(mine, more)
         self.pieces += other.pieces
+        self.drawn.add(other.drawn)
 
 
 def _add(into: dict[Any, int], more: dict[Any, int]) -> None:
@@ -106,7 +113,7 @@ def add_flows(parts: Iterable[np.ndarray]) -> np.ndarray:
     out = picked(together, starts)
     if len(starts) == len(together):
         return out
-    for name in ("packets", "bytes", "skbs", "unsure", "again", "asks"):
+    for name in ("packets", "bytes", "skbs", "unsure", "again", "asks", "beside"):
         out[name] = np.add.reduceat(together[name], starts)
     out["became"] = np.add.reduceat(together["became"], starts, axis=0)
     out["first"], out["last"] = (np.minimum.reduceat(together["first"], starts),

@@ -52,9 +52,10 @@ AWAY = Gap(1 << 22, LIKELY, "nobody had its receiver's device on {here} open, an
 COPIED = Gap(1 << 23, LIKELY, "packets of its flow do not match the filter all the way through {next}: where one does "
                               "not, it is followed, and a copy that the kernel makes of it is not")
 FORGOTTEN = Gap(1 << 24, UNKNOWN_, "{forgotten}")
+SAMPLED = Gap(1 << 25, LIKELY, "only the drop was taken, and not what led to it: it may have been a copy")
 GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD,
         RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS, MANY, AWAY,
-        COPIED, FORGOTTEN)
+        COPIED, FORGOTTEN, SAMPLED)
 # without one of these it cannot be said that a host was recording everything
 INCOMPLETE = sum(gap.bit for gap in (LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND))
 

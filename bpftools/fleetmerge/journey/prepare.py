@@ -12,6 +12,7 @@ from ..bundle.manifest import Bundle
 from ..clock.host import HostClock
 from ..memory import give_back
 from ..packet.headers import ETH_ARP
+from ..packet.sample import sample_of
 from ..packet.survey import FREE_POINT, Survey
 from ..told import fresh, known_to
 from .atlas import Atlas
@@ -67,7 +68,8 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
     _count_hardware(trusts, atlas, bundles, machines, chained)
     return Setting(_lean(atlas), facts_of(trusts, atlas.hosts), own, host_of,
                    bounds_of(own, host_of, len(atlas.hosts)), names, _final(names), partition, files,
-                   atlas.flows, homes_of(chained, own, atlas.flows), _many(atlas.flows), unwanted, told)
+                   atlas.flows, homes_of(chained, own, atlas.flows), _many(atlas.flows), unwanted, told,
+                   sample_of(bundles))
 
 
 def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Machine]:
@@ -145,7 +147,8 @@ def _count_hardware(trusts: dict[str, Trust], atlas: Atlas, bundles: Sequence[Bu
     """Note hosts whose devices counted more packets than were recorded, where all packets were asked for."""
     for machine, one in zip(machines, chained, strict=True):
         host = bundles[machine.bundles[0]].host
-        if host not in trusts or any(bundles[number].manifest["filter"] for number in machine.bundles):
+        if host not in trusts or any(bundles[number].manifest["filter"] or bundles[number].manifest["sample"]
+                                     for number in machine.bundles):
             continue
         for device in bundles[machine.bundles[0]].manifest["devices"]:
             gained = _gained(device)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..packet.identity import IS_FRAGMENT, IS_TCP, mix
+from . import grounds
 from .atlas import Layout
 from .branching import branching
 from .bursts import bursts_of
@@ -29,6 +30,7 @@ from .found import (
 )
 from .keepalives import keepalives
 from .packets import Packets
+from .sampled import alone, clusters, drawn
 from .shapes import Shape
 from .steps import Pair, Step
 
@@ -86,7 +88,11 @@ def tally(packets: Packets, origin: np.ndarray, results: Results, extras: Sequen
     _doubt_arrivals(packets, origin, results, layout, any(
         shape.tree.doubles and not packets.twins[shape.starts[0]] for shape in shapes))
     out = Findings(steps=steps)
-    out.flows = _flows(packets, origin, results, counts)
+    beside = alone(packets.units, packets.starts)
+    results.gaps[beside & (results.outcome == DROPPED)] |= np.uint32(grounds.SAMPLED.bit)
+    if packets.units.draw is not None:
+        out.drawn = drawn(packets.units, origin[counts & ~beside])
+    out.flows = _flows(packets, origin, results, counts, beside)
     _losses(out, packets, origin, results, counts)
     for extra in extras:
         _add_extra(out, packets, origin, extra, counts)
@@ -97,7 +103,7 @@ def tally(packets: Packets, origin: np.ndarray, results: Results, extras: Sequen
         _holes(out, shape, layout)
         for place in shape.tree.loops(shape.sights):
             out.loops[place] = out.loops.get(place, 0) + len(shape.packets)
-    _paths(out, packets, origin, ways, layout, counts)
+    _paths(out, packets, origin, ways, layout, counts & ~beside)
     return out
 
 
@@ -178,7 +184,8 @@ def _latest(keys: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return keys[order][last], times[order][last]
 
 
-def _flows(packets: Packets, origin: np.ndarray, results: Results, counts: np.ndarray) -> np.ndarray:
+def _flows(packets: Packets, origin: np.ndarray, results: Results, counts: np.ndarray,
+           beside: np.ndarray) -> np.ndarray:
     units = packets.units
     rows = units.rows
     one = np.flatnonzero(counts)
@@ -190,7 +197,7 @@ def _flows(packets: Packets, origin: np.ndarray, results: Results, counts: np.nd
     out["skbs"] = units.number[at] == 0
     out["bytes"] = bytes_of(packets, at)
     out["first"], out["last"] = rows["time"][first], rows["time"][units.row[results.unit[one]]]
-    out["asks"] = keepalives(packets, at)
+    out["asks"], out["beside"] = keepalives(packets, at), beside[one]
     out["again"] = ((rows["kind"][first] == IS_TCP) & (units.size[at] > 0)
                     & (packets.packet[at] != units.key[at]) & (out["asks"] == 0))
     out["became"][np.arange(len(one)), results.outcome[one]] = 1
@@ -246,10 +253,12 @@ def _collect(out: Findings, packets: Packets, origin: np.ndarray, table: np.ndar
     order = np.lexsort((time, of))
     ends = np.cumsum(count)
     bursts = bursts_of(of[order], time[order], len(kinds))
+    squares, largest = clusters(units, origin[which], of, len(kinds))
     for number, kind in enumerate(kinds.tolist()):
         sample = order[ends[number] - count[number]:ends[number]][:_SAMPLES]
         lost = Lost(int(count[number]), int(skbs[number]), int(size[number]), int(earliest[number]),
-                    int(latest[number]), sorted(packets.packet[origin[which[sample]]].tolist()), bursts[number])
+                    int(latest[number]), sorted(packets.packet[origin[which[sample]]].tolist()), bursts[number],
+                    int(squares[number]), int(largest[number]))
         if kind in out.losses:
             out.losses[kind].add(lost)
         else:

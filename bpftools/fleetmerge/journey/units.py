@@ -5,6 +5,7 @@ A joined packet (GSO, GRO) is taken apart into its segments; TCP is cut at every
 the same bytes are the same units however each hop cuts them. A unit's key is what it is recognised by: the bytes of
 TCP, or the packet's numbers and payload; never the IP id of TCP, which is a witness only.
 """
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,10 @@ class Units:
     ident: np.ndarray     # u4 by unit: IP id, as a witness; 0: none
     key: np.ndarray       # u8 by unit
     marked: np.ndarray    # bool by unit: by its numbers or its payload no other packet has this key
+    # of a sample (sampled.py), by unit; None if every packet was taken
+    draw: np.ndarray | None = None      # u8: what decided whether it was taken
+    beside: np.ndarray | None = None    # bool: a drop, which was taken whether its packet was or not
+    hidden: int = 0
 
     def __len__(self) -> int:
         return len(self.row)
@@ -41,12 +46,18 @@ class Units:
     def taken(self, which: np.ndarray) -> "Units":
         """Return some of the units, in the order given."""
         return Units(self.rows, self.said, self.host, self.own, self.row[which], self.number[which], self.lead[which],
-                     self.size[which], self.ident[which], self.key[which], self.marked[which])
+                     self.size[which], self.ident[which], self.key[which], self.marked[which],
+                     None if self.draw is None else self.draw[which],
+                     None if self.beside is None else self.beside[which], self.hidden)
+
+
+Sift = Callable[[Units, np.ndarray], np.ndarray]
 
 
 def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names, partition: Partition,
-               part: int) -> Units:
-    """Return the units of one part; rows: of all hosts, with wall times; own: monotonic ones."""
+               part: int, sift: Sift | None = None) -> Units:
+    """Return the units of one part; rows: of all hosts, with wall times; own: monotonic ones; sift: is given the units
+    and where they begin, and says which of them to keep."""
     said = np.ascontiguousarray(rows["flow"])
     rows["flow"] = names.rename(said)
     _fill_networks(rows, host)
@@ -65,6 +76,7 @@ def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names
         of = data[of]
         rest = np.concatenate([other, of])
         row, number, ident, block, marked = (column[rest] for column in (row, number, ident, block, marked))
+        begin = np.concatenate([begin[other], begin_at])
         key = np.concatenate([key[other], mix(mix(rows["flow"][row[len(other):]], begin_at.astype("u8")), _DATA)])
         length = np.concatenate([length[other], size_at])
         lead = np.concatenate([lead[other], leads])
@@ -73,6 +85,9 @@ def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names
     unreadable = rows["kind"][row] == UNREADABLE    # nothing but its chain tells what it is
     key[unreadable] = mix(mix(rows["chain"][row[unreadable]], host[row[unreadable]].astype("u8")), _ACK)
     units = Units(rows, said, host, own, row, number, lead, length.astype("u4"), ident, key, marked)
+    if sift:
+        keep = np.flatnonzero(sift(units, begin))
+        units, block, row = units.taken(keep), block[keep], row[keep]
     in_order = np.argsort(row, kind="stable")   # of host and time, as the rows are
     return _of_part(units.taken(in_order), block[in_order], partition, part)
 

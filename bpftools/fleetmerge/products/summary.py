@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..bundle.find import Expected, Inputs
-from ..findings import topology
+from ..findings import thinned, topology
 from ..findings.devices import device_table
 from ..findings.flows import flows, paths, segments
 from ..findings.hosts import Host, apart, one_value
@@ -16,6 +16,7 @@ from ..findings.seen import Witnesses
 from ..findings.sums import against_counters, disagreements
 from ..journey.found import NAMES, Findings
 from ..journey.grounds import Trust
+from ..packet.sample import Sample
 from ..words import iso
 from . import verdict
 from .not_followed import drops_not_followed
@@ -39,8 +40,10 @@ class Request:
 
 
 def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: Findings, names: Names,
-              trusts: Mapping[str, Trust], places: list[dict[str, Any]], witnesses: Witnesses) -> dict[str, Any]:
-    """Return the content of summary.json. places, witnesses: what was seen where, of all records and of each flow."""
+              trusts: Mapping[str, Trust], places: list[dict[str, Any]], witnesses: Witnesses,
+              sample: Sample | None) -> dict[str, Any]:
+    """Return the content of summary.json. places, witnesses: what was seen where, of all records and of each flow;
+    sample: which packets were taken, None for all."""
     note_holes(findings, names.atlas.hosts, trusts)
     followed, copies = losses(findings, names, trusts)
     clocks = {host.name: host.bundles[0][2] for host in hosts if host.bundles}
@@ -74,11 +77,14 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "devices": [dict({"host": host, "netns": netns, "device": name}, **entry)
                     for (host, netns, name), entry in sorted(devices.items())],
     }
+    if sample and sample.agreed:
+        summary["sample"] = thinned.sample_entry(sample, findings, followed)
     summary["verdict"] = verdict.sentences(hosts, summary, lost, devices)
     lossy = {name: trust.lossy for name, trust in trusts.items() if trust.lossy}
     summary["doubts"] = verdict.doubts(hosts, request.inputs.foreign, summary, lossy) + apart(trusts)
     summary["doubts"] += disagreements(findings, followed + copies, summary, names)
     summary["doubts"] += against_counters(hosts, places, devices)
+    summary["doubts"] += thinned.doubts(sample, hosts, findings) if sample else []
     summary["doubts"] += [_more_counted(trust) for trust in trusts.values() if trust.counted]
     return summary
 
@@ -94,5 +100,5 @@ def _more_counted(trust: Trust) -> str:
 
 
 def _shown(loss: Mapping[str, Any]) -> dict[str, Any]:
-    out = {name: value for name, value in loss.items() if name not in ("first_ns", "last_ns")}
+    out = {name: value for name, value in loss.items() if name not in ("first_ns", "last_ns", "squares", "largest")}
     return dict(out, first=iso(loss["first_ns"]), last=iso(loss["last_ns"]))

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..findings import thinned
 from ..findings.devices import Key, counter_words, drop_counters
+from ..findings.estimate import estimate, words
 from ..findings.hosts import Host
 from ..findings.meaning import Meaning, is_unknown, meaning, meaning_behind
 from ..words import iso
@@ -24,14 +26,17 @@ def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequenc
     """Return the verdict. losses: with first_ns and last_ns."""
     harmful = [loss for loss in losses if not loss.get("harmless")]
     dropped, vanished = by_place(harmful, "drop"), by_place(harmful, "vanished")
+    sample = summary.get("sample")
     out = [_drop(place, devices) for place in dropped[:_PLACES]] + _rest(dropped[_PLACES:], "dropped")
-    out += [_vanished(place, devices) for place in vanished[:_PLACES]]
+    out += [_vanished(place, devices) + _of_all(place, sample) for place in vanished[:_PLACES]]
     out += _rest(vanished[_PLACES:], "lost, or perhaps lost,")
     harmless = [loss for loss in losses if loss.get("harmless")]
     if not losses:
-        out.append(_no_loss(hosts, summary["records"]))
-    elif summary["packets"]:
+        out.append(_no_loss(hosts, summary["records"], bool(sample)))
+    elif summary["packets"] and not sample:
         out.insert(0, _balance(summary, harmless))
+    if sample:
+        out = thinned.sentences(sample, summary["drops"]) + out
     out += [_harmless(place) for place in by_place(harmless, "drop")]
     out += _copies(summary)
     out += _other_ways(summary)
@@ -55,9 +60,11 @@ def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]
             continue
         key = tuple(str(loss.get(name)) for name in ("host", "netns", "device", "function", "reason", "between",
                                                      "certainty", "why"))
-        place = places.setdefault(key, dict(loss, packets=0, wire_packets=0, bytes=0, flows=0))
-        for name in ("packets", "wire_packets", "bytes"):
-            place[name] += loss[name]
+        place = places.setdefault(key, dict(loss, packets=0, wire_packets=0, bytes=0, squares=0, largest=0,
+                                               flows=0))
+        for name in ("packets", "wire_packets", "bytes", "squares"):
+            place[name] += loss.get(name, 0)
+        place["largest"] = max(place["largest"], loss.get("largest", 0))
         place["flows"] += 1
         place["first_ns"] = min(place["first_ns"], loss["first_ns"])
         place["last_ns"] = max(place["last_ns"], loss["last_ns"])
@@ -144,6 +151,12 @@ def _vanished(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
     return text + _when(place) + _advice(meaning_behind(one["point"]))
 
 
+def _of_all(place: Mapping[str, Any], sample: Mapping[str, Any] | None) -> str:
+    """Say of how many packets those that were taken tell; nothing if all were taken."""
+    return " Of all packets, these stand for %s." % words(estimate(
+        place["wire_packets"], place["squares"], place["largest"], sample["one_in"])) if sample else ""
+
+
 def _place(end: Mapping[str, str]) -> str:
     return "%s %s (%s)" % (end["host"], end["device"], end["point"])
 
@@ -220,7 +233,7 @@ def _unexplained(losses: Sequence[dict[str, Any]], devices: dict[Key, dict[str, 
     return out
 
 
-def _no_loss(hosts: Sequence[Host], records: int) -> str:
+def _no_loss(hosts: Sequence[Host], records: int, sampled: bool) -> str:
     if not records:
         return "No packet that matches the filter was seen on any host."
     present = [host for host in hosts if host.bundles]
@@ -229,7 +242,9 @@ def _no_loss(hosts: Sequence[Host], records: int) -> str:
                                               or host.lost or host.shed]),
             ("nothing came from %s", [host for host in hosts if not host.bundles])]
     words = [text % ", ".join(host.name for host in names) for text, names in buts if names]
-    return "No packet was lost%s." % (" as far as can be seen, but " + " and ".join(words) if words else "")
+    return "No packet%s was lost%s." % (
+        " that was taken" if sampled else "",
+        " as far as can be seen, but " + " and ".join(words) if words else "")
 
 
 def doubts(hosts: Sequence[Host], foreign: Sequence[str], summary: Mapping[str, Any],

@@ -8,7 +8,7 @@ from typing import Any, Dict, Set, Tuple
 
 from .. import VERSION, foreign
 from ..host import clock
-from ..programs import expressions, filters
+from ..programs import expressions, filters, sample
 from . import record
 
 FORMAT = "skbfleet-bundle/1"
@@ -77,7 +77,7 @@ def build(tracer: Any, budget: Any) -> Dict[str, Any]:
         "command_line": [foreign.from_system(word) for word in sys.argv if not expressions.is_program(word)],
         "filter": filters.describe(tracer.chosen), "record": record.describe(), "points": _points(tracer),
         "window": _window(tracer), "counters": totals, "per_point": per_point,
-        "guards": {"max_rate": tracer.options.max_rate},
+        "guards": {"max_rate": tracer.options.max_rate}, "sample": sample.describe(tracer.options),
         "devices": tracer.devices.finish(), "netns": {str(key): name for key, name in tracer.scope.names.items()},
         "symbols": {"0x%x" % key: name for key, name in tracer.symbols.names.items()},
         "stacks": {str(key): ["0x%x" % frame for frame in frames] for key, frames in tracer.symbols.stacks.items()},

@@ -9,14 +9,14 @@ from ..errors import TracerError, option
 from ..host import clock, devices, limits
 from ..kernel import lookup, reasons, structs
 from ..kernel.symbols import Symbols
-from ..programs import filters, hooks, pages, points, program, rate
+from ..programs import filters, hooks, pages, points, program, rate, sample
 from . import ring
 from .scope import Scope
 from .window import Window
 
 # of struct counters in programs/bpf/maps.h
-COUNTERS = ("seen", "matched", "followed", "lost", "shed", "outside_window", "unparsed", "undecided", "no_device",
-            "stacks_lost", "forgotten", "missed")
+COUNTERS = ("seen", "matched", "followed", "lost", "shed", "sampled_out", "outside_window", "unparsed", "undecided",
+            "no_device", "stacks_lost", "forgotten", "missed")
 _IDLE_SECONDS = 0.01   # between looks at an empty buffer: a tenth of what fills it at a million records a second
 _CHECK_SECONDS = 0.25  # between looks at disk, reader and window file
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -67,6 +67,7 @@ class Tracer:
         constants = filters.defines(self.chosen, self.scope.netns)
         constants.update(rate.defines(self.options.max_rate))
         constants.update(points.follow_defines(self.options))
+        constants.update(sample.defines(self.options))
         constants.update(pages.constants(self._types.vmlinux if self._types else None))
         self.program = program.Program(self.declarations, self._types, self.wanted, constants,
                                        self.options.buffer_pages, self._flow_actions_length(),

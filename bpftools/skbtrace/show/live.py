@@ -69,7 +69,8 @@ def _summary(tracer: Any, budget: Budget, unshown: int) -> str:
     words += ["%s %d" % (name, number) for name, number in (
         ("followed where they do not match", totals["followed"]),
         ("not shown because the output was not read", unshown),
-        ("shed to keep to --max-rate", totals["shed"]), ("after the limit", budget.cut),
+        ("shed to keep to --max-rate", totals["shed"]), ("not taken by --sample", totals["sampled_out"]),
+        ("after the limit", budget.cut),
         ("headers not readable", totals["unparsed"]),
         ("later fragments not decidable by port", totals["undecided"]),
         ("without a device to tell by", totals["no_device"]), ("without stack", totals["stacks_lost"]),

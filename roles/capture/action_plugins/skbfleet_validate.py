@@ -4,10 +4,12 @@
 This is an action plugin because only here variables can be looked at before Ansible evaluates templates in them.
 Its documentation is in library/skbfleet_validate.py.
 """
+import datetime
 import os
 import re
 import subprocess
 import sys
+import time
 
 import ansible.module_utils
 import yaml
@@ -35,10 +37,11 @@ PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing"
 FILTER = (("src", "src"), ("dst", "dst"), ("protocol", "protocol"), ("src_port", "src-port"), ("dst_port", "dst-port"),
           ("bidirectional", "both-directions"), ("follow", "follow"), ("interfaces", "interface"), ("netns", "netns"),
           ("vlan", "vlan"), ("filter", "filter"), ("inner_filter", "inner-filter"), ("max_records", "max-records"),
-          ("max_rate", "max-rate"), ("max_bytes", "max-bytes"))
+          ("max_rate", "max-rate"), ("max_bytes", "max-bytes"), ("sample", "sample"), ("sample_drops", "sample-drops"))
 POINTS = (("profile", "profile"), ("points", "point"), ("excluded_points", "exclude-point"),
           ("required_points", "require-point"))
 PATIENCE = 60  # s
+DAY = 86400  # s
 REQUIRE_DROPS = "--require-point=skb.drop"
 OF_A_CASE = {PREFIX + name for name, _option in FILTER + POINTS} | {PREFIX + "tracers", PREFIX + "duration"}
 OF_THE_SITE = (PREFIX + "max_duration",)  # for the owner of the inventory alone to set
@@ -94,6 +97,24 @@ def check_duration(settings):
     if settings["duration"] > settings["max_duration"]:
         raise Refused("capture_duration is %g: it must be at most %g, which is capture_max_duration in the inventory"
                       % (settings["duration"], settings["max_duration"]))
+
+
+def settle_start(settings, now):
+    """Put the time at which the window is to open, if one was asked for, into the settings as ns since 1970."""
+    given, earliest = settings["start_at"], now + settings["start_delay"]
+    settings["start_at_ns"] = None
+    if given is None:
+        return
+    try:
+        start = datetime.datetime.fromisoformat(given)
+    except ValueError:
+        start = None
+    if start is None or start.tzinfo is None or not earliest <= start.timestamp() <= now + DAY:
+        raise Refused("capture_start_at is %r: it must be a date and time with its time zone, such as "
+                      "2026-11-22T11:38:00Z, from %g seconds (capture_start_delay) to a day from now, which is %s"
+                      % (given, settings["start_delay"],
+                         datetime.datetime.fromtimestamp(int(now), datetime.timezone.utc).isoformat()))
+    settings["start_at_ns"] = int(start.timestamp()) * 10 ** 9 + start.microsecond * 1000
 
 
 def name_run(settings, run, stamp):
@@ -221,6 +242,7 @@ class ActionModule(ActionBase):
         check_duration(settings)
         if args.get("run", "new") == "new":
             check_bounds(settings)
+            settle_start(settings, time.time())
         if args.get("run", "new") != "any":
             check_limit(task_vars)
         words = plan(settings, task_vars["ansible_play_hosts_all"]) if args.get("run", "new") == "new" else []

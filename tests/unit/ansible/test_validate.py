@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the validation accepts, what it refuses, and in which words."""
+import datetime
 import pathlib
 from unittest import mock
 
@@ -86,6 +87,7 @@ def test_every_default_is_declared():
     ({"capture_netns": "self", "capture_vlan": 100}, ["--netns=self", "--vlan=100"]),
     ({"capture_max_records": 1000, "capture_max_bytes": "1000000"}, ["--max-records=1000", "--max-bytes=1000000"]),
     ({"capture_max_rate": 5000}, ["--max-rate=5000"]),
+    ({"capture_sample": 100, "capture_sample_drops": True}, ["--sample=100", "--sample-drops"]),
     ({"capture_points": ["skb.drop"]}, ["--point=skb.drop"]),
     ({"capture_follow": "yes"}, ["--follow"]),
     ({"capture_follow": False}, []),
@@ -93,6 +95,30 @@ def test_every_default_is_declared():
 ])
 def test_variables_become_words_of_the_command_line(plan, variables, words):
     assert without_limits(plan(variables, only=["drop_monitor"])) == {"drop_monitor": words}
+
+
+def at(seconds, zone=datetime.UTC):
+    """A time that is so many seconds from now, as a person writes it."""
+    return (datetime.datetime.now(zone) + datetime.timedelta(seconds=seconds)).isoformat()
+
+
+@pytest.mark.parametrize("zone", [datetime.UTC, datetime.timezone(datetime.timedelta(hours=5, minutes=30))])
+def test_an_absolute_start_becomes_nanoseconds(plan, zone):
+    start = at(3600, zone)
+    settings = plan({"capture_start_at": start})["settings"]
+    assert settings["start_at_ns"] == round(datetime.datetime.fromisoformat(start).timestamp() * 1e6) * 1000
+    assert plan()["settings"]["start_at_ns"] is None
+
+
+@pytest.mark.parametrize("start", ["soon", "12:00", at(3600).removesuffix("+00:00"), at(-1), at(2), at(90000)])
+def test_a_start_that_no_host_could_keep_is_refused(refusal, start):
+    assert refusal({"capture_start_at": start}).startswith(
+        f"capture_start_at is {start!r}: it must be a date and time with its time zone, such as 2026-11-22T11:38:00Z, "
+        "from 3.5 seconds (capture_start_delay) to a day from now, which is ")
+
+
+def test_a_run_that_is_collected_has_no_start_any_more(plan):
+    plan({"capture_start_at": at(-1), "capture_run_id": "r"}, run="existing")
 
 
 def test_expressions_are_compiled_on_the_controller(plan):

@@ -97,7 +97,8 @@ def test_holes_are_noted_where_nothing_explains_them(fact: dict[str, str], noted
 def entry(packets: int, stack: str, *, first: int = 5, last: int = 6, host: str = "hv-b") -> dict[str, Any]:
     return {"kind": "drop", "host": host, "packets": packets, "wire_packets": 2 * packets, "bytes": 100 * packets,
             "stack": stack, "at": "at " + stack, "last_seen": {}, "first_ns": first, "last_ns": last,
-            "journeys": ["%016x" % (packets + number) for number in range(2)], "bursts": [(first, last, packets)]}
+            "journeys": ["%016x" % (packets + number) for number in range(2)], "bursts": [(first, last, packets)],
+            "squares": packets, "largest": packets}
 
 
 def test_losses_that_differ_in_the_stack_only_are_one() -> None:
@@ -110,5 +111,6 @@ def test_losses_that_differ_in_the_stack_only_are_one() -> None:
         15, 30, 1500, 4, 9, "y", "at y"]
     assert first["bursts"] == join_bursts([(7, 8, 3), (4, 6, 5), (9, 9, 2), (5, 6, 5)])
     assert first["journeys"] == ["%016x" % number for number in (2, 3, 3)]
+    assert (first["squares"], first["largest"]) == (15, 5)
     assert (other["stack"], other["packets"]) == ("w", 5)
     assert (first["share"], other["share"]) == (50.0, pytest.approx(16.7, abs=0.05))

@@ -50,6 +50,8 @@ def packets_of(*units: dict[str, Any]) -> Packets:
     starts = np.flatnonzero(np.append(True, columns["packet"][1:] != columns["packet"][:-1]))
 
     class Units(SimpleNamespace):
+        draw = beside = None
+
         def __len__(self) -> int:
             return len(self.row)
     return cast(Packets, SimpleNamespace(units=Units(rows=rows, **columns), starts=starts, **columns))

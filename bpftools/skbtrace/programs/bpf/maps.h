@@ -14,6 +14,7 @@ struct counters {
     u64 followed;       /* of these, which the filter lets through only because it did before */
     u64 lost;           /* of these, without room in the buffer */
     u64 shed;           /* of these, over the rate limit */
+    u64 sampled_out;    /* of these, not among those that are taken */
     u64 outside_window; /* let through by the filter, but before or after the window */
     /* inside the window, and not recorded because the filter could not tell: */
     u64 unparsed;       /* headers that could not be read */

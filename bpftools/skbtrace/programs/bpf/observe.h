@@ -156,6 +156,33 @@ static __always_inline int judge_place(int verdict, struct look *look, void *ctx
     return here == MATCH || (here == NO_DEVICE && verdict != MATCH) ? verdict : here;
 }
 
+#ifdef SAMPLE_BELOW
+/*
+ * Whether the packet is among those that are taken. To the verifier, what is known of the packet by
+ * now, and what comes out, are numbers from memory: it goes on once, not for each way that leads here.
+ */
+static __always_inline u64 is_taken(struct look *look, void *ctx, u64 recipe, u64 address)
+{
+    u64 taken, known = 1;
+
+#ifndef SAMPLE_DROPS
+    if (bits(recipe, STACK, 1)) /* of drops */
+        return 1;
+#endif
+    read_memory(&look->packet, sizeof(look->packet), &look->packet);
+#ifdef HAVE_MADE_UP
+    if (bits(recipe, MADE_UP, 1))
+        taken = made_up_falls_in(address, argument(ctx, recipe, SOCK));
+    else
+#endif
+        taken = is_in_sample(&look->packet, &look->first, address);
+    read_memory(&known, sizeof(known), &taken);
+    return known;
+}
+#else
+#define is_taken(look, ctx, recipe, address) 1
+#endif
+
 static __always_inline int is_inside_window(u64 now)
 {
     int zero = 0;
@@ -181,6 +208,20 @@ static __always_inline int is_wanted(int verdict, u64 now, struct counters *coun
     else
         count->no_device++;
     return verdict == MATCH;
+}
+
+/* Count a packet that is not taken at once, where the filter asks nothing that its skb would have to be read for. */
+static __always_inline int leave_out(const struct look *look, int level, struct counters *count)
+{
+#if defined(FILTER_NETNS) || defined(FILTER_INTERFACES) || defined(FILTER_VLAN)
+    return 0;
+#else
+    if (level != NO_SCRATCH || !look->first.protocol)
+        return 0;
+    if (is_wanted(MATCH, bpf_ktime_get_ns(), count))
+        count->sampled_out++;
+    return 1;
+#endif
 }
 
 #ifdef HAVE_STACKS
@@ -260,7 +301,7 @@ static __always_inline int observe(void *ctx, u64 address, u64 recipe)
     int verdict, level = NO_SCRATCH;
     struct scratch *scratch;
     struct look look;
-    u64 now;
+    u64 now, taken;
 
     if (!count || !address)
         return 0;
@@ -270,6 +311,9 @@ static __always_inline int observe(void *ctx, u64 address, u64 recipe)
     begin_trail(&look.trail, &look.first, address, count);
     verdict = judge_packet(&look, ctx, recipe, address, &level);
     if (verdict == NO_MATCH && level == NO_SCRATCH && !is_known(&look.trail))
+        return 0;
+    taken = verdict != MATCH || is_taken(&look, ctx, recipe, address);
+    if (!taken && leave_out(&look, level, count))
         return 0;
     if (level == NO_SCRATCH)
         level = read_skb(address);
@@ -284,7 +328,9 @@ static __always_inline int observe(void *ctx, u64 address, u64 recipe)
     if (verdict != NO_MATCH && is_recorded_here(scratch, recipe)) {
         if (is_wanted(verdict, now, count)) {
             count->followed += is_followed(scratch);
-            if (is_within_rate(now))
+            if (!taken)
+                count->sampled_out++;
+            else if (is_within_rate(now))
                 make_record(ctx, address, now, &look, recipe, count, scratch);
             else
                 count->shed++;
