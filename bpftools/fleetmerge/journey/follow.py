@@ -16,7 +16,7 @@ from .changes import ways_used
 from .evidence import NOWHERE, Homes, around, onward_of
 from .followed import Followed, follow
 from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, OF_COPY, OF_PACKET, OF_RECEIVER, UNKNOWN, Findings
-from .outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM, Entrances, Facts, Judge, Pending, Verdicts
+from .outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM, Entrances, Facts, Judge, Pending, Verdicts, routed_key
 from .packets import Packets, find_packets
 from .partition import Names, Partition, read_part
 from .shapes import Shape, find_shapes
@@ -347,7 +347,8 @@ class _Part:
                           self._packets.units.rows["kind"][self._packets.units.row[units]] == IS_FRAGMENT,
                           self._packets.unsure[self._starts[waiting]]
                           & (self._packets.loose[self._starts[waiting]] | self._doubles() | self._contested(waiting)))
-        judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances).judge(pending)
+        judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances,
+                       self._routed()).judge(pending)
         self._in_vms(pending, judged)
         results.outcome[waiting], results.after[waiting], results.gaps[waiting] = (judged.outcome, judged.after,
                                                                                  judged.gaps)
@@ -380,6 +381,17 @@ class _Part:
                     streams = self._stream[way.packets] if streams is None else streams
                     yield (mix(streams, np.full(len(streams), place, "u8")), self._time[way.units(one)],
                            np.full(len(streams), way.shape.place(two), "i4"))
+
+    def _routed(self) -> np.ndarray:
+        """Return the keys of streams whose packets spent a hop between two places of two hosts, sorted."""
+        keys = [np.zeros(0, "u8")]
+        for way in self._ways:
+            rows, sights = way.shape.tree.way(way.leaf.row), way.shape.sights
+            for one, two in zip(rows[:-1], rows[1:], strict=True):
+                places = np.array([way.shape.place(one), way.shape.place(two)])
+                if sights[one].hops < sights[two].hops and len(set(self._layout.host[places].tolist())) > 1:
+                    keys.append(routed_key(np.unique(self._stream[way.packets]), *places[:, None]))
+        return np.unique(np.concatenate(keys))
 
     def _in_vms(self, pending: Pending, judged: Verdicts) -> None:
         """What went into a VM arrived, unless the VM sends such packets on."""

@@ -49,8 +49,10 @@ WAITS = Gap(1 << 20, LIKELY, "it is a fragment, and may wait on {here} for the o
 MANY = Gap(1 << 21, LIKELY, "it was for many receivers, and who should have got it is not known")
 AWAY = Gap(1 << 22, LIKELY, "nobody had its receiver's device on {here} open, and the receiver was not seen to send "
                             "from there before and after: it may have been on another host")
+BETWEEN = Gap(1 << 23, LIKELY, "it may have gone over a host between {here} and {next} that did not record everything: "
+                               "{between}")
 GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD,
-        RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS, MANY, AWAY)
+        RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS, MANY, AWAY, BETWEEN)
 # without one of these it cannot be said that a host was recording everything
 INCOMPLETE = sum(gap.bit for gap in (LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND))
 
@@ -75,3 +77,8 @@ class Trust:
     filtered: str = ""       # how what it looked for differs from what others looked for
     blind: str = ""          # points that a statement about this host needs, and that nobody looked at
     counted: str = ""        # that its devices' counters show more than was recorded
+
+    def incomplete(self) -> str:
+        """Return why packets may have passed the host unrecognised; empty if none can have."""
+        return self.lossy or self.filtered or self.blind or (
+            "not all of the window" if self.late or self.early else "")

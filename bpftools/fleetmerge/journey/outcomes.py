@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..packet.identity import among, mix
 from . import grounds
 from .atlas import Layout
 from .evidence import NOWHERE, Onward
@@ -59,6 +60,7 @@ class Facts:
     here: np.ndarray      # u4: gaps of a packet that was seen last on the host
     next: np.ndarray      # u4: gaps of a packet that should have come to the host
     inside: np.ndarray    # u4: gaps of a packet that should have come to another device of the host
+    partly: np.ndarray    # bool: packets may have passed it unrecognised
 
 
 def facts_of(trusts: dict[str, Trust], hosts: list[str]) -> Facts:
@@ -74,17 +76,24 @@ def facts_of(trusts: dict[str, Trust], hosts: list[str]) -> Facts:
     return Facts(np.array([one.start for one in each], "f8"), np.array([one.end for one in each], "f8"),
                  np.array([one.late for one in each], bool), np.array([one.early for one in each], bool),
                  np.array(here, "u4"), np.array(after, "u4"),
-                 np.array([bits(one, (one.filtered, grounds.FILTERED)) for one in each], "u4"))
+                 np.array([bits(one, (one.filtered, grounds.FILTERED)) for one in each], "u4"),
+                 np.array([bool(one.incomplete()) for one in each], bool))
+
+
+def routed_key(stream: np.ndarray, place: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return keys of streams that go from a place to another one."""
+    return mix(mix(stream, place.astype("u8")), after.astype("u8"))
 
 
 class Judge:
     """Decides what became of pending packets."""
 
     def __init__(self, layout: Layout, facts: Facts, bounds: np.ndarray, onward: Onward,
-                 slowest: dict[tuple[int, int], float], entrances: "Entrances") -> None:
-        """bounds: f8[host, host], ns; slowest: the longest time that a packet took between two places, ns."""
+                 slowest: dict[tuple[int, int], float], entrances: "Entrances", routed: np.ndarray) -> None:
+        """bounds: f8[host, host], ns; slowest: the longest time that a packet took between two places, ns; routed:
+        sorted keys of stream, place and next place, at another host, between which packets spent a hop."""
         self._layout, self._facts, self._bounds = layout, facts, bounds
-        self._onward, self._slowest, self._entrances = onward, slowest, entrances
+        self._onward, self._slowest, self._entrances, self._routed = onward, slowest, entrances, routed
 
     def judge(self, pending: Pending) -> Verdicts:
         """Return what became of them."""
@@ -103,6 +112,7 @@ class Judge:
         gaps |= np.where(inside, self._facts.inside[there], self._facts.next[there]).astype("u4")
         gaps |= np.where(inside & (pending.how == BY_OUT), grounds.ELSEWHERE.bit, 0).astype("u4")
         gaps |= np.where(inside & pending.fragment, grounds.WAITS.bit, 0).astype("u4")
+        gaps |= np.where(~inside & self._passes(pending, safe), grounds.BETWEEN.bit, 0).astype("u4")
         outcome = np.full(len(pending), VANISHED, "u1")
         flying, edge = self._edges(pending, safe)
         gaps |= edge
@@ -138,6 +148,12 @@ class Judge:
         gaps[pending.how == BY_VM] |= np.uint32(grounds.IN_VM.bit)
         self._by_home(pending, out, gaps, home_host)
         return out, gaps
+
+    def _passes(self, pending: Pending, after: np.ndarray) -> np.ndarray:
+        """Whether packets may have passed a host that did not recognise them, before they came to the next place."""
+        layout, partly = self._layout, self._facts.partly.astype("i8")
+        others = partly.sum() - partly[layout.host[pending.place]] - partly[layout.host[after]]
+        return (others > 0) & among(routed_key(pending.stream, pending.place, after), self._routed)
 
     def _host_of_device(self, device: np.ndarray) -> np.ndarray:
         """Return the host of each device; -1 for none."""

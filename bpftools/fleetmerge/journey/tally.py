@@ -105,9 +105,9 @@ def _doubt_arrivals(packets: Packets, origin: np.ndarray, results: Results, layo
                     doubles: bool) -> None:
     """Take back that packets arrived where what arrived may be something else."""
     arrived = results.outcome == ARRIVED
-    if doubles:
-        # where packets are doubled on their way, as many as were sent may have come though some were lost
-        results.outcome[arrived & packets.twins[origin]] = UNKNOWN
+    # where packets are doubled on their way, as many as were sent may have come though some were lost; so, too, where
+    # one may have come that was not seen to be sent
+    results.outcome[arrived & packets.twins[origin] & (packets.loose[origin] | doubles)] = UNKNOWN
     results.outcome[arrived & packets.stray[origin]] = ENDED    # a part of one packet is no other
     results.outcome[_flooded(packets, origin, results, layout)] = ENDED
 

@@ -10,10 +10,11 @@ A tree is made once for all packets that look alike (the same places, chains and
 be plain code.
 """
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..packet.places import FAR
 from .atlas import Layout
 
 _ROUNDING = 1e3     # ns: times are averages
@@ -81,7 +82,6 @@ class Tree:
             row = self.before.get(row, -1)
         return out[::-1]
 
-
     def loops(self, sights: Sequence["Sight"]) -> list[int]:
         """Return the places to which the packet came three times and more, with fewer and fewer hops left."""
         came: dict[int, set[int]] = {}
@@ -90,9 +90,13 @@ class Tree:
         return [place for place, hops in came.items() if len(hops) >= _TURNS]
 
     def single(self) -> list[Leaf]:
-        """Return the leaves without those of doubles, if there are others."""
+        """Return the leaves without those of doubles, if there are others. A packet got as far as one of its doubles:
+        if that was not dropped, nor was the packet."""
         doubles = {number for number, leg in enumerate(self.legs) if leg.first in self.doubles}
-        return [leaf for leaf in self.leaves if leaf.leg not in doubles] or self.leaves
+        once = [leaf for leaf in self.leaves if leaf.leg not in doubles]
+        if doubles and all(leaf.kind == DROPPED for leaf in once):
+            once = [leaf for leaf in self.leaves if leaf.kind != DROPPED] or once
+        return once or self.leaves
 
     def common(self) -> int:
         """Return the last row that is on the way of every branch; -1 if there is none."""
@@ -103,22 +107,45 @@ class Tree:
 
 def make_tree(sights: Sequence[Sight], layout: Layout, bounds: np.ndarray) -> Tree:
     """Return the tree of one shape. sights: by host and time; bounds: by how much hosts' clocks may differ, ns."""
-    tree = Tree()
     legs: dict[tuple[int, int], Leg] = {}
     for row, sight in enumerate(sights):
         key = (int(layout.host[sight.place]), sight.leg)
         if key not in legs:
             legs[key] = Leg(key[0], [], int(layout.arrives[sight.place]), row)
         legs[key].rows.append(row)
-    tree.legs = sorted(legs.values(), key=lambda leg: (
+    ordered = sorted(legs.values(), key=lambda leg: (
         sights[leg.first].hops, not (layout.vm[leg.host] and not leg.entry), leg.entry != 1, sights[leg.first].when))
-    exits: list[tuple[int, Leaf]] = []
-    for number, leg in enumerate(tree.legs):
-        exits += [(number, leaf) for leaf in _branches(tree, leg, number, sights, layout)]
-    _join(tree, exits, sights, layout, bounds)
+    tree, exits = _grow(ordered, sights, layout, bounds)
+    root = _before_first(tree, exits, sights, layout, bounds)
+    if root:
+        tree, exits = _grow([replace(leg, parent=-1, joint=-1, sure=True) for leg in
+                             (ordered[root], *ordered[:root], *ordered[root + 1:])], sights, layout, bounds)
     tree.leaves = [leaf for _, leaf in exits if leaf.row not in tree.children]
     _follow_trunks(tree, exits)
     return tree
+
+
+def _grow(legs: list[Leg], sights: Sequence[Sight], layout: Layout,
+          bounds: np.ndarray) -> tuple[Tree, list[tuple[int, Leaf]]]:
+    """Return (the tree of these legs, the first of which is its root; the ends of all branches, by leg)."""
+    tree = Tree(legs)
+    exits: list[tuple[int, Leaf]] = []
+    for number, leg in enumerate(legs):
+        exits += [(number, leaf) for leaf in _branches(tree, leg, number, sights, layout)]
+    _join(tree, exits, sights, layout, bounds)
+    return tree, exits
+
+
+def _before_first(tree: Tree, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight], layout: Layout,
+                  bounds: np.ndarray) -> int:
+    """Return the leg that the first one hangs on, 0 if there is none: what a host sent that was not seen to come in to
+    it (it may have made it, a fragment, say) may be older than what came in to another, as far as clocks can tell."""
+    first = tree.legs[0]
+    if first.entry != FAR or not tree.orphans:
+        return 0
+    made = [(number, leaf) for number, leaf in exits if number in tree.orphans and not tree.legs[number].entry]
+    joints = _joints(tree, 0, first, made, sights, layout, bounds)
+    return joints[0].leg if joints else 0
 
 
 def _branches(tree: Tree, leg: Leg, number: int, sights: Sequence[Sight], layout: Layout) -> list[Leaf]:

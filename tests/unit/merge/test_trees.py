@@ -118,6 +118,29 @@ def test_doubled_on_the_wire() -> None:
     assert (1, 4) not in tree.steps
 
 
+def test_a_packet_gets_as_far_as_one_of_its_doubles() -> None:
+    """Where nobody sees what comes in, both are seen at the tap: one is dropped there."""
+    one = [*SENT, sight(B_TX, 2, leg=0, when=50), sight(B_DROP, 2, leg=0, when=51, drop=1)]
+    assert chosen(one) == (DROPPED, 2, ONLY)
+    assert chosen([*one, sight(B_TX, 4, leg=1, when=55)]) == (IN_VM, 4, ONLY)
+    both = [*one, sight(B_TX, 4, leg=1, when=55), sight(B_DROP, 4, leg=1, when=56, drop=1)]
+    assert chosen(both) == (DROPPED, 2, ONLY)
+
+
+def test_what_a_host_made_is_older_than_what_came_to_another() -> None:
+    """As far as the clocks can tell; us."""
+    made = [sight(A_TX, 0, leg=0, when=10), sight(B_RX, 1, leg=0, when=4), sight(B_TX, 1, leg=0, when=9)]
+    tree = tree_of(made, bound=6)
+    assert tree.way(2) == [0, 1, 2] and [leg.host for leg in tree.legs] == [0, 1] and tree.orphans == []
+    assert [(leg.parent, leg.joint) for leg in tree.legs] == [(-1, -1), (0, 0)]
+    assert tree_of(made, bound=4).orphans == [1]
+    # what comes to the first host from the second one stays behind it
+    back = [sight(A_TX, 0, leg=0, when=10), sight(B_RX, 1, leg=0, when=4), sight(B_OUT, 1, leg=0, when=6)]
+    assert tree_of(back, bound=6).way(0) == [1, 2, 0]
+    # what came to both, none sent
+    assert tree_of([sight(B_RX, 0, leg=0, when=10), sight(C_RX, 1, leg=0, when=4)], bound=9).orphans == [1]
+
+
 @pytest.mark.parametrize(("later", "doubles"), [(9_999, 1), (10_000, 0)])
 def test_a_double_comes_at_once(later: float, doubles: int) -> None:
     """Of a host that was not seen to send it; us."""
