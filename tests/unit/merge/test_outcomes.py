@@ -11,7 +11,17 @@ from fleetmerge.journey import grounds
 from fleetmerge.journey.evidence import NOWHERE, onward_of
 from fleetmerge.journey.found import ENDED, IN_FLIGHT, LEFT, UNKNOWN, VANISHED
 from fleetmerge.journey.grounds import GAPS, Trust
-from fleetmerge.journey.outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM, Entrances, Judge, Pending, facts_of, routed_key
+from fleetmerge.journey.outcomes import (
+    BY_FREED,
+    BY_OPEN,
+    BY_OUT,
+    BY_VM,
+    Entrances,
+    Judge,
+    Pending,
+    facts_of,
+    routed_key,
+)
 from fleetmerge.packet.identity import mix
 
 PLACES = ("hv-a vnet0 dev.rx", "hv-a eth0 dev.tx", "hv-b eth0 dev.rx", "hv-b vnet0 dev.tx", "hv-b eth1 dev.rx",
