@@ -8,10 +8,10 @@ import numpy as np
 from ..arrays import joined, picked
 from ..clock.host import HostClock
 from ..packet.identity import IS_ARP, IS_FRAGMENT, UNREADABLE, among, mix
-from ..packet.places import FAR
+from ..packet.places import FAR, NEAR
 from . import branches, grounds
 from .atlas import BRIDGE, CLOSED, Atlas
-from .branches import choose
+from .branches import Shown, choose
 from .changes import ways_used
 from .evidence import NOWHERE, Homes, around, onward_of
 from .followed import Followed, follow
@@ -28,6 +28,8 @@ from .trips import round_trips
 from .units import make_units
 
 _MOST = 15      # hosts and devices of one packet that are looked at
+_TAPS = 8       # devices at which it was dropped
+_HOME = 24      # bits for a device's number
 _HOW = {OUT: BY_OUT, FREED: BY_FREED, IN_VM: BY_VM}
 
 
@@ -80,7 +82,8 @@ def explore(setting: Setting, part: int, keep: Callable[[Followed], None] | None
     rows, host, own = _load(setting, part)
     if not len(rows):
         return Findings()
-    units = make_units(rows, host, own, setting.names, setting.partition, part)
+    units = make_units(rows, host, own, setting.names, setting.partition, part,
+                       setting.atlas.layout.arrives)
     packets = find_packets(units, setting.atlas.layout, setting.bounds)
     return _Part(setting, packets).findings(keep)
 
@@ -129,7 +132,7 @@ class _Part:
         """Return what the part shows."""
         waiting = self._arrivals()
         self._choose(waiting)
-        on_way, _ = self._on_the_way([way for way in self._ways if self._reached(way)])
+        on_way, _, _ = self._on_the_way([way for way in self._ways if self._reached(way)])
         rows = self._steps()
         steps = measure(rows, self._packets, self._layout)
         slowest = {pair: step.most for pair, step in steps.items()}
@@ -251,34 +254,44 @@ class _Part:
         missed = (asked != NOWHERE) & ~np.isin(asked, list(devices))
         self._results.outcome[packets[missed & (self._results.outcome[packets] == ARRIVED)]] = ENDED
 
-    def _on_the_way(self, ways: Sequence[Way]) -> tuple[np.ndarray, np.ndarray]:
-        """Return (keys of stream and host, keys of stream and device) over which packets got to their destination."""
-        hosts, devices = [np.zeros(0, "u8")], [np.zeros(0, "u8")]
+    def _on_the_way(self, ways: Sequence[Way]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return (keys of stream and host, of stream and device, over which packets got to their destination; of stream
+        and a VM's device, through which a VM routed them there)."""
+        layout = self._layout
+        out: tuple[list[np.ndarray], ...] = ([np.zeros(0, "u8")], [np.zeros(0, "u8")], [np.zeros(0, "u8")])
         for way in ways:
             streams = np.unique(self._stream[way.packets])
             places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
-            hosts += [_keyed(streams, host) for host in {int(self._layout.host[place]) for place in places}]
-            devices += [_keyed(streams, device) for device in {int(self._layout.device[place]) for place in places}]
-        return np.unique(np.concatenate(hosts)), np.unique(np.concatenate(devices))
+            into = [place for place, then in zip(places[:-1], places[1:], strict=True)
+                    if layout.ends[place] and layout.arrives[then] == NEAR]
+            for keys, column, some in zip(out, (layout.host, layout.device, layout.device), (places, places, into),
+                                          strict=True):
+                keys += [_keyed(streams, number) for number in {int(column[place]) for place in some}]
+        hosts, devices, routers = (np.unique(np.concatenate(keys)) for keys in out)
+        return hosts, devices, routers
 
     def _choose(self, waiting: Iterable[tuple[Shape, np.ndarray]]) -> None:
         """Choose the branch of all other packets."""
-        on_way, shown = self._on_the_way(self._ways)
+        known = self._on_the_way(self._ways)
         layout = self._layout
         for shape, which in waiting:
-            hosts = sorted({leg.host for leg in shape.tree.legs})[:_MOST]
             devices = sorted({int(layout.device[sight.place]) for sight in shape.sights})[:_MOST]
+            taps = sorted({int(layout.device[shape.place(leaf.mark)]) for leaf in shape.tree.leaves if leaf.mark >= 0})
+            asked = sorted({leg.host for leg in shape.tree.legs})[:_MOST], devices, taps[:_TAPS]
             streams = self._stream[shape.packets[which]]
             code = self._home[shape.packets[which]].astype("i8") + 1
-            for bit, host in enumerate(hosts):
-                code |= among(_keyed(streams, host), on_way).astype("i8") << (32 + bit)
-            for bit, device in enumerate(devices):
-                code |= among(_keyed(streams, device), shown).astype("i8") << (32 + _MOST + bit)
+            bit = _HOME
+            for numbers, keys in zip(asked, known, strict=True):
+                for number in numbers:
+                    code |= among(_keyed(streams, number), keys).astype("i8") << bit
+                    bit += 1
             for value in np.unique(code).tolist():
-                home, bits = (value & 0xFFFFFFFF) - 1, value >> 32
-                chosen = choose(shape.tree, shape.sights, layout, home,
-                                {host for bit, host in enumerate(hosts) if bits >> bit & 1},
-                                {device for bit, device in enumerate(devices) if bits >> (_MOST + bit) & 1})
+                home, bits = (value & ((1 << _HOME) - 1)) - 1, value >> _HOME
+                shown = []
+                for numbers in asked:
+                    shown.append({number for bit, number in enumerate(numbers) if bits >> bit & 1})
+                    bits >>= len(numbers)
+                chosen = choose(shape.tree, shape.sights, layout, home, Shown(*shown))
                 self._took(Way(shape, which[code == value], chosen.leaf, chosen.ground), home)
 
     def _took(self, way: Way, home: int) -> None:
@@ -402,9 +415,13 @@ class _Part:
         judged.outcome[ends & ~whole] = ENDED
 
     def _reached(self, way: Way) -> bool:
-        """Whether packets went this way to a VM, or were sent on by a host that they had come to."""
-        legs = way.shape.tree.legs
-        return way.leaf.kind == IN_VM or (way.leaf.kind == OUT and legs[way.leaf.leg].parent >= 0)
+        """Whether packets went this way to a VM, or were sent on by a host that they had come to: one that had got them
+        from another, or that routed them, which it does with nothing that is for others."""
+        legs, sights = way.shape.tree.legs, way.shape.sights
+        if way.leaf.kind != OUT:
+            return way.leaf.kind == IN_VM
+        leg = legs[way.leaf.leg]
+        return leg.parent >= 0 or (leg.entry == FAR and sights[leg.first].hops < sights[way.leaf.row].hops)
 
     def _drops(self, on_way: np.ndarray) -> None:
         """A drop is the packet's if its host is on the packet's way."""
@@ -427,9 +444,11 @@ class _Part:
         lives &= ~refused | self._stays[rows]
         wanted = ~refused & (results.ground[rows] == branches.ONLY)
         shown |= tap | wanted | layout.vm[host] | (self._packets.units.rows["network"][row] >> 24 > 0)
-        lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & ~self._entered(rows)
+        entered = self._entered(rows)
+        lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & (entered == 0)
         results.gaps[rows[~(own | shown | lives)]] |= np.uint32(grounds.NOT_ON_WAY.bit)
-        lossy |= self._packets.units.rows["kind"][self._packets.units.row[results.unit[rows]]] == UNREADABLE
+        # what came from another host may be a double of one that got on
+        lossy |= (self._packets.units.rows["kind"][row] == UNREADABLE) & (entered != NEAR)
         results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)
         away = (unwanted == CLOSED) & ~(self._stays[rows] & (self._home_hosts(rows) == host))
         results.gaps[rows[away]] |= np.uint32(grounds.AWAY.bit)
@@ -471,9 +490,10 @@ class _Part:
         return np.where(home >= 0, table[np.maximum(home, 0)], -1)
 
     def _entered(self, packets: np.ndarray) -> np.ndarray:
-        """Whether a packet was seen to come in to the host on which it was dropped."""
+        """Return where a packet was seen to come in to the host on which it was dropped (NEAR, FAR); 0 if it was not.
+        """
         first = self._packets.chain[self._results.unit[packets]]
-        return self._layout.arrives[self._place[first]] > 0
+        return self._layout.arrives[self._place[first]]
 
 
 __all__ = ["OF_PACKET", "Setting", "Way", "explore"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.sights import layout_of, sight
 
-from fleetmerge.journey.branches import DEVICE, HOME, ONLY, SHOWN, TRUNK, UNDECIDED, choose
+from fleetmerge.journey.branches import DEVICE, HOME, ONLY, SHOWN, TRUNK, UNDECIDED, Shown, choose
 from fleetmerge.journey.trees import DROPPED, FREED, IN_VM, OPEN, OUT, Sight, Tree, make_tree
 
 PLACES = ("hv-a vnet0 dev.rx", "hv-a eth0 dev.tx", "hv-b eth0 dev.rx", "hv-b vnet0 dev.tx", "hv-b vnet1 dev.tx",
@@ -213,9 +213,9 @@ FLOODED = [*SENT, *CAME, sight(B_TX1, 4, leg=0, when=57, head=2)]
 
 
 def chosen(sights: list[Sight], home: int = -1, on_the_way: tuple[int, ...] = (), shown: tuple[int, ...] = (),
-           layout: Any = LAYOUT) -> tuple[str, int, int]:
+           routers: tuple[int, ...] = (), layout: Any = LAYOUT) -> tuple[str, int, int]:
     """Return (kind and last row of the branch, its ground)."""
-    out = choose(tree_of(sights, layout=layout), sights, layout, home, on_the_way, shown)
+    out = choose(tree_of(sights, layout=layout), sights, layout, home, Shown(on_the_way, shown, routers))
     return out.leaf.kind, out.leaf.row, out.ground
 
 
@@ -240,6 +240,19 @@ def test_dropped_at_the_tap_where_it_lives() -> None:
     # one copy of it was dropped there, another got in
     both = [*SENT, *CAME, sight(B_TX, 4, leg=0, when=57, head=2), sight(B_DROP, 4, leg=0, when=58, drop=1)]
     assert chosen(both, VNET0) == (IN_VM, 3, HOME)
+
+
+def test_dropped_at_the_tap_of_a_router() -> None:
+    dropped = [*SENT, *CAME, sight(B_DROP, 2, leg=0, when=56, drop=1), sight(B_OUT, 5, leg=0, when=57, head=2)]
+    home = int(LAYOUT.device[C_TX])
+    here: dict[str, Any] = {"home": home, "on_the_way": (1,)}
+    assert chosen(dropped, **here) == (OUT, 5, HOME)              # a copy was dropped
+    assert chosen(dropped, shown=(VNET0,), **here) == (OUT, 5, HOME)
+    assert chosen(dropped, shown=(VNET0,), routers=(VNET0,), **here) == (DROPPED, 3, SHOWN)
+    assert chosen(dropped, shown=(VNET0, ETH0), routers=(VNET0,), **here) == (DROPPED, 3, TRUNK)
+    alone = [*SENT, *CAME, sight(B_DROP, 2, leg=0, when=56, drop=1)]
+    assert chosen(alone, **here)[2] == UNDECIDED
+    assert chosen(alone, shown=(VNET0,), routers=(VNET0,), **here) == (DROPPED, 3, SHOWN)
 
 
 def test_copies_that_the_host_made_for_itself() -> None:
