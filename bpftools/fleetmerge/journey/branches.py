@@ -34,6 +34,7 @@ class Shown:
     hosts: Collection[int] = ()
     devices: Collection[int] = ()
     routers: Collection[int] = ()      # devices of VMs that routed them
+    strangers: Collection[int] = ()    # hosts to which only copies of them went
 
 
 def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Shown) -> Chosen:
@@ -96,7 +97,8 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: 
     left = [Leaf(OUT, row, -1, True, _leg_of(tree, row)) for row, children in sorted(tree.children.items())
             if children and all(child in strays for child in children) and _leg_of(tree, row) not in strays]
     if left and not rest:
-        return Chosen(left[0], TRUNK)
+        copies = {tree.legs[number].host for number in strays} <= set(shown.strangers)
+        return Chosen(left[0], SHOWN if copies and len(left) == 1 else TRUNK)
     return _best(rest, shown.devices, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
 
 

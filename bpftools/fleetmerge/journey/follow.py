@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Follow the packets of one part: chains to trees, trees to outcomes, outcomes to findings."""
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -28,8 +29,6 @@ from .trips import round_trips
 from .units import make_units
 
 _MOST = 15      # hosts and devices of one packet that are looked at
-_TAPS = 8       # devices at which it was dropped
-_HOME = 24      # bits for a device's number
 _HOW = {OUT: BY_OUT, FREED: BY_FREED, IN_VM: BY_VM}
 
 
@@ -132,7 +131,7 @@ class _Part:
         """Return what the part shows."""
         waiting = self._arrivals()
         self._choose(waiting)
-        on_way, _, _ = self._on_the_way([way for way in self._ways if self._reached(way)])
+        on_way = self._on_the_way([way for way in self._ways if self._reached(way)], self._stream)[0]
         rows = self._steps()
         steps = measure(rows, self._packets, self._layout)
         slowest = {pair: step.most for pair, step in steps.items()}
@@ -254,47 +253,64 @@ class _Part:
         missed = (asked != NOWHERE) & ~np.isin(asked, list(devices))
         self._results.outcome[packets[missed & (self._results.outcome[packets] == ARRIVED)]] = ENDED
 
-    def _on_the_way(self, ways: Sequence[Way]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return (keys of stream and host, of stream and device, over which packets got to their destination; of stream
-        and a VM's device, through which a VM routed them there)."""
+    def _on_the_way(self, ways: Iterable[Way], stream: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return keys of what packets show that got to their destination: of stream and host, of stream and device,
+        over which they went; of stream and a VM's device, through which a VM routed them; of stream and host, to which
+        only copies of them went. stream: of each packet."""
         layout = self._layout
-        out: tuple[list[np.ndarray], ...] = ([np.zeros(0, "u8")], [np.zeros(0, "u8")], [np.zeros(0, "u8")])
+        out: tuple[list[np.ndarray], ...] = tuple([np.zeros(0, "u8")] for _ in range(4))
         for way in ways:
-            streams = np.unique(self._stream[way.packets])
+            streams = np.unique(stream[way.packets])
             places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
             into = [place for place, then in zip(places[:-1], places[1:], strict=True)
                     if layout.ends[place] and layout.arrives[then] == NEAR]
-            for keys, column, some in zip(out, (layout.host, layout.device, layout.device), (places, places, into),
-                                          strict=True):
-                keys += [_keyed(streams, number) for number in {int(column[place]) for place in some}]
-        hosts, devices, routers = (np.unique(np.concatenate(keys)) for keys in out)
-        return hosts, devices, routers
+            hosts = {int(layout.host[place]) for place in places}
+            for keys, numbers in zip(out, (hosts, {int(layout.device[place]) for place in places},
+                                           {int(layout.device[place]) for place in into},
+                                           {leg.host for leg in way.shape.tree.legs} - hosts), strict=True):
+                keys += [_keyed(streams, number) for number in numbers]
+        return tuple(np.unique(np.concatenate(keys)) for keys in out)
 
-    def _choose(self, waiting: Iterable[tuple[Shape, np.ndarray]]) -> None:
-        """Choose the branch of all other packets."""
-        known = self._on_the_way(self._ways)
-        layout = self._layout
+    def _choose(self, waiting: Sequence[tuple[Shape, np.ndarray]]) -> None:
+        """Choose the branch of all other packets: where that of some shows the way to the destination's host, with that
+        of all."""
+        stream = mix(self._stream, self._home.astype("u8"))    # where it lives now: it may have moved
+        chosen = self._chosen(waiting, stream, self._on_the_way(self._ways, stream))
+        sure = [way for way in chosen if way.ground in (branches.HOME, branches.SHOWN) and self._came_home(way)]
+        if sure and len(sure) < len(chosen):
+            chosen = self._chosen(waiting, stream, self._on_the_way([*self._ways, *sure], stream))
+        for way in chosen:
+            self._took(way)
+
+    def _chosen(self, waiting: Sequence[tuple[Shape, np.ndarray]], stream: np.ndarray,
+                known: tuple[np.ndarray, ...]) -> list[Way]:
+        """Return the ways of packets; known: see _on_the_way."""
+        layout, out = self._layout, []
         for shape, which in waiting:
+            hosts = sorted({leg.host for leg in shape.tree.legs})[:_MOST]
             devices = sorted({int(layout.device[sight.place]) for sight in shape.sights})[:_MOST]
             taps = sorted({int(layout.device[shape.place(leaf.mark)]) for leaf in shape.tree.leaves if leaf.mark >= 0})
-            asked = sorted({leg.host for leg in shape.tree.legs})[:_MOST], devices, taps[:_TAPS]
-            streams = self._stream[shape.packets[which]]
-            code = self._home[shape.packets[which]].astype("i8") + 1
-            bit = _HOME
-            for numbers, keys in zip(asked, known, strict=True):
-                for number in numbers:
-                    code |= among(_keyed(streams, number), keys).astype("i8") << bit
-                    bit += 1
-            for value in np.unique(code).tolist():
-                home, bits = (value & ((1 << _HOME) - 1)) - 1, value >> _HOME
-                shown = []
-                for numbers in asked:
-                    shown.append({number for bit, number in enumerate(numbers) if bits >> bit & 1})
-                    bits >>= len(numbers)
-                chosen = choose(shape.tree, shape.sights, layout, home, Shown(*shown))
-                self._took(Way(shape, which[code == value], chosen.leaf, chosen.ground), home)
+            streams, home = stream[shape.packets[which]], self._home[shape.packets[which]]
+            shown = [[among(_keyed(streams, number), keys) for number in numbers]
+                     for numbers, keys in zip((hosts, devices, taps, hosts), known, strict=True)]
+            code = home.astype("u8")
+            for column in itertools.chain(*shown):
+                code = mix(code, column.astype("u8"))
+            _, first, of = np.unique(code, return_index=True, return_inverse=True)
+            for number, one in enumerate(first.tolist()):
+                sets = [{value for value, column in zip(numbers, columns, strict=True) if column[one]}
+                        for numbers, columns in zip((hosts, devices, taps, hosts), shown, strict=True)]
+                chosen = choose(shape.tree, shape.sights, layout, int(home[one]), Shown(*sets))
+                out.append(Way(shape, which[of == number], chosen.leaf, chosen.ground))
+        return out
 
-    def _took(self, way: Way, home: int) -> None:
+    def _came_home(self, way: Way) -> bool:
+        """Whether packets were seen to come to the host where their destination lives from another one."""
+        leg = way.shape.tree.legs[way.leaf.leg]
+        return way.leaf.kind != IS_DROPPED and leg.parent >= 0 and leg.entry == FAR and bool(
+            (self._home_hosts(way.packets) == leg.host).all())
+
+    def _took(self, way: Way) -> None:
         """Settle a way as far as it goes without knowing what other packets did."""
         leaf = way.leaf
         if way.ground == branches.UNDECIDED:
@@ -303,7 +319,7 @@ class _Part:
             self._settle(way, DROPPED, grounds.BRANCHES.bit if way.ground == branches.TRUNK else 0)
         elif self._layout.vm[way.shape.tree.legs[leaf.leg].host] and leaf.kind != OUT:
             self._settle(way, ARRIVED)      # it came into the VM, which was traced itself
-        elif leaf.kind == IN_VM and home >= 0:   # only copies of it were seen to come to anybody
+        elif leaf.kind == IN_VM and self._home[way.packets[0]] >= 0:   # only copies of it were seen to come to anybody
             self._settle(way, ENDED)
         else:
             self._ways.append(way)

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..headers import UDP
+from ..headers import TCP, UDP
 from ..machines import VM
 from ..packets import ITSELF, Loss, Packet, Place, Sight
 from .truth import Finding, Truth, certain, of_packets
 
 MISSED = "missed"
 _MARGIN = 0.3        # s: so near to the ends of a window nothing must be said
+_ADDRESSES = {"4": 34, "6": 54}   # header bytes with a sender's address
 _REFUSES = "br_handle_frame_finish"
 _COMPARED = 20_000   # µs: clocks that are closer than this are compared well
 
@@ -70,22 +71,31 @@ def _family(packet: Packet, sight: Sight | None = None) -> str:
     return "6" if any(one.data[12:14] == b"\x86\xdd" for one in ([sight] if sight else packet.sights)) else "4"
 
 
+def _bare(packet: Packet) -> tuple[object, ...]:
+    """Return all that tells a segment without a byte from others."""
+    return packet.flow, packet.way, packet.seq, packet.ack, packet.flags, packet.size, packet.ident
+
+
 class _Sure:
     """Whether everybody can know from the records that a packet was lost."""
 
     def __init__(self, truth: Truth, summary: Mapping[str, Any]) -> None:
         self.truth, self.summary, self.world = truth, summary, truth.world
         self.some_nonlinear = any(host.tracing.nonlinear for host in self.world.observed)
+        self.bare = collections.Counter(_bare(packet) for packet in self.world.packets)
         self.sent: dict[tuple[str, str, str], list[float]] = collections.defaultdict(list)   # host, tap, address: when
         for packet in self.world.packets:
             for sight in packet.sights:
-                if sight.recorded and sight.place[2] == "dev.rx" and sight.copy in ITSELF:
+                if sight.recorded and sight.place[2] == "dev.rx" and sight.copy in ITSELF and (
+                        self.truth.hosts[sight.place[0]].tracing.short >= _ADDRESSES[_family(packet, sight)]):
                     self.sent[(*sight.place[:2], _family(packet, sight))].append(sight.time)
 
     def __call__(self, packet: Packet) -> bool:
         if not packet.lost or packet.many or packet.twins or not packet.keys or len(packet.gone) != 1:
             return False
         if packet.flow.kind == "frag" or (not packet.ident and packet.proto == UDP and self.some_nonlinear):
+            return False
+        if packet.proto == TCP and not packet.size and self.bare[_bare(packet)] > 1:
             return False
         if not self._is_told_from_copies(packet):
             return False
