@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from .atlas import Layout
-from .trees import DROPPED, IN_VM, OUT, Leaf, Sight, Tree
+from .tree import DROPPED, IN_VM, OUT, Leaf, Sight, Tree
 
 # how it is known which branch is the packet
 ONLY, HOME, SHOWN, DEVICE, TRUNK, UNDECIDED = range(6)
@@ -79,6 +79,11 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: 
     there = [leaf for leaf in leaves if device(leaf) == home and (
         of_tap(leaf) or _on_its_way_out(tree, leaf, sights, layout, home))]
     arrived = [leaf for leaf in there if leaf.kind == IN_VM]
+    routed = [leaf for leaf in there if leaf.kind == DROPPED and any(
+        layout.ends[sights[row].place] and layout.device[sights[row].place] in shown.routers
+        for row in tree.way(leaf.row)[:-1])]
+    if routed and all(sights[leaf.row].hops < sights[routed[0].mark].hops for leaf in arrived):
+        return Chosen(routed[0], SHOWN)     # what arrived is a copy that was flooded on the way to the router
     if there:
         return Chosen((arrived or there)[0], HOME)
     within = [leaf for leaf in leaves if layout.vm[tree.legs[leaf.leg].host]]   # the VM was traced, too

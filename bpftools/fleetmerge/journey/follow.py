@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Follow the packets of one part: chains to trees, trees to outcomes, outcomes to findings."""
-import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,8 +11,8 @@ from ..packet.identity import IS_ARP, IS_FRAGMENT, UNREADABLE, among, mix
 from ..packet.places import FAR, NEAR
 from . import branches, grounds
 from .atlas import BRIDGE, CLOSED, Atlas
-from .branches import Shown, choose
 from .changes import ways_used
+from .choosing import Way, chosen_ways, dropped_behind, keyed, on_the_way
 from .evidence import NOWHERE, Homes, around, onward_of
 from .followed import Followed, follow
 from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, OF_COPY, OF_PACKET, OF_RECEIVER, UNKNOWN, Findings
@@ -23,12 +22,11 @@ from .partition import Names, Partition, read_part
 from .shapes import Shape, find_shapes
 from .steps import Pair, Rows, measure
 from .tally import Extra, Results, tally
-from .trees import DROPPED as IS_DROPPED
-from .trees import FREED, IN_VM, OPEN, OUT, Leaf
+from .tree import DROPPED as IS_DROPPED
+from .tree import FREED, IN_VM, OPEN, OUT, Leaf
 from .trips import round_trips
 from .units import make_units
 
-_MOST = 15      # hosts and devices of one packet that are looked at
 _HOW = {OUT: BY_OUT, FREED: BY_FREED, IN_VM: BY_VM}
 
 
@@ -57,25 +55,6 @@ class Setting:
         return self.partition.parts
 
 
-@dataclass
-class Way:
-    """Packets of one shape whose branch is the same."""
-
-    shape: Shape
-    which: np.ndarray     # positions among the shape's packets
-    leaf: Leaf
-    ground: int
-
-    @property
-    def packets(self) -> np.ndarray:
-        """Return their numbers."""
-        return self.shape.packets[self.which]
-
-    def units(self, row: int) -> np.ndarray:
-        """Return their units at a row."""
-        return self.shape.starts[self.which] + row
-
-
 def explore(setting: Setting, part: int, keep: Callable[[Followed], None] | None = None) -> Findings:
     """Follow the packets of one part; keep: is given their journeys."""
     rows, host, own = _load(setting, part)
@@ -102,11 +81,6 @@ def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return picked(rows, keep), host[keep], clock[keep]
 
 
-def _keyed(streams: np.ndarray, number: int) -> np.ndarray:
-    """Return keys of streams with a number (of a host, of a device)."""
-    return mix(streams, np.full(len(streams), number + 1, "u8"))
-
-
 class _Part:
     """The packets of one part, and what becomes of them."""
 
@@ -131,7 +105,7 @@ class _Part:
         """Return what the part shows."""
         waiting = self._arrivals()
         self._choose(waiting)
-        on_way = self._on_the_way([way for way in self._ways if self._reached(way)], self._stream)[0]
+        on_way = on_the_way(self._layout, [way for way in self._ways if self._reached(way)], self._stream)[0]
         rows = self._steps()
         steps = measure(rows, self._packets, self._layout)
         slowest = {pair: step.most for pair, step in steps.items()}
@@ -196,7 +170,7 @@ class _Part:
                 open_ &= ~many
             home = self._home[shape.packets]
             for leaf in shape.tree.leaves:
-                if leaf.kind == IN_VM:
+                if leaf.kind == IN_VM and not dropped_behind(shape, leaf, self._layout):
                     device = self._layout.device[shape.place(leaf.row)]
                     here = open_ & ((home == device) | (self._moves[shape.packets] == device).any(axis=1))
                     if here.any():
@@ -253,56 +227,17 @@ class _Part:
         missed = (asked != NOWHERE) & ~np.isin(asked, list(devices))
         self._results.outcome[packets[missed & (self._results.outcome[packets] == ARRIVED)]] = ENDED
 
-    def _on_the_way(self, ways: Iterable[Way], stream: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return keys of what packets show that got to their destination: of stream and host, of stream and device,
-        over which they went; of stream and a VM's device, through which a VM routed them; of stream and host, to which
-        only copies of them went. stream: of each packet."""
-        layout = self._layout
-        out: tuple[list[np.ndarray], ...] = tuple([np.zeros(0, "u8")] for _ in range(4))
-        for way in ways:
-            streams = np.unique(stream[way.packets])
-            places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
-            into = [place for place, then in zip(places[:-1], places[1:], strict=True)
-                    if layout.ends[place] and layout.arrives[then] == NEAR]
-            hosts = {int(layout.host[place]) for place in places}
-            for keys, numbers in zip(out, (hosts, {int(layout.device[place]) for place in places},
-                                           {int(layout.device[place]) for place in into},
-                                           {leg.host for leg in way.shape.tree.legs} - hosts), strict=True):
-                keys += [_keyed(streams, number) for number in numbers]
-        return tuple(np.unique(np.concatenate(keys)) for keys in out)
-
     def _choose(self, waiting: Sequence[tuple[Shape, np.ndarray]]) -> None:
         """Choose the branch of all other packets: where that of some shows the way to the destination's host, with that
         of all."""
-        stream = mix(self._stream, self._home.astype("u8"))    # where it lives now: it may have moved
-        chosen = self._chosen(waiting, stream, self._on_the_way(self._ways, stream))
+        layout, home = self._layout, self._home
+        stream = mix(self._stream, home.astype("u8"))    # for as long as the receiver lives there
+        chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, self._ways, stream))
         sure = [way for way in chosen if way.ground in (branches.HOME, branches.SHOWN) and self._came_home(way)]
         if sure and len(sure) < len(chosen):
-            chosen = self._chosen(waiting, stream, self._on_the_way([*self._ways, *sure], stream))
+            chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, [*self._ways, *sure], stream))
         for way in chosen:
             self._took(way)
-
-    def _chosen(self, waiting: Sequence[tuple[Shape, np.ndarray]], stream: np.ndarray,
-                known: tuple[np.ndarray, ...]) -> list[Way]:
-        """Return the ways of packets; known: see _on_the_way."""
-        layout, out = self._layout, []
-        for shape, which in waiting:
-            hosts = sorted({leg.host for leg in shape.tree.legs})[:_MOST]
-            devices = sorted({int(layout.device[sight.place]) for sight in shape.sights})[:_MOST]
-            taps = sorted({int(layout.device[shape.place(leaf.mark)]) for leaf in shape.tree.leaves if leaf.mark >= 0})
-            streams, home = stream[shape.packets[which]], self._home[shape.packets[which]]
-            shown = [[among(_keyed(streams, number), keys) for number in numbers]
-                     for numbers, keys in zip((hosts, devices, taps, hosts), known, strict=True)]
-            code = home.astype("u8")
-            for column in itertools.chain(*shown):
-                code = mix(code, column.astype("u8"))
-            _, first, of = np.unique(code, return_index=True, return_inverse=True)
-            for number, one in enumerate(first.tolist()):
-                sets = [{value for value, column in zip(numbers, columns, strict=True) if column[one]}
-                        for numbers, columns in zip((hosts, devices, taps, hosts), shown, strict=True)]
-                chosen = choose(shape.tree, shape.sights, layout, int(home[one]), Shown(*sets))
-                out.append(Way(shape, which[of == number], chosen.leaf, chosen.ground))
-        return out
 
     def _came_home(self, way: Way) -> bool:
         """Whether packets were seen to come to the host where their destination lives from another one."""
@@ -312,15 +247,15 @@ class _Part:
 
     def _took(self, way: Way) -> None:
         """Settle a way as far as it goes without knowing what other packets did."""
-        leaf = way.leaf
+        leaf, home = way.leaf, self._home[way.packets[0]]
         if way.ground == branches.UNDECIDED:
             self._undecided(way)
         elif leaf.kind == IS_DROPPED:
             self._settle(way, DROPPED, grounds.BRANCHES.bit if way.ground == branches.TRUNK else 0)
         elif self._layout.vm[way.shape.tree.legs[leaf.leg].host] and leaf.kind != OUT:
             self._settle(way, ARRIVED)      # it came into the VM, which was traced itself
-        elif leaf.kind == IN_VM and self._home[way.packets[0]] >= 0:   # only copies of it were seen to come to anybody
-            self._settle(way, ENDED)
+        elif leaf.kind == IN_VM and home >= 0:   # elsewhere, only copies of it were seen to come to anybody
+            self._settle(way, ARRIVED if self._layout.device[way.shape.place(leaf.row)] == home else ENDED)
         else:
             self._ways.append(way)
             gaps = grounds.BRANCHES.bit if way.ground == branches.TRUNK else 0
@@ -476,7 +411,7 @@ class _Part:
             if self._reached(way):
                 places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
                 for host in {int(self._layout.host[place]) for place in places}:
-                    keys.append(_keyed(self._stream[way.packets], host))
+                    keys.append(keyed(self._stream[way.packets], host))
                     times.append(self._time[self._origin[way.packets]])
         key, time = np.concatenate(keys), np.concatenate(times)
         order = np.lexsort((time, key))

@@ -7,14 +7,15 @@ import pytest
 from support.sights import layout_of, sight
 
 from fleetmerge.journey.branches import DEVICE, HOME, ONLY, SHOWN, TRUNK, UNDECIDED, Shown, choose
-from fleetmerge.journey.trees import DROPPED, FREED, IN_VM, OPEN, OUT, Sight, Tree, make_tree
+from fleetmerge.journey.tree import DROPPED, FREED, IN_VM, OPEN, OUT, Sight, Tree
+from fleetmerge.journey.trees import make_tree
 
 PLACES = ("hv-a vnet0 dev.rx", "hv-a eth0 dev.tx", "hv-b eth0 dev.rx", "hv-b vnet0 dev.tx", "hv-b vnet1 dev.tx",
           "hv-c eth0 dev.rx", "hv-c vnet0 dev.tx", "hv-b vnet0 skb.drop", "hv-b br0 dev.rx", "hv-b br0 skb.drop",
           "hv-b vnet0 dev.rx", "hv-b eth0 dev.tx", "hv-b eth0 skb.drop", "hv-c eth0 skb.drop",
-          "vm-b eth0 dev.rx", "vm-b eth0 sock.deliver", "hv-b eth1 dev.tx")
+          "vm-b eth0 dev.rx", "vm-b eth0 sock.deliver", "hv-b eth1 dev.tx", "hv-b vnet1 dev.rx")
 (A_RX, A_TX, B_RX, B_TX, B_TX1, C_RX, C_TX, B_DROP, B_BR, B_BR_DROP, B_FROM, B_OUT, B_ETH_DROP, C_DROP, V_RX, V_END,
- B_OUT1) = range(len(PLACES))
+ B_OUT1, B_FROM1) = range(len(PLACES))
 LAYOUT = layout_of(PLACES)
 HOSTS = len({words.split()[0] for words in PLACES})
 SENT = [sight(A_RX, 0, leg=0, when=0), sight(A_TX, 0, leg=0, when=5)]
@@ -213,9 +214,10 @@ FLOODED = [*SENT, *CAME, sight(B_TX1, 4, leg=0, when=57, head=2)]
 
 
 def chosen(sights: list[Sight], home: int = -1, on_the_way: tuple[int, ...] = (), shown: tuple[int, ...] = (),
-           routers: tuple[int, ...] = (), layout: Any = LAYOUT) -> tuple[str, int, int]:
+           routers: tuple[int, ...] = (), strangers: tuple[int, ...] = (),
+           layout: Any = LAYOUT) -> tuple[str, int, int]:
     """Return (kind and last row of the branch, its ground)."""
-    out = choose(tree_of(sights, layout=layout), sights, layout, home, Shown(on_the_way, shown, routers))
+    out = choose(tree_of(sights, layout=layout), sights, layout, home, Shown(on_the_way, shown, routers, strangers))
     return out.leaf.kind, out.leaf.row, out.ground
 
 
@@ -292,6 +294,24 @@ def test_only_strangers_got_it() -> None:
     assert chosen(sights, VNET0) == (OUT, 1, TRUNK)
     assert chosen(sights, VNET0, on_the_way=(2,)) == (DROPPED, 2, HOME)
     assert chosen([*SENT, sight(C_RX, 2, leg=0, when=50), sight(C_TX, 2, leg=0, when=51)], VNET0) == (OUT, 1, TRUNK)
+
+
+def test_strangers_get_copies_of_others_too() -> None:
+    sights = [*SENT, sight(C_RX, 2, leg=0, when=50), sight(C_DROP, 2, leg=0, when=51, drop=1)]
+    assert chosen(sights, VNET0, strangers=(2,)) == (OUT, 1, SHOWN)
+    assert chosen(sights, VNET0, strangers=(1,)) == (OUT, 1, TRUNK)
+    assert chosen(sights, VNET0, on_the_way=(2,), strangers=(2,)) == (DROPPED, 2, HOME)
+
+
+def test_dropped_behind_the_router_that_a_copy_was_flooded_past() -> None:
+    """A copy got to the VM on the packet's way to the router's VM, vnet1; what the router sent on was dropped."""
+    past = [*SENT, sight(B_RX, 2, leg=0, when=50), sight(B_TX, 3, leg=0, when=54, head=2),
+            sight(B_TX1, 2, leg=0, when=55)]
+    routed = [sight(B_FROM1, 5, leg=1, when=80, hops=1), sight(B_TX, 5, leg=1, when=85, hops=1),
+              sight(B_DROP, 5, leg=1, when=86, hops=1, drop=1)]
+    assert chosen(past + routed, VNET0) == (IN_VM, 3, HOME)       # nobody knows of a router
+    assert chosen(past + routed, VNET0, routers=(VNET1,)) == (DROPPED, 6, SHOWN)
+    assert chosen([*past, *routed[:2]], VNET0, routers=(VNET1,)) == (IN_VM, 3, HOME)
 
 
 def test_a_stranger_s_branch_is_left_out() -> None:
