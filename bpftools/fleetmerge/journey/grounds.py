@@ -78,7 +78,7 @@ class Trust:
     blind: str = ""          # points that a statement about this host needs, and that nobody looked at
     counted: str = ""        # that its devices' counters show more than was recorded
 
-    def incomplete(self) -> str:
-        """Return why packets may have passed the host unrecognised; empty if none can have."""
-        return self.lossy or self.filtered or self.blind or (
-            "not all of the window" if self.late or self.early else "")
+    @property
+    def partly(self) -> bool:
+        """Whether packets may have passed the host without being recognised there."""
+        return bool(self.lossy or self.filtered or self.blind) or self.late or self.early

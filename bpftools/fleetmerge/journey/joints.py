@@ -14,7 +14,7 @@ _LONGEST = 1e9      # ns that a packet may be between two hosts, or in a VM
 
 
 def before_first(tree: Tree, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight], layout: Layout,
-                  bounds: np.ndarray) -> int:
+                 bounds: np.ndarray) -> int:
     """Return the leg that the first one hangs on, 0 if there is none: what a host sent that was not seen to come in to
     it (it may have made it, a fragment, say) may be older than what came in to another, as far as clocks can tell."""
     first = tree.legs[0]
@@ -26,7 +26,7 @@ def before_first(tree: Tree, exits: Sequence[tuple[int, Leaf]], sights: Sequence
 
 
 def join(tree: Tree, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight], layout: Layout,
-          bounds: np.ndarray) -> None:
+         bounds: np.ndarray) -> None:
     """Hang legs on each other."""
     for number, leg in enumerate(tree.legs):
         if number == 0:

@@ -60,7 +60,7 @@ class Facts:
     here: np.ndarray      # u4: gaps of a packet that was seen last on the host
     next: np.ndarray      # u4: gaps of a packet that should have come to the host
     inside: np.ndarray    # u4: gaps of a packet that should have come to another device of the host
-    partly: np.ndarray    # bool: packets may have passed it unrecognised
+    partly: np.ndarray    # bool: packets may have passed it without being recognised there
 
 
 def facts_of(trusts: dict[str, Trust], hosts: list[str]) -> Facts:
@@ -77,7 +77,7 @@ def facts_of(trusts: dict[str, Trust], hosts: list[str]) -> Facts:
                  np.array([one.late for one in each], bool), np.array([one.early for one in each], bool),
                  np.array(here, "u4"), np.array(after, "u4"),
                  np.array([bits(one, (one.filtered, grounds.FILTERED)) for one in each], "u4"),
-                 np.array([bool(one.incomplete()) for one in each], bool))
+                 np.array([one.partly for one in each], bool))
 
 
 def routed_key(stream: np.ndarray, place: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -151,9 +151,14 @@ class Judge:
 
     def _passes(self, pending: Pending, after: np.ndarray) -> np.ndarray:
         """Whether packets may have passed a host that did not recognise them, before they came to the next place."""
-        layout, partly = self._layout, self._facts.partly.astype("i8")
-        others = partly.sum() - partly[layout.host[pending.place]] - partly[layout.host[after]]
-        return (others > 0) & among(routed_key(pending.stream, pending.place, after), self._routed)
+        host = self._layout.host
+        return self._others_partly(host[pending.place], host[after]) & among(
+            routed_key(pending.stream, pending.place, after), self._routed)
+
+    def _others_partly(self, one: np.ndarray, two: np.ndarray) -> np.ndarray:
+        """Whether another host than these two different ones did not record everything."""
+        partly = self._facts.partly.astype("i8")
+        return partly.sum() - partly[one] - partly[two] > 0
 
     def _host_of_device(self, device: np.ndarray) -> np.ndarray:
         """Return the host of each device; -1 for none."""
@@ -171,6 +176,8 @@ class Judge:
             out[number] = place
             if not (shown and pending.stays[number]):
                 gaps[number] |= np.uint32(grounds.RESIDENT.bit)
+            elif self._others_partly(here[number], home_host[number]):
+                gaps[number] |= np.uint32(grounds.BETWEEN.bit)
         told = (out == NOWHERE) & lost & (pending.told >= 0)
         told &= layout.host[np.maximum(pending.told, 0)] != here
         out[told] = pending.told[told]

@@ -86,6 +86,8 @@ def test_a_hop_spent_on_the_way_may_be_on_a_host_that_did_not_record_everything(
     assert judge(BOTH, trusts=between, **NO_HOME) == (VANISHED, B_RX, set())              # no hop was spent
     assert judge(BOTH, routed=(B_RX1,), trusts=between, **NO_HOME) == (VANISHED, B_RX, set())     # nor on this way
     assert judge(BOTH, routed=(B_RX,), **NO_HOME) == (VANISHED, B_RX, set())              # by a router of no host
+    # where its receiver lives does not tell by which way it goes there
+    assert judge([], crossed=((A_TX, B_RX, 3),), trusts=between) == (UNKNOWN, B_RX, {"BETWEEN"})
     ends = {name: replace(TRUST, lossy="x") for name in ("hv-a", "hv-b")}
     assert judge(BOTH, routed=(B_RX,), trusts=ends, **NO_HOME) == (UNKNOWN, B_RX, {"LOSSY_HERE", "LOSSY_NEXT"})
 
