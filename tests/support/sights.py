@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from fleetmerge.journey.atlas import Layout, _layout
-from fleetmerge.journey.trees import Sight
+from fleetmerge.journey.tree import Sight
 from fleetmerge.packet.places import Place
 
 ROLES = {"eth": "phy", "vnet": "vnet", "br": "bridge", "vxlan": "tunnel", "veth": "veth"}

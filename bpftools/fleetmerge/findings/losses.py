@@ -93,6 +93,8 @@ def _missing(gaps: int, here: Place, after: Place, trusts: Mapping[str, Trust]) 
     values = {"here": here.host, "next": after.host, "lossy_here": own.lossy if own else "",
               "lossy_next": there.lossy if there else "", "filtered": there.filtered if there else "",
               "forgotten": there.forgotten if there else "",
+              "between": "; ".join(name + " recorded only in part" for name, one in sorted(trusts.items())
+                                   if one.partly and name not in (here.host, after.host)),
               "blind": ", ".join(dict.fromkeys(one.blind for one in (own, there) if one and one.blind))}
     return [gap.words.format(**values) for gap in GAPS if gaps & gap.bit]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from .atlas import Layout
-from .trees import DROPPED, IN_VM, OUT, Leaf, Sight, Tree
+from .tree import DROPPED, IN_VM, OUT, Leaf, Sight, Tree
 
 # how it is known which branch is the packet
 ONLY, HOME, SHOWN, DEVICE, TRUNK, UNDECIDED = range(6)
@@ -27,13 +27,18 @@ class Chosen:
     ground: int
 
 
-def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_way: Collection[int],
-           shown: Collection[int]) -> Chosen:
-    """Return the branch that is the packet.
+@dataclass
+class Shown:
+    """The ways over which packets of the same flow are known to get to their destination."""
 
-    home: device of the destination's VM, -1 if not known; on_the_way, shown: hosts and devices over which packets of
-    this flow are known to get to their destination.
-    """
+    hosts: Collection[int] = ()
+    devices: Collection[int] = ()
+    routers: Collection[int] = ()      # devices of VMs that routed them
+    strangers: Collection[int] = ()    # hosts to which only copies of them went
+
+
+def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Shown) -> Chosen:
+    """Return the branch that is the packet; home: device of the destination's VM, -1 if not known."""
     def device(leaf: Leaf) -> int:
         row = leaf.mark if leaf.mark >= 0 else leaf.row
         return int(layout.device[sights[row].place])
@@ -47,7 +52,7 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_wa
 
     leaves = tree.single()
     if home >= 0:
-        return _towards(tree, sights, layout, home, on_the_way, shown, device, of_tap)
+        return _towards(tree, sights, layout, home, shown, device, of_tap)
     if len(leaves) == 1:
         return Chosen(leaves[0], ONLY)
     # copies that the host made for itself came to no device
@@ -67,32 +72,39 @@ def _trunk(leaves: list[Leaf]) -> Leaf:
     return next((leaf for leaf in leaves if leaf.trunk), leaves[0])
 
 
-def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, on_the_way: Collection[int],
-             shown: Collection[int], device: Callable[[Leaf], int], of_tap: Callable[[Leaf], bool]) -> Chosen:
+def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Shown,
+             device: Callable[[Leaf], int], of_tap: Callable[[Leaf], bool]) -> Chosen:
     """Return the branch that leads to the destination's device."""
     leaves = tree.single()
     there = [leaf for leaf in leaves if device(leaf) == home and (
         of_tap(leaf) or _on_its_way_out(tree, leaf, sights, layout, home))]
     arrived = [leaf for leaf in there if leaf.kind == IN_VM]
+    routed = [leaf for leaf in there if leaf.kind == DROPPED and any(
+        layout.ends[sights[row].place] and layout.device[sights[row].place] in shown.routers
+        for row in tree.way(leaf.row)[:-1])]
+    if routed and all(sights[leaf.row].hops < sights[routed[0].mark].hops for leaf in arrived):
+        return Chosen(routed[0], SHOWN)     # what arrived is a copy that was flooded on the way to the router
     if there:
         return Chosen((arrived or there)[0], HOME)
     within = [leaf for leaf in leaves if layout.vm[tree.legs[leaf.leg].host]]   # the VM was traced, too
     if within:
         return Chosen(within[0], HOME)
     host = _host_of(layout, home)
-    rest = [leaf for leaf in leaves if not of_tap(leaf)]
+    # to the device of another VM go copies, or what this one routes
+    rest = [leaf for leaf in leaves if not of_tap(leaf) or (leaf.kind == DROPPED and device(leaf) in shown.routers)]
     here = [leaf for leaf in rest if tree.legs[leaf.leg].host == host]
     if here:
-        return _best(here, shown, device)
+        return _best(here, shown.devices, device)
     strays = {number for number, leg in enumerate(tree.legs)
-              if number and leg.host not in on_the_way and leg.parent >= 0 and leg.entry != 1}
+              if number and leg.host not in shown.hosts and leg.parent >= 0 and leg.entry != 1}
     rest = [leaf for leaf in rest if leaf.leg not in strays]
     # what went to strangers only was for somebody else: the packet was seen last where it left
     left = [Leaf(OUT, row, -1, True, _leg_of(tree, row)) for row, children in sorted(tree.children.items())
             if children and all(child in strays for child in children) and _leg_of(tree, row) not in strays]
     if left and not rest:
-        return Chosen(left[0], TRUNK)
-    return _best(rest, shown, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
+        copies = {tree.legs[number].host for number in strays} <= set(shown.strangers)
+        return Chosen(left[0], SHOWN if copies and len(left) == 1 else TRUNK)
+    return _best(rest, shown.devices, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
 
 
 def _on_its_way_out(tree: Tree, leaf: Leaf, sights: list[Sight], layout: Layout, device: int) -> bool:
@@ -103,7 +115,7 @@ def _on_its_way_out(tree: Tree, leaf: Leaf, sights: list[Sight], layout: Layout,
 def _best(leaves: list[Leaf], shown: Collection[int], device: Callable[[Leaf], int]) -> Chosen:
     """Return the branch that may lead to the destination."""
     if len(leaves) == 1:
-        return Chosen(leaves[0], HOME)
+        return Chosen(leaves[0], SHOWN if device(leaves[0]) in shown else HOME)
     known = [leaf for leaf in leaves if device(leaf) in shown]
     return Chosen(known[0], SHOWN) if len(known) == 1 else Chosen(_trunk(known or leaves), TRUNK)
 

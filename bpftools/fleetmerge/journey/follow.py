@@ -9,28 +9,27 @@ import numpy as np
 from ..arrays import joined, picked
 from ..clock.host import HostClock
 from ..packet.identity import FOLLOWED, IS_ARP, IS_FRAGMENT, UNREADABLE, among, mix
-from ..packet.places import FAR
+from ..packet.places import FAR, NEAR
 from ..packet.sample import Sample
 from . import branches, grounds
 from .atlas import BRIDGE, CLOSED, Atlas
-from .branches import choose
 from .changes import ways_used
+from .choosing import Way, chosen_ways, dropped_behind, keyed, on_the_way
 from .evidence import NOWHERE, Homes, around, onward_of
 from .followed import Followed, follow
 from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, OF_COPY, OF_PACKET, OF_RECEIVER, UNKNOWN, Findings
-from .outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM, Entrances, Facts, Judge, Pending, Verdicts
+from .outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM, Entrances, Facts, Judge, Pending, Verdicts, routed_key
 from .packets import Packets, find_packets
 from .partition import Names, Partition, read_part
 from .sampled import sift
 from .shapes import Shape, find_shapes
 from .steps import Pair, Rows, measure
 from .tally import Extra, Results, tally
-from .trees import DROPPED as IS_DROPPED
-from .trees import FREED, IN_VM, OPEN, OUT, Leaf
+from .tree import DROPPED as IS_DROPPED
+from .tree import FREED, IN_VM, OPEN, OUT, Leaf
 from .trips import round_trips
 from .units import make_units
 
-_MOST = 15      # hosts and devices of one packet that are looked at
 _HOW = {OUT: BY_OUT, FREED: BY_FREED, IN_VM: BY_VM}
 
 
@@ -60,32 +59,13 @@ class Setting:
         return self.partition.parts
 
 
-@dataclass
-class Way:
-    """Packets of one shape whose branch is the same."""
-
-    shape: Shape
-    which: np.ndarray     # positions among the shape's packets
-    leaf: Leaf
-    ground: int
-
-    @property
-    def packets(self) -> np.ndarray:
-        """Return their numbers."""
-        return self.shape.packets[self.which]
-
-    def units(self, row: int) -> np.ndarray:
-        """Return their units at a row."""
-        return self.shape.starts[self.which] + row
-
-
 def explore(setting: Setting, part: int, keep: Callable[[Followed], None] | None = None) -> Findings:
     """Follow the packets of one part; keep: is given their journeys."""
     rows, host, own = _load(setting, part)
     if not len(rows):
         return Findings()
     sieve = partial(sift, sample=setting.sample, drops=setting.atlas.layout.drop) if setting.sample else None
-    units = make_units(rows, host, own, setting.names, setting.partition, part, sieve)
+    units = make_units(rows, host, own, setting.names, setting.partition, part, setting.atlas.layout.arrives, sieve)
     packets = find_packets(units, setting.atlas.layout, setting.bounds)
     return _Part(setting, packets).findings(keep)
 
@@ -103,11 +83,6 @@ def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
     rows, host, clock = joined(parts), np.concatenate(hosts), np.concatenate(own)
     keep = setting.atlas.layout.step[rows["place"]] | setting.atlas.layout.drop[rows["place"]]
     return picked(rows, keep), host[keep], clock[keep]
-
-
-def _keyed(streams: np.ndarray, number: int) -> np.ndarray:
-    """Return keys of streams with a number (of a host, of a device)."""
-    return mix(streams, np.full(len(streams), number + 1, "u8"))
 
 
 class _Part:
@@ -135,7 +110,7 @@ class _Part:
         """Return what the part shows."""
         waiting = self._arrivals()
         self._choose(waiting)
-        on_way, _ = self._on_the_way([way for way in self._ways if self._reached(way)])
+        on_way = on_the_way(self._layout, [way for way in self._ways if self._reached(way)], self._stream)[0]
         rows = self._steps()
         steps = measure(rows, self._packets, self._layout)
         slowest = {pair: step.most for pair, step in steps.items()}
@@ -200,7 +175,7 @@ class _Part:
                 open_ &= ~many
             home = self._home[shape.packets]
             for leaf in shape.tree.leaves:
-                if leaf.kind == IN_VM:
+                if leaf.kind == IN_VM and not dropped_behind(shape, leaf, self._layout):
                     device = self._layout.device[shape.place(leaf.row)]
                     here = open_ & ((home == device) | (self._moves[shape.packets] == device).any(axis=1))
                     if here.any():
@@ -257,47 +232,35 @@ class _Part:
         missed = (asked != NOWHERE) & ~np.isin(asked, list(devices))
         self._results.outcome[packets[missed & (self._results.outcome[packets] == ARRIVED)]] = ENDED
 
-    def _on_the_way(self, ways: Sequence[Way]) -> tuple[np.ndarray, np.ndarray]:
-        """Return (keys of stream and host, keys of stream and device) over which packets got to their destination."""
-        hosts, devices = [np.zeros(0, "u8")], [np.zeros(0, "u8")]
-        for way in ways:
-            streams = np.unique(self._stream[way.packets])
-            places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
-            hosts += [_keyed(streams, host) for host in {int(self._layout.host[place]) for place in places}]
-            devices += [_keyed(streams, device) for device in {int(self._layout.device[place]) for place in places}]
-        return np.unique(np.concatenate(hosts)), np.unique(np.concatenate(devices))
+    def _choose(self, waiting: Sequence[tuple[Shape, np.ndarray]]) -> None:
+        """Choose the branch of all other packets: where that of some shows the way to the destination's host, with that
+        of all."""
+        layout, home = self._layout, self._home
+        stream = mix(self._stream, home.astype("u8"))    # for as long as the receiver lives there
+        chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, self._ways, stream))
+        sure = [way for way in chosen if way.ground in (branches.HOME, branches.SHOWN) and self._came_home(way)]
+        if sure and len(sure) < len(chosen):
+            chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, [*self._ways, *sure], stream))
+        for way in chosen:
+            self._took(way)
 
-    def _choose(self, waiting: Iterable[tuple[Shape, np.ndarray]]) -> None:
-        """Choose the branch of all other packets."""
-        on_way, shown = self._on_the_way(self._ways)
-        layout = self._layout
-        for shape, which in waiting:
-            hosts = sorted({leg.host for leg in shape.tree.legs})[:_MOST]
-            devices = sorted({int(layout.device[sight.place]) for sight in shape.sights})[:_MOST]
-            streams = self._stream[shape.packets[which]]
-            code = self._home[shape.packets[which]].astype("i8") + 1
-            for bit, host in enumerate(hosts):
-                code |= among(_keyed(streams, host), on_way).astype("i8") << (32 + bit)
-            for bit, device in enumerate(devices):
-                code |= among(_keyed(streams, device), shown).astype("i8") << (32 + _MOST + bit)
-            for value in np.unique(code).tolist():
-                home, bits = (value & 0xFFFFFFFF) - 1, value >> 32
-                chosen = choose(shape.tree, shape.sights, layout, home,
-                                {host for bit, host in enumerate(hosts) if bits >> bit & 1},
-                                {device for bit, device in enumerate(devices) if bits >> (_MOST + bit) & 1})
-                self._took(Way(shape, which[code == value], chosen.leaf, chosen.ground), home)
+    def _came_home(self, way: Way) -> bool:
+        """Whether packets were seen to come to the host where their destination lives from another one."""
+        leg = way.shape.tree.legs[way.leaf.leg]
+        return way.leaf.kind != IS_DROPPED and leg.parent >= 0 and leg.entry == FAR and bool(
+            (self._home_hosts(way.packets) == leg.host).all())
 
-    def _took(self, way: Way, home: int) -> None:
+    def _took(self, way: Way) -> None:
         """Settle a way as far as it goes without knowing what other packets did."""
-        leaf = way.leaf
+        leaf, home = way.leaf, self._home[way.packets[0]]
         if way.ground == branches.UNDECIDED:
             self._undecided(way)
         elif leaf.kind == IS_DROPPED:
             self._settle(way, DROPPED, grounds.BRANCHES.bit if way.ground == branches.TRUNK else 0)
         elif self._layout.vm[way.shape.tree.legs[leaf.leg].host] and leaf.kind != OUT:
             self._settle(way, ARRIVED)      # it came into the VM, which was traced itself
-        elif leaf.kind == IN_VM and home >= 0:   # only copies of it were seen to come to anybody
-            self._settle(way, ENDED)
+        elif leaf.kind == IN_VM and home >= 0:   # elsewhere, only copies of it were seen to come to anybody
+            self._settle(way, ARRIVED if self._layout.device[way.shape.place(leaf.row)] == home else ENDED)
         else:
             self._ways.append(way)
             gaps = grounds.BRANCHES.bit if way.ground == branches.TRUNK else 0
@@ -354,7 +317,8 @@ class _Part:
                           self._packets.unsure[self._starts[waiting]]
                           & (self._packets.loose[self._starts[waiting]] | self._doubles() | self._contested(waiting)),
                           self._strange[units], among(self._stream[waiting], self._followed_streams()))
-        judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances).judge(pending)
+        judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances,
+                       self._routed()).judge(pending)
         self._in_vms(pending, judged)
         results.outcome[waiting], results.after[waiting], results.gaps[waiting] = (judged.outcome, judged.after,
                                                                                  judged.gaps)
@@ -393,6 +357,17 @@ class _Part:
                     yield (mix(streams, np.full(len(streams), place, "u8")), self._time[way.units(one)],
                            np.full(len(streams), way.shape.place(two), "i4"))
 
+    def _routed(self) -> np.ndarray:
+        """Return the keys of streams whose packets spent a hop between two places of two hosts, sorted."""
+        keys = [np.zeros(0, "u8")]
+        for way in self._ways:
+            rows, sights = way.shape.tree.way(way.leaf.row), way.shape.sights
+            for one, two in zip(rows[:-1], rows[1:], strict=True):
+                places = np.array([way.shape.place(one), way.shape.place(two)])
+                if sights[one].hops < sights[two].hops and len(set(self._layout.host[places].tolist())) > 1:
+                    keys.append(routed_key(np.unique(self._stream[way.packets]), *places[:, None]))
+        return np.unique(np.concatenate(keys))
+
     def _in_vms(self, pending: Pending, judged: Verdicts) -> None:
         """What went into a VM arrived, unless the VM sends such packets on."""
         there = pending.how == BY_VM
@@ -402,9 +377,13 @@ class _Part:
         judged.outcome[ends & ~whole] = ENDED
 
     def _reached(self, way: Way) -> bool:
-        """Whether packets went this way to a VM, or were sent on by a host that they had come to."""
-        legs = way.shape.tree.legs
-        return way.leaf.kind == IN_VM or (way.leaf.kind == OUT and legs[way.leaf.leg].parent >= 0)
+        """Whether packets went this way to a VM, or were sent on by a host that they had come to: one that had got them
+        from another, or that routed them, which it does with nothing that is for others."""
+        legs, sights = way.shape.tree.legs, way.shape.sights
+        if way.leaf.kind != OUT:
+            return way.leaf.kind == IN_VM
+        leg = legs[way.leaf.leg]
+        return leg.parent >= 0 or (leg.entry == FAR and sights[leg.first].hops < sights[way.leaf.row].hops)
 
     def _drops(self, on_way: np.ndarray) -> None:
         """A drop is the packet's if its host is on the packet's way."""
@@ -427,9 +406,11 @@ class _Part:
         lives &= ~refused | self._stays[rows]
         wanted = ~refused & (results.ground[rows] == branches.ONLY)
         shown |= tap | wanted | layout.vm[host] | (self._packets.units.rows["network"][row] >> 24 > 0)
-        lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & ~self._entered(rows)
+        entered = self._entered(rows)
+        lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & (entered == 0)
         results.gaps[rows[~(own | shown | lives)]] |= np.uint32(grounds.NOT_ON_WAY.bit)
-        lossy |= self._packets.units.rows["kind"][self._packets.units.row[results.unit[rows]]] == UNREADABLE
+        # what came from another host may be a double of one that got on
+        lossy |= (self._packets.units.rows["kind"][row] == UNREADABLE) & (entered != NEAR)
         results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)
         away = (unwanted == CLOSED) & ~(self._stays[rows] & (self._home_hosts(rows) == host))
         results.gaps[rows[away]] |= np.uint32(grounds.AWAY.bit)
@@ -441,7 +422,7 @@ class _Part:
             if self._reached(way):
                 places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
                 for host in {int(self._layout.host[place]) for place in places}:
-                    keys.append(_keyed(self._stream[way.packets], host))
+                    keys.append(keyed(self._stream[way.packets], host))
                     times.append(self._time[self._origin[way.packets]])
         key, time = np.concatenate(keys), np.concatenate(times)
         order = np.lexsort((time, key))
@@ -471,9 +452,10 @@ class _Part:
         return np.where(home >= 0, table[np.maximum(home, 0)], -1)
 
     def _entered(self, packets: np.ndarray) -> np.ndarray:
-        """Whether a packet was seen to come in to the host on which it was dropped."""
+        """Return where a packet was seen to come in to the host on which it was dropped (NEAR, FAR); 0 if it was not.
+        """
         first = self._packets.chain[self._results.unit[packets]]
-        return self._layout.arrives[self._place[first]] > 0
+        return self._layout.arrives[self._place[first]]
 
 
 __all__ = ["OF_PACKET", "Setting", "Way", "explore"]

@@ -11,7 +11,7 @@ from .branches import UNDECIDED
 from .packets import Packets
 from .shapes import Shape
 from .tally import Results, bytes_of
-from .trees import Leaf
+from .tree import Leaf
 from .ways import Way
 
 UNTOLD = -1   # copies: nobody knows which branch is the packet

@@ -53,9 +53,11 @@ COPIED = Gap(1 << 23, LIKELY, "packets of its flow do not match the filter all t
                               "not, it is followed, and a copy that the kernel makes of it is not")
 FORGOTTEN = Gap(1 << 24, UNKNOWN_, "{forgotten}")
 SAMPLED = Gap(1 << 25, LIKELY, "only the drop was taken, and not what led to it: it may have been a copy")
+BETWEEN = Gap(1 << 26, LIKELY, "it may have gone over a host between {here} and {next} that did not record everything: "
+                               "{between}")
 GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD,
         RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS, MANY, AWAY,
-        COPIED, FORGOTTEN, SAMPLED)
+        COPIED, FORGOTTEN, SAMPLED, BETWEEN)
 # without one of these it cannot be said that a host was recording everything
 INCOMPLETE = sum(gap.bit for gap in (LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND))
 
@@ -81,3 +83,8 @@ class Trust:
     blind: str = ""          # points that a statement about this host needs, and that nobody looked at
     counted: str = ""        # that its devices' counters show more than was recorded
     forgotten: str = ""      # why packets that do not match any more may not have been followed
+
+    @property
+    def partly(self) -> bool:
+        """Whether packets may have passed the host without being recognised there."""
+        return bool(self.lossy or self.filtered or self.blind) or self.late or self.early

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..packet.identity import among, mix
 from . import grounds
 from .atlas import Layout
 from .evidence import NOWHERE, Onward
@@ -62,6 +63,7 @@ class Facts:
     next: np.ndarray      # u4: gaps of a packet that should have come to the host
     inside: np.ndarray    # u4: gaps of a packet that should have come to another device of the host
     followed: np.ndarray  # u4: likewise, where its stream is followed to where it does not match
+    partly: np.ndarray    # bool: packets may have passed it without being recognised there
 
 
 def facts_of(trusts: dict[str, Trust], hosts: list[str]) -> Facts:
@@ -79,17 +81,24 @@ def facts_of(trusts: dict[str, Trust], hosts: list[str]) -> Facts:
                  np.array(here, "u4"), np.array(after, "u4"),
                  np.array([bits(one, (one.filtered, grounds.FILTERED)) for one in each], "u4"),
                  np.array([bits(one, ("copies", grounds.COPIED), (one.forgotten, grounds.FORGOTTEN)) for one in each],
-                          "u4"))
+                          "u4"),
+                 np.array([one.partly for one in each], bool))
+
+
+def routed_key(stream: np.ndarray, place: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return keys of streams that go from a place to another one."""
+    return mix(mix(stream, place.astype("u8")), after.astype("u8"))
 
 
 class Judge:
     """Decides what became of pending packets."""
 
     def __init__(self, layout: Layout, facts: Facts, bounds: np.ndarray, onward: Onward,
-                 slowest: dict[tuple[int, int], float], entrances: "Entrances") -> None:
-        """bounds: f8[host, host], ns; slowest: the longest time that a packet took between two places, ns."""
+                 slowest: dict[tuple[int, int], float], entrances: "Entrances", routed: np.ndarray) -> None:
+        """bounds: f8[host, host], ns; slowest: the longest time that a packet took between two places, ns; routed:
+        sorted keys of stream, place and next place, at another host, between which packets spent a hop."""
         self._layout, self._facts, self._bounds = layout, facts, bounds
-        self._onward, self._slowest, self._entrances = onward, slowest, entrances
+        self._onward, self._slowest, self._entrances, self._routed = onward, slowest, entrances, routed
 
     def judge(self, pending: Pending) -> Verdicts:
         """Return what became of them."""
@@ -110,6 +119,7 @@ class Judge:
         gaps |= np.where(inside & (pending.how == BY_OUT), grounds.ELSEWHERE.bit, 0).astype("u4")
         gaps |= np.where(inside & pending.followed, self._facts.followed[there], 0).astype("u4")
         gaps |= np.where(inside & pending.fragment, grounds.WAITS.bit, 0).astype("u4")
+        gaps |= np.where(~inside & self._passes(pending, safe), grounds.BETWEEN.bit, 0).astype("u4")
         outcome = np.full(len(pending), VANISHED, "u1")
         flying, edge = self._edges(pending, safe)
         gaps |= edge
@@ -146,6 +156,17 @@ class Judge:
         self._by_home(pending, out, gaps, home_host)
         return out, gaps
 
+    def _passes(self, pending: Pending, after: np.ndarray) -> np.ndarray:
+        """Whether packets may have passed a host that did not recognise them, before they came to the next place."""
+        host = self._layout.host
+        return self._others_partly(host[pending.place], host[after]) & among(
+            routed_key(pending.stream, pending.place, after), self._routed)
+
+    def _others_partly(self, one: np.ndarray, two: np.ndarray) -> np.ndarray:
+        """Whether another host than these two different ones did not record everything."""
+        partly = self._facts.partly.astype("i8")
+        return partly.sum() - partly[one] - partly[two] > 0
+
     def _host_of_device(self, device: np.ndarray) -> np.ndarray:
         """Return the host of each device; -1 for none."""
         table = np.full(int(self._layout.device.max()) + 1, -1, "i4")
@@ -162,6 +183,8 @@ class Judge:
             out[number] = place
             if not (shown and pending.stays[number]):
                 gaps[number] |= np.uint32(grounds.RESIDENT.bit)
+            elif self._others_partly(here[number], home_host[number]):
+                gaps[number] |= np.uint32(grounds.BETWEEN.bit)
         told = (out == NOWHERE) & lost & (pending.told >= 0)
         told &= layout.host[np.maximum(pending.told, 0)] != here
         out[told] = pending.told[told]

@@ -33,7 +33,8 @@ class Packets:
     chain: np.ndarray     # i8: position of the first unit of its chain, in this packet
     head: np.ndarray      # i8: position of the first unit with the same data on its host, in this packet
     unsure: np.ndarray    # bool: other packets look the same, and not all places saw as many of them
-    loose: np.ndarray     # bool: of some that look the same the beginning was not seen: even their number is not known
+    loose: np.ndarray     # bool: of some that look the same the beginning was not, or may not have been, seen: even
+                          # their number is not known
     twins: np.ndarray     # bool: others look the same, and were sent so soon that either may be meant
     stray: np.ndarray     # bool: others look the same, and its beginning was not seen: it may be a part of one of them
 
@@ -68,10 +69,11 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     unsure, twins, loose, stray = (np.zeros(len(units), bool) for _ in range(4))
     many = _seen_again(units.key, start, leg)
     if len(many):
-        turn, doubt, alike = _turns(units, many, start, leg, first, layout, bounds, time, host, place)
+        turn, doubt, alike, open_ = _turns(units, many, start, leg, first, layout, bounds, time, host, place)
         packet[many] = np.where(turn > 0, mix(packet[many], turn.astype("u8")), packet[many])
         unsure[many], twins[many], stray[many] = doubt, alike, turn >= _STRAY
-        loose = among(units.key, np.unique(units.key[stray]))
+        loose[many] = open_
+        loose |= among(units.key, np.unique(units.key[stray]))
         order = np.argsort(packet, kind="stable")
         units, packet, leg = units.taken(order), packet[order], leg[order]
         unsure, twins, loose, stray = unsure[order], twins[order], loose[order], stray[order]
@@ -174,7 +176,8 @@ class _Legs:
 def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, first: np.ndarray, layout: Layout,
            bounds: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray,
            ) -> tuple[np.ndarray, ...]:
-    """Return (which time it was sent, from 0; whether that is unsure; whether it has twins) of doubtful units."""
+    """Return (which time it was sent, from 0; whether that is unsure; whether it has twins; whether one that looks the
+    same may have been sent unseen) of doubtful units."""
     code = start[many] * 65536 + np.minimum(leg[many], 65535)
     _, at, of = np.unique(code, return_index=True, return_inverse=True)
     at = many[at]
@@ -190,8 +193,7 @@ def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, f
     sends = own | (near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)) & ~began[key])
     legs.origin = _origins(legs, len(keys), sends, near)
     legs.origin &= ~_doubled(legs, sends)
-    turn, unsure, twins = _sent(legs, len(keys), bounds)
-    return turn[of], unsure[of], twins[of]
+    return tuple(column[of] for column in _sent(legs, len(keys), bounds))
 
 
 def _dead(of: np.ndarray, place: np.ndarray, layout: Layout) -> np.ndarray:
@@ -222,8 +224,8 @@ def _doubled(legs: _Legs, sends: np.ndarray) -> np.ndarray:
     return out & legs.marked & ~sends
 
 
-def _sent(legs: _Legs, keys: int, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (turn, unsure, twins) of each leg."""
+def _sent(legs: _Legs, keys: int, bounds: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return (turn, unsure, twins, open) of each leg."""
     slack = _slack(legs, keys, bounds)
     by_time, since = _by_time(legs, slack)
     told, by_ident = _by_ident(legs, keys, np.bincount(legs.key, legs.origin, keys).astype("i8"))
@@ -246,7 +248,18 @@ def _sent(legs: _Legs, keys: int, bounds: np.ndarray) -> tuple[np.ndarray, np.nd
     unsure = ((count > 1) & _uneven(one, legs, count, live, ~stray)) | (np.bincount(one, stray, number) > 0)
     turn = np.where(stray, _STRAY + _ranks_of_strays(legs, stray, slack), turn)
     doubtful = ~told[legs.key] & ~stray
-    return turn, doubtful & unsure[one], doubtful & (count[one] > 1)
+    several = doubtful & (count[one] > 1)
+    return turn, doubtful & unsure[one], several, several & _at_an_end(legs, bursts, burst, one, slack)
+
+
+def _at_an_end(legs: _Legs, bursts: tuple[np.ndarray, np.ndarray, np.ndarray], burst: np.ndarray, one: np.ndarray,
+               slack: np.ndarray) -> np.ndarray:
+    """Return which legs are of the first or the last burst of their key, where clocks differ by so much that one that
+    was sent just outside its host's window may have come within another's. burst: its first turn; one: its number."""
+    key, _, first = bursts
+    last = first[np.searchsorted(key, legs.key, side="right") - 1]
+    vague = np.bincount(one, slack > _NEAR_MISS)[one] > 0
+    return vague & ((burst == 0) | (burst == last))
 
 
 def _in_order(legs: _Legs, one: np.ndarray, burst: np.ndarray, rank: np.ndarray, count: np.ndarray, live: np.ndarray,

@@ -9,7 +9,8 @@ from ..packet.identity import mix
 from .atlas import Layout
 from .chains import FREED
 from .packets import Packets
-from .trees import Sight, Tree, make_tree
+from .tree import Sight, Tree
+from .trees import make_tree
 
 _SAMPLE = 1000   # packets of a shape from which the order of its legs is taken
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..packet.identity import IS_FRAGMENT, IS_TCP, mix
+from ..packet.identity import IS_FRAGMENT, IS_TCP, among, mix
 from . import grounds
 from .atlas import Layout
 from .branching import branching
@@ -96,11 +96,12 @@ def tally(packets: Packets, origin: np.ndarray, results: Results, extras: Sequen
     _losses(out, packets, origin, results, counts)
     for extra in extras:
         _add_extra(out, packets, origin, extra, counts)
+    told = _told(packets, origin)
     for shape in shapes:
         for row in shape.tree.doubles:
             place = shape.place(row)
             out.doubled[place] = out.doubled.get(place, 0) + len(shape.packets)
-        _holes(out, shape, layout)
+        _holes(out, shape, layout, int(told[shape.packets].sum()))
         for place in shape.tree.loops(shape.sights):
             out.loops[place] = out.loops.get(place, 0) + len(shape.packets)
     _paths(out, packets, origin, ways, layout, counts & ~beside)
@@ -111,9 +112,9 @@ def _doubt_arrivals(packets: Packets, origin: np.ndarray, results: Results, layo
                     doubles: bool) -> None:
     """Take back that packets arrived where what arrived may be something else."""
     arrived = results.outcome == ARRIVED
-    if doubles:
-        # where packets are doubled on their way, as many as were sent may have come though some were lost
-        results.outcome[arrived & packets.twins[origin]] = UNKNOWN
+    # where packets are doubled on their way, as many as were sent may have come though some were lost; so, too, where
+    # one may have come that was not seen to be sent
+    results.outcome[arrived & packets.twins[origin] & (packets.loose[origin] | doubles)] = UNKNOWN
     results.outcome[arrived & packets.stray[origin]] = ENDED    # a part of one packet is no other
     results.outcome[_flooded(packets, origin, results, layout)] = ENDED
 
@@ -265,10 +266,22 @@ def _collect(out: Findings, packets: Packets, origin: np.ndarray, table: np.ndar
             out.losses[kind] = lost
 
 
-def _holes(out: Findings, shape: Shape, layout: Layout) -> None:
-    """Count packets that a host must have seen and did not record: they came in unseen, or went out unseen."""
+def _told(packets: Packets, origin: np.ndarray) -> np.ndarray:
+    """Return which packets' records are theirs alone: no other looks the same, and no fragments were made of them, as
+    which they may have come in, or gone out, unseen."""
+    units = packets.units
+    identity = mix(units.rows["group"][units.row], units.ident)
+    fragment = units.rows["kind"][units.row] == IS_FRAGMENT
+    cut = among(identity[origin], np.unique(identity[fragment])) if fragment.any() else np.zeros(len(origin), bool)
+    return ~(packets.twins[origin] | packets.unsure[origin] | packets.stray[origin] | cut)
+
+
+def _holes(out: Findings, shape: Shape, layout: Layout, count: int) -> None:
+    """Count packets that a host must have seen and did not record: they came in unseen, or went out unseen. count:
+    those of the shape that are told from all others."""
+    if not count:
+        return
     tree = shape.tree
-    count = len(shape.packets)
     for leg in tree.legs:
         if leg.joint >= 0 and leg.entry == 0:
             out.holes[leg.host] = out.holes.get(leg.host, 0) + count

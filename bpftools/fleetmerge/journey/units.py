@@ -17,6 +17,7 @@ from .partition import BLOCK, Names, Partition, turn
 
 _SYN, _FIN = 2, 1
 _LAP = 36     # bits: further than sequence numbers go in one connection that is captured
+_AT_ONCE = 10_000_000   # ns: so long a host may have a packet
 _DATA, _ACK = 0xDA7A, 0xACC   # so that keys of different kinds differ
 
 
@@ -54,10 +55,11 @@ class Units:
 Sift = Callable[[Units, np.ndarray], np.ndarray]
 
 
-def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names, partition: Partition,
-               part: int, sift: Sift | None = None) -> Units:
-    """Return the units of one part; rows: of all hosts, with wall times; own: monotonic ones; sift: is given the units
-    and where they begin, and says which of them to keep."""
+def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names, partition: Partition, part: int,
+               arrives: np.ndarray, sift: Sift | None = None) -> Units:
+    """Return the units of one part; rows: of all hosts, with wall times; own: monotonic ones; arrives: of each place,
+    whether packets come in to their host there; sift: is given the units and where they begin, and says which of them
+    to keep."""
     said = np.ascontiguousarray(rows["flow"])
     rows["flow"] = names.rename(said)
     _fill_networks(rows, host)
@@ -82,8 +84,9 @@ def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names
         lead = np.concatenate([lead[other], leads])
         block[len(other):] = (begin_at >> BLOCK) & ((1 << (32 - BLOCK)) - 1)
     key = mix(key, rows["network"][row])
-    unreadable = rows["kind"][row] == UNREADABLE    # nothing but its chain tells what it is
-    key[unreadable] = mix(mix(rows["chain"][row[unreadable]], host[row[unreadable]].astype("u8")), _ACK)
+    unreadable = np.flatnonzero(rows["kind"][row] == UNREADABLE)
+    if len(unreadable):
+        key[unreadable] = _unread_keys(rows, row[unreadable], host, own, arrives)
     units = Units(rows, said, host, own, row, number, lead, length.astype("u4"), ident, key, marked)
     if sift:
         keep = np.flatnonzero(sift(units, begin))
@@ -171,6 +174,21 @@ def _plain_keys(rows: np.ndarray, row: np.ndarray, number: np.ndarray, begin: np
     hashes = np.where(one["kind"] == IS_TCP, mix(one["hash"], one["flags"].astype("u8") | _ACK), hashes)
     flow = np.where(fragment, one["group"], one["flow"])
     return mix(mix(mix(mix(flow, begin.astype("u8")), length.astype("u8")), ident), hashes), marked
+
+
+def _unread_keys(rows: np.ndarray, row: np.ndarray, host: np.ndarray, own: np.ndarray,
+                 arrives: np.ndarray) -> np.ndarray:
+    """Return keys of packets of which nothing but their chain and their data tells what they are: a clone has the data
+    of the packet that it was made of, until another one comes in or, at the latest, _AT_ONCE later."""
+    order = np.lexsort((own[row], rows["head"][row], host[row]))
+    one, where = rows[["chain", "head", "place"]][row[order]], host[row[order]]
+    same = (one["head"][1:] == one["head"][:-1]) & (where[1:] == where[:-1]) & (np.diff(own[row[order]]) < _AT_ONCE)
+    comes = (arrives[one["place"]] > 0) & np.append(True, one["chain"][1:] != one["chain"][:-1])
+    new = np.append(True, ~same) | comes
+    first = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+    out = np.empty(len(row), "u8")
+    out[order] = mix(mix(one["chain"][first], where.astype("u8")), _ACK)
+    return out
 
 
 def _positions(rows: np.ndarray, row: np.ndarray, begin: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from .shapes import Shape
-from .trees import Leaf
+from .tree import Leaf
 
 
 class Way(Protocol):

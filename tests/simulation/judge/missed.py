@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..headers import UDP
+from ..headers import TCP, UDP
 from ..machines import VM
-from ..packets import ITSELF, Loss, Packet, Place
+from ..packets import ITSELF, Loss, Packet, Place, Sight
 from .truth import Finding, Truth, certain, of_packets
 
 MISSED = "missed"
 _MARGIN = 0.3        # s: so near to the ends of a window nothing must be said
+_ADDRESSES = {"4": 34, "6": 54}   # header bytes with a sender's address
+_REFUSES = "br_handle_frame_finish"
 _COMPARED = 20_000   # µs: clocks that are closer than this are compared well
 
 
@@ -64,19 +66,36 @@ def _families(truth: Truth) -> dict[str, str]:
     return {key: root(key) for key in parent}
 
 
+def _family(packet: Packet, sight: Sight | None = None) -> str:
+    """Return which of a VM's addresses a packet has: it has another one for IPv6, which nobody can know for its own."""
+    return "6" if any(one.data[12:14] == b"\x86\xdd" for one in ([sight] if sight else packet.sights)) else "4"
+
+
+def _bare(packet: Packet) -> tuple[object, ...]:
+    """Return all that tells a segment without a byte from others."""
+    return packet.flow, packet.way, packet.seq, packet.ack, packet.flags, packet.size, packet.ident
+
+
 class _Sure:
     """Whether everybody can know from the records that a packet was lost."""
 
     def __init__(self, truth: Truth, summary: Mapping[str, Any]) -> None:
         self.truth, self.summary, self.world = truth, summary, truth.world
         self.some_nonlinear = any(host.tracing.nonlinear for host in self.world.observed)
-        self.at_home = {sight.place[:2] for packet in self.world.packets for sight in packet.sights
-                        if sight.recorded and sight.place[2] == "dev.rx" and sight.copy in ITSELF}
+        self.bare = collections.Counter(_bare(packet) for packet in self.world.packets)
+        self.sent: dict[tuple[str, str, str], list[float]] = collections.defaultdict(list)   # host, tap, address: when
+        for packet in self.world.packets:
+            for sight in packet.sights:
+                if sight.recorded and sight.place[2] == "dev.rx" and sight.copy in ITSELF and (
+                        self.truth.hosts[sight.place[0]].tracing.short >= _ADDRESSES[_family(packet, sight)]):
+                    self.sent[(*sight.place[:2], _family(packet, sight))].append(sight.time)
 
     def __call__(self, packet: Packet) -> bool:
         if not packet.lost or packet.many or packet.twins or not packet.keys or len(packet.gone) != 1:
             return False
         if packet.flow.kind == "frag" or (not packet.ident and packet.proto == UDP and self.some_nonlinear):
+            return False
+        if packet.proto == TCP and not packet.size and self.bare[_bare(packet)] > 1:
             return False
         if not self._is_told_from_copies(packet):
             return False
@@ -90,16 +109,44 @@ class _Sure:
         if not any(sight.recorded and sight.copy not in ITSELF for sight in packet.sights):
             return True
         receiver: VM = packet.flow.ends[1 - packet.way]
-        return all((host.name, tap) in self.at_home for _, host, tap in receiver.home)
+        return all((host.name, tap, _family(packet)) in self.sent for _, host, tap in receiver.home)
 
     def _is_its_own(self, packet: Packet, loss: Loss) -> bool:
         """Whether what was dropped is known to be the packet, not a copy that a host made without its being recorded:
         the host recorded everything, or the same skb as it came."""
         drop = loss.sight
         assert drop is not None
+        host = self.truth.hosts[loss.place[0]]
+        outside = any(sight.recorded and sight.place == (*loss.place, "dev.rx") and loss.place[1] not in host.taps
+                      for sight in packet.sights)
+        if outside and loss.function == _REFUSES and not self._is_wanted(packet, loss):
+            return False
+        if len(drop.data) > host.tracing.short and not self._came_from_a_vm(packet, drop):
+            return False      # nothing tells it from a double that got on
         return self.truth.complete(self.truth.hosts[loss.place[0]]) or any(
             sight.recorded and sight.place[0] == loss.place[0] and sight.place[2] == "dev.rx"
             and (sight.skb, sight.head) == (drop.skb, drop.head) for sight in packet.sights)
+
+    def _is_wanted(self, packet: Packet, loss: Loss) -> bool:
+        """Whether it is known that a frame was for the host that refused it, as it refuses flooded ones: before and
+        after, its receiver sent from there, or others of its flow went on there."""
+        receiver: VM = packet.flow.ends[1 - packet.way]
+        times = [time for _, host, tap in receiver.home if host.name == loss.place[0]
+                 for time in self.sent.get((host.name, tap, _family(packet)), ())]
+        for other in self.truth.by_key[min(packet.keys)]:
+            if (other.flow, other.way) == (packet.flow, packet.way):
+                came = {(sight.skb, sight.head) for sight in other.sights
+                        if sight.recorded and sight.copy == "" and sight.place == (*loss.place, "dev.rx")}
+                times += [sight.time for sight in other.sights if sight.recorded and sight.place[0] == loss.place[0]
+                          and sight.place[2] == "dev.tx" and (sight.skb, sight.head) in came]
+        return min(times, default=loss.time) < loss.time < max(times, default=loss.time)
+
+    def _came_from_a_vm(self, packet: Packet, drop: Sight) -> bool:
+        """Whether what was dropped is an skb that was seen to come out of a VM."""
+        host = self.truth.hosts[drop.place[0]]
+        return any(sight.recorded and sight.place[0] == host.name and sight.place[1] in host.taps
+                   and sight.place[2] == "dev.rx" and (sight.skb, sight.head) == (drop.skb, drop.head)
+                   for sight in packet.sights)
 
     def _vanished(self, packet: Packet, loss: Loss) -> bool:
         """Whether all that could have seen it go on looked, and others of its flow show where that is."""

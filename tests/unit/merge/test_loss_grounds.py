@@ -84,6 +84,13 @@ def test_hosts_that_turned_out_to_be_lossy() -> None:
     assert _holes(A_TX, B_RX, {"hv-a": Trust(0, 1, 0), "hv-b": Trust(0, 1, 0)}) == 0
 
 
+def test_hosts_between_two_others() -> None:
+    trusts = {"hv-a": Trust(0, 1, 0, lossy="x"), "hv-b": Trust(0, 1, 0), "hv-c": Trust(0, 1, 0, late=True),
+              "hv-d": Trust(0, 1, 0)}
+    (words,) = _missing(grounds.BETWEEN.bit, A_TX, B_RX, trusts)
+    assert words.endswith("between hv-a and hv-b that did not record everything: hv-c recorded only in part")
+
+
 @pytest.mark.parametrize(("fact", "noted"), [
     ({}, True), ({"lossy": "x"}, False), ({"filtered": "x"}, False), ({"blind": "x"}, False)])
 def test_holes_are_noted_where_nothing_explains_them(fact: dict[str, str], noted: bool) -> None:

@@ -11,7 +11,17 @@ from fleetmerge.journey import grounds
 from fleetmerge.journey.evidence import NOWHERE, onward_of
 from fleetmerge.journey.found import ENDED, IN_FLIGHT, LEFT, UNKNOWN, VANISHED
 from fleetmerge.journey.grounds import GAPS, Trust
-from fleetmerge.journey.outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM, Entrances, Judge, Pending, facts_of
+from fleetmerge.journey.outcomes import (
+    BY_FREED,
+    BY_OPEN,
+    BY_OUT,
+    BY_VM,
+    Entrances,
+    Judge,
+    Pending,
+    facts_of,
+    routed_key,
+)
 from fleetmerge.packet.identity import mix
 
 PLACES = ("hv-a vnet0 dev.rx", "hv-a eth0 dev.tx", "hv-b eth0 dev.rx", "hv-b vnet0 dev.tx", "hv-b eth1 dev.rx",
@@ -34,7 +44,7 @@ def went(*others: tuple[float, int], place: int = A_TX) -> list[tuple[np.ndarray
 
 def judge(others: list[Any], *, trusts: dict[str, Trust] | None = None, bound: float = 1000.0,
           slowest: dict[tuple[int, int], float] | None = None, crossed: tuple[tuple[int, int, int], ...] = (),
-          **fields: Any) -> tuple[int, int, set[str]]:
+          routed: tuple[int, ...] = (), **fields: Any) -> tuple[int, int, set[str]]:
     """Return (outcome, where it should have been seen next, words of the gaps) of one packet."""
     pending = {"packet": 0, "unit": 0, "place": A_TX, "how": BY_OUT, "gaps": 0, "stream": STREAM, "time": 5 * SECOND,
                "home": LAYOUT.device[B_TX], "stays": True, "told": NOWHERE, "fragment": False, "unsure": False,
@@ -46,7 +56,9 @@ def judge(others: list[Any], *, trusts: dict[str, Trust] | None = None, bound: f
         entrances.add(*step)
     facts = facts_of({**dict.fromkeys(HOSTS, TRUST), **(trusts or {})}, list(HOSTS))
     bounds = np.full((3, 3), bound)
-    judged = Judge(LAYOUT, facts, bounds, onward_of(others), slowest or {}, entrances).judge(Pending(**columns))
+    keys = [routed_key(*np.array([[STREAM], [A_TX], [after]], "u8")) for after in routed]
+    judged = Judge(LAYOUT, facts, bounds, onward_of(others), slowest or {}, entrances,
+                   np.unique(np.concatenate([np.zeros(0, "u8"), *keys]))).judge(Pending(**columns))
     gaps = int(judged.gaps[0])
     names = {name for name, gap in vars(grounds).items() if gap in GAPS and gaps & gap.bit}
     return int(judged.outcome[0]), int(judged.after[0]), names
@@ -66,6 +78,19 @@ def test_seen_before_or_after_only(others: list[Any], missing: str) -> None:
     assert judge(others) == (VANISHED, B_RX, set())
     assert judge(others, stays=False) == (UNKNOWN, B_RX, {missing})
     assert judge(others, home=LAYOUT.device[A_VM]) == (UNKNOWN, B_RX, {missing})
+
+
+@pytest.mark.parametrize("partly", [{"lossy": "x"}, {"filtered": "x"}, {"blind": "x"}, {"late": True}, {"early": True}])
+def test_a_hop_spent_on_the_way_may_be_on_a_host_that_did_not_record_everything(partly: dict[str, Any]) -> None:
+    between = {"hv-c": replace(TRUST, **partly)}
+    assert judge(BOTH, routed=(B_RX,), trusts=between, **NO_HOME) == (UNKNOWN, B_RX, {"BETWEEN"})
+    assert judge(BOTH, trusts=between, **NO_HOME) == (VANISHED, B_RX, set())              # no hop was spent
+    assert judge(BOTH, routed=(B_RX1,), trusts=between, **NO_HOME) == (VANISHED, B_RX, set())     # nor on this way
+    assert judge(BOTH, routed=(B_RX,), **NO_HOME) == (VANISHED, B_RX, set())              # by a router of no host
+    # where its receiver lives does not tell by which way it goes there
+    assert judge([], crossed=((A_TX, B_RX, 3),), trusts=between) == (UNKNOWN, B_RX, {"BETWEEN"})
+    ends = {name: replace(TRUST, lossy="x") for name in ("hv-a", "hv-b")}
+    assert judge(BOTH, routed=(B_RX,), trusts=ends, **NO_HOME) == (UNKNOWN, B_RX, {"LOSSY_HERE", "LOSSY_NEXT"})
 
 
 def test_other_streams_places_and_times_show_nothing() -> None:

@@ -23,7 +23,17 @@ from fleetmerge.journey.found import (
 )
 from fleetmerge.journey.packets import Packets
 from fleetmerge.journey.shapes import Shape
-from fleetmerge.journey.tally import Extra, Results, _continue, _doubt_arrivals, _holes, _join_pieces, bytes_of, tally
+from fleetmerge.journey.tally import (
+    Extra,
+    Results,
+    _continue,
+    _doubt_arrivals,
+    _holes,
+    _join_pieces,
+    _told,
+    bytes_of,
+    tally,
+)
 from fleetmerge.journey.trees import make_tree
 from fleetmerge.packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, ROW
 
@@ -39,7 +49,7 @@ def packets_of(*units: dict[str, Any]) -> Packets:
     rows["time"], rows["kind"], rows["flow"], rows["ttl"] = np.arange(len(units)), IS_OTHER, 1, 64
     columns: dict[str, Any] = {"row": np.arange(len(units)), "packet": np.arange(len(units), dtype="u8")}
     for name, default in (("number", 0), ("size", 0), ("ident", 0), ("key", 0), ("lead", True), ("unsure", False),
-                          ("twins", False), ("stray", False)):
+                          ("twins", False), ("stray", False), ("loose", False)):
         columns[name] = np.array([unit.get(name, default) for unit in units])
     for number, unit in enumerate(units):
         for name, value in unit.items():
@@ -220,7 +230,7 @@ def test_only_some_journeys_of_a_loss_are_named() -> None:
 def holes(*sights: Any, count: int = 2) -> dict[int, int]:
     packets = packets_of(*({} for _ in range(count)))
     found = Findings()
-    _holes(found, shape_of(packets, *sights), LAYOUT)
+    _holes(found, shape_of(packets, *sights), LAYOUT, int(_told(packets, packets.starts).sum()))
     return found.holes
 
 
@@ -232,6 +242,17 @@ def test_packets_that_a_host_must_have_seen() -> None:
     assert holes(sent[0], sight(B_RX, 1, leg=0, when=50), sight(B_TX, 1, leg=0, when=55)) == {0: 2}   # it left unseen
     assert holes(sent[0]) == {}
     assert holes(*came) == {}
+
+
+@pytest.mark.parametrize("doubt", ["twins", "unsure", "stray"])
+def test_what_may_be_of_another_packet_is_no_hole(doubt: str) -> None:
+    packets = packets_of({}, {doubt: True}, {doubt: True})
+    assert _told(packets, packets.starts).tolist() == [True, False, False]
+
+
+def test_what_was_joined_from_fragments_came_in_as_these() -> None:
+    packets = packets_of({"ident": 5}, {"ident": 5, "kind": IS_FRAGMENT}, {"ident": 6}, {"ident": 5, "group": 2})
+    assert _told(packets, packets.starts).tolist() == [False, False, True, True]
 
 
 def test_loops_and_doubles_are_counted() -> None:

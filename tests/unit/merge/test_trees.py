@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from support.sights import layout_of, sight
 
-from fleetmerge.journey.branches import DEVICE, HOME, ONLY, SHOWN, TRUNK, UNDECIDED, choose
-from fleetmerge.journey.trees import DROPPED, FREED, IN_VM, OPEN, OUT, Sight, Tree, make_tree
+from fleetmerge.journey.branches import DEVICE, HOME, ONLY, SHOWN, TRUNK, UNDECIDED, Shown, choose
+from fleetmerge.journey.tree import DROPPED, FREED, IN_VM, OPEN, OUT, Sight, Tree
+from fleetmerge.journey.trees import make_tree
 
 PLACES = ("hv-a vnet0 dev.rx", "hv-a eth0 dev.tx", "hv-b eth0 dev.rx", "hv-b vnet0 dev.tx", "hv-b vnet1 dev.tx",
           "hv-c eth0 dev.rx", "hv-c vnet0 dev.tx", "hv-b vnet0 skb.drop", "hv-b br0 dev.rx", "hv-b br0 skb.drop",
           "hv-b vnet0 dev.rx", "hv-b eth0 dev.tx", "hv-b eth0 skb.drop", "hv-c eth0 skb.drop",
-          "vm-b eth0 dev.rx", "vm-b eth0 sock.deliver", "hv-b eth1 dev.tx")
+          "vm-b eth0 dev.rx", "vm-b eth0 sock.deliver", "hv-b eth1 dev.tx", "hv-b vnet1 dev.rx")
 (A_RX, A_TX, B_RX, B_TX, B_TX1, C_RX, C_TX, B_DROP, B_BR, B_BR_DROP, B_FROM, B_OUT, B_ETH_DROP, C_DROP, V_RX, V_END,
- B_OUT1) = range(len(PLACES))
+ B_OUT1, B_FROM1) = range(len(PLACES))
 LAYOUT = layout_of(PLACES)
 HOSTS = len({words.split()[0] for words in PLACES})
 SENT = [sight(A_RX, 0, leg=0, when=0), sight(A_TX, 0, leg=0, when=5)]
@@ -118,6 +119,29 @@ def test_doubled_on_the_wire() -> None:
     assert (1, 4) not in tree.steps
 
 
+def test_a_packet_gets_as_far_as_one_of_its_doubles() -> None:
+    """Where nobody sees what comes in, both are seen at the tap: one is dropped there."""
+    one = [*SENT, sight(B_TX, 2, leg=0, when=50), sight(B_DROP, 2, leg=0, when=51, drop=1)]
+    assert chosen(one) == (DROPPED, 2, ONLY)
+    assert chosen([*one, sight(B_TX, 4, leg=1, when=55)]) == (IN_VM, 4, ONLY)
+    both = [*one, sight(B_TX, 4, leg=1, when=55), sight(B_DROP, 4, leg=1, when=56, drop=1)]
+    assert chosen(both) == (DROPPED, 2, ONLY)
+
+
+def test_what_a_host_made_is_older_than_what_came_to_another() -> None:
+    """As far as the clocks can tell; us."""
+    made = [sight(A_TX, 0, leg=0, when=10), sight(B_RX, 1, leg=0, when=4), sight(B_TX, 1, leg=0, when=9)]
+    tree = tree_of(made, bound=6)
+    assert tree.way(2) == [0, 1, 2] and [leg.host for leg in tree.legs] == [0, 1] and tree.orphans == []
+    assert [(leg.parent, leg.joint) for leg in tree.legs] == [(-1, -1), (0, 0)]
+    assert tree_of(made, bound=4).orphans == [1]
+    # what comes to the first host from the second one stays behind it
+    back = [sight(A_TX, 0, leg=0, when=10), sight(B_RX, 1, leg=0, when=4), sight(B_OUT, 1, leg=0, when=6)]
+    assert tree_of(back, bound=6).way(0) == [1, 2, 0]
+    # what came to both, none sent
+    assert tree_of([sight(B_RX, 0, leg=0, when=10), sight(C_RX, 1, leg=0, when=4)], bound=9).orphans == [1]
+
+
 @pytest.mark.parametrize(("later", "doubles"), [(9_999, 1), (10_000, 0)])
 def test_a_double_comes_at_once(later: float, doubles: int) -> None:
     """Of a host that was not seen to send it; us."""
@@ -190,9 +214,10 @@ FLOODED = [*SENT, *CAME, sight(B_TX1, 4, leg=0, when=57, head=2)]
 
 
 def chosen(sights: list[Sight], home: int = -1, on_the_way: tuple[int, ...] = (), shown: tuple[int, ...] = (),
+           routers: tuple[int, ...] = (), strangers: tuple[int, ...] = (),
            layout: Any = LAYOUT) -> tuple[str, int, int]:
     """Return (kind and last row of the branch, its ground)."""
-    out = choose(tree_of(sights, layout=layout), sights, layout, home, on_the_way, shown)
+    out = choose(tree_of(sights, layout=layout), sights, layout, home, Shown(on_the_way, shown, routers, strangers))
     return out.leaf.kind, out.leaf.row, out.ground
 
 
@@ -217,6 +242,19 @@ def test_dropped_at_the_tap_where_it_lives() -> None:
     # one copy of it was dropped there, another got in
     both = [*SENT, *CAME, sight(B_TX, 4, leg=0, when=57, head=2), sight(B_DROP, 4, leg=0, when=58, drop=1)]
     assert chosen(both, VNET0) == (IN_VM, 3, HOME)
+
+
+def test_dropped_at_the_tap_of_a_router() -> None:
+    dropped = [*SENT, *CAME, sight(B_DROP, 2, leg=0, when=56, drop=1), sight(B_OUT, 5, leg=0, when=57, head=2)]
+    home = int(LAYOUT.device[C_TX])
+    here: dict[str, Any] = {"home": home, "on_the_way": (1,)}
+    assert chosen(dropped, **here) == (OUT, 5, HOME)              # a copy was dropped
+    assert chosen(dropped, shown=(VNET0,), **here) == (OUT, 5, HOME)
+    assert chosen(dropped, shown=(VNET0,), routers=(VNET0,), **here) == (DROPPED, 3, SHOWN)
+    assert chosen(dropped, shown=(VNET0, ETH0), routers=(VNET0,), **here) == (DROPPED, 3, TRUNK)
+    alone = [*SENT, *CAME, sight(B_DROP, 2, leg=0, when=56, drop=1)]
+    assert chosen(alone, **here)[2] == UNDECIDED
+    assert chosen(alone, shown=(VNET0,), routers=(VNET0,), **here) == (DROPPED, 3, SHOWN)
 
 
 def test_copies_that_the_host_made_for_itself() -> None:
@@ -256,6 +294,24 @@ def test_only_strangers_got_it() -> None:
     assert chosen(sights, VNET0) == (OUT, 1, TRUNK)
     assert chosen(sights, VNET0, on_the_way=(2,)) == (DROPPED, 2, HOME)
     assert chosen([*SENT, sight(C_RX, 2, leg=0, when=50), sight(C_TX, 2, leg=0, when=51)], VNET0) == (OUT, 1, TRUNK)
+
+
+def test_strangers_get_copies_of_others_too() -> None:
+    sights = [*SENT, sight(C_RX, 2, leg=0, when=50), sight(C_DROP, 2, leg=0, when=51, drop=1)]
+    assert chosen(sights, VNET0, strangers=(2,)) == (OUT, 1, SHOWN)
+    assert chosen(sights, VNET0, strangers=(1,)) == (OUT, 1, TRUNK)
+    assert chosen(sights, VNET0, on_the_way=(2,), strangers=(2,)) == (DROPPED, 2, HOME)
+
+
+def test_dropped_behind_the_router_that_a_copy_was_flooded_past() -> None:
+    """A copy got to the VM on the packet's way to the router's VM, vnet1; what the router sent on was dropped."""
+    past = [*SENT, sight(B_RX, 2, leg=0, when=50), sight(B_TX, 3, leg=0, when=54, head=2),
+            sight(B_TX1, 2, leg=0, when=55)]
+    routed = [sight(B_FROM1, 5, leg=1, when=80, hops=1), sight(B_TX, 5, leg=1, when=85, hops=1),
+              sight(B_DROP, 5, leg=1, when=86, hops=1, drop=1)]
+    assert chosen(past + routed, VNET0) == (IN_VM, 3, HOME)       # nobody knows of a router
+    assert chosen(past + routed, VNET0, routers=(VNET1,)) == (DROPPED, 6, SHOWN)
+    assert chosen([*past, *routed[:2]], VNET0, routers=(VNET1,)) == (IN_VM, 3, HOME)
 
 
 def test_a_stranger_s_branch_is_left_out() -> None:

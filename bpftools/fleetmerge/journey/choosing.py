@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The branch that is the packet, of many packets at once, by what others of their flows show."""
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..packet.identity import among, mix
+from ..packet.places import NEAR
+from .atlas import Layout
+from .branches import Shown, choose
+from .shapes import Shape
+from .tree import DROPPED, Leaf
+
+_MOST = 15      # hosts and devices of one packet that are looked at
+
+
+@dataclass
+class Way:
+    """Packets of one shape whose branch is the same."""
+
+    shape: Shape
+    which: np.ndarray     # positions among the shape's packets
+    leaf: Leaf
+    ground: int
+
+    @property
+    def packets(self) -> np.ndarray:
+        """Return their numbers."""
+        return self.shape.packets[self.which]
+
+    def units(self, row: int) -> np.ndarray:
+        """Return their units at a row."""
+        return self.shape.starts[self.which] + row
+
+
+def keyed(streams: np.ndarray, number: int) -> np.ndarray:
+    """Return keys of streams with a number (of a host, of a device)."""
+    return mix(streams, np.full(len(streams), number + 1, "u8"))
+
+
+def dropped_behind(shape: Shape, leaf: Leaf, layout: Layout) -> bool:
+    """Whether a branch that was dropped at the device of another one's VM had fewer hops left: what came there may be
+    a copy that was flooded on its way to a router."""
+    device, hops = layout.device[shape.place(leaf.row)], shape.sights[leaf.row].hops
+    return any(other.kind == DROPPED and layout.device[shape.place(other.mark)] == device
+               and shape.sights[other.mark].hops > hops for other in shape.tree.leaves)
+
+
+def on_the_way(layout: Layout, ways: Iterable[Way], stream: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return keys of what packets show that got to their destination: of stream and host, of stream and device,
+    over which they went; of stream and a VM's device, through which a VM routed them; of stream and host, to which
+    only copies of them went. stream: of each packet."""
+    out: tuple[list[np.ndarray], ...] = tuple([np.zeros(0, "u8")] for _ in range(4))
+    for way in ways:
+        streams = np.unique(stream[way.packets])
+        places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
+        into = [place for place, then in zip(places[:-1], places[1:], strict=True)
+                if layout.ends[place] and layout.arrives[then] == NEAR]
+        hosts = {int(layout.host[place]) for place in places}
+        for keys, numbers in zip(out, (hosts, {int(layout.device[place]) for place in places},
+                                       {int(layout.device[place]) for place in into},
+                                       {leg.host for leg in way.shape.tree.legs} - hosts), strict=True):
+            keys += [keyed(streams, number) for number in numbers]
+    return tuple(np.unique(np.concatenate(keys)) for keys in out)
+
+
+def chosen_ways(layout: Layout, waiting: Iterable[tuple[Shape, np.ndarray]], stream: np.ndarray, home: np.ndarray,
+                known: tuple[np.ndarray, ...]) -> list[Way]:
+    """Return the ways of packets. waiting: shapes, and positions of packets of each; stream, home: of each packet, and
+    the device of its destination; known: see on_the_way."""
+    out = []
+    for shape, which in waiting:
+        hosts = sorted({leg.host for leg in shape.tree.legs})[:_MOST]
+        devices = sorted({int(layout.device[sight.place]) for sight in shape.sights})[:_MOST]
+        streams, homes = stream[shape.packets[which]], home[shape.packets[which]]
+        routers = devices if any(leaf.mark >= 0 for leaf in shape.tree.leaves) else []
+        asked = (hosts, devices, routers, hosts) if (homes >= 0).any() else ([], [], [], [])   # else they do not matter
+        shown = [[among(keyed(streams, number), keys) for number in numbers]
+                 for numbers, keys in zip(asked, known, strict=True)]
+        code = homes.astype("u8")
+        for column in itertools.chain(*shown):
+            code = mix(code, column.astype("u8"))
+        _, first, of = np.unique(code, return_index=True, return_inverse=True)
+        for number, one in enumerate(first.tolist()):
+            sets = [{value for value, column in zip(numbers, columns, strict=True) if column[one]}
+                    for numbers, columns in zip(asked, shown, strict=True)]
+            chosen = choose(shape.tree, shape.sights, layout, int(homes[one]), Shown(*sets))
+            out.append(Way(shape, which[of == number], chosen.leaf, chosen.ground))
+    return out

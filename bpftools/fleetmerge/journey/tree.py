@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a packet's tree consists of."""
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+_TURNS = 3          # times that a packet comes to a place before that is a loop
+IN_VM, DROPPED, OUT, FREED, OPEN = "in_vm", "dropped", "out", "freed", "open"
+
+
+@dataclass
+class Sight:
+    """One unit at one place, for all packets of a shape."""
+
+    place: int
+    drop: int        # 1: it was dropped
+    chain: int       # position of the chain's first sight
+    head: int        # position of the first sight of the same data on this host
+    leg: int
+    hops: int        # how many hops fewer are left than at most
+    freed: bool      # its skb was freed behind it
+    when: float      # ns after the first sight, on the one clock, on average
+
+
+@dataclass
+class Leaf:
+    """The end of a branch."""
+
+    kind: str
+    row: int         # where it was seen last, as a step of its way; -1: only a drop was seen
+    mark: int        # row of the drop; -1 if it was not dropped
+    trunk: bool      # on its host, and on those before, it stayed in the skb that it came in
+    leg: int         # number of the leg in the tree
+
+
+@dataclass
+class Leg:
+    """One time that the packet was on a host."""
+
+    host: int
+    rows: list[int]
+    entry: int               # the place's `arrives` (NEAR, FAR), or 0: not seen to come in
+    first: int               # first row
+    parent: int = -1         # leg that it hangs on
+    joint: int = -1          # row of the parent
+    sure: bool = True        # that it hangs there
+
+
+@dataclass
+class Tree:
+    """All branches of a packet."""
+
+    legs: list[Leg] = field(default_factory=list)
+    steps: list[tuple[int, int]] = field(default_factory=list)
+    leaves: list[Leaf] = field(default_factory=list)
+    before: dict[int, int] = field(default_factory=dict)     # row -> the row before it on its branch
+    doubles: list[int] = field(default_factory=list)         # rows at which it came to a host once more
+    orphans: list[int] = field(default_factory=list)         # legs that hang on nothing, but the first
+    children: dict[int, list[int]] = field(default_factory=dict)   # row -> legs that hang on it
+
+    def way(self, row: int) -> list[int]:
+        """Return the rows from the beginning to this one."""
+        out = []
+        while row >= 0 and row not in out:
+            out.append(row)
+            row = self.before.get(row, -1)
+        return out[::-1]
+
+    def loops(self, sights: Sequence["Sight"]) -> list[int]:
+        """Return the places to which the packet came three times and more, with fewer and fewer hops left."""
+        came: dict[int, set[int]] = {}
+        for leg in self.legs:
+            came.setdefault(sights[leg.first].place, set()).add(sights[leg.first].hops)
+        return [place for place, hops in came.items() if len(hops) >= _TURNS]
+
+    def single(self) -> list[Leaf]:
+        """Return the leaves without those of doubles, if there are others. A packet got as far as one of its doubles:
+        if that was not dropped, nor was the packet."""
+        doubles = {number for number, leg in enumerate(self.legs) if leg.first in self.doubles}
+        once = [leaf for leaf in self.leaves if leaf.leg not in doubles]
+        if doubles and all(leaf.kind == DROPPED for leaf in once):
+            once = [leaf for leaf in self.leaves if leaf.kind != DROPPED] or once
+        return once or self.leaves
+
+    def common(self) -> int:
+        """Return the last row that is on the way of every branch; -1 if there is none."""
+        ways = [self.way(leaf.row) for leaf in self.leaves if leaf.row >= 0]
+        together = [row for row in ways[0] if all(row in way for way in ways)] if ways else []
+        return together[-1] if together else -1
