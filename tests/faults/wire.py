@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from support.lab import PYTHON, ROOT, Server, wait_until
 
-from .scene import COUNT, PORT, Scene
+from .scene import COUNT, PORT, TALK_PORT, Scene
 from .truth import Loss, counted, vanished
 
 RELAY = ROOT / "roles" / "lab" / "files" / "relay.py"
@@ -114,6 +114,7 @@ def _ill(scene: Scene, options: list, dropped: int = 0, twice: int = 0, in_order
             scene.send()
             relay.until_idle(scene, COUNT - dropped + twice)
             got = server.stop()
+            scene.talk()
         said = relay.stop()
     assert (got["datagrams"], got["distinct"], got["in_order"]) == (COUNT - dropped + twice, COUNT - dropped, in_order)
     assert (said["matched"], said["dropped"], said["duplicated"], said["kept"]) == (COUNT, dropped, twice, 0), said
@@ -157,6 +158,7 @@ def cut(scene: Scene) -> list[Loss]:
         wait_until(lambda: "LOWER_UP" in scene.hv_b.run(["ip", "link", "show", "eth0"]).stdout, "hv-b's link up")
         _third(scene, third)
         assert server.wait()["datagrams"] == 2 * third
+        scene.talk()
         return [vanished(*A_TO_B, third)]
 
 
@@ -177,10 +179,20 @@ def nic_deleted(scene: Scene) -> list[Loss]:
             scene.hv_b.run(["ip", "link", "del", "eth0"])
             scene.send(half)
             assert server.wait()["datagrams"] == half
+            _speak(scene)
             return [vanished(*A_TO_B, half)]
     finally:
         scene.lab.up()
         scene.lab.settle()
+
+
+def _speak(scene: Scene) -> None:
+    """vm-b sends something to hv-b itself: it is still there."""
+    own = "192.168.32.254"
+    with scene.changed(scene.hv_b, f"ip addr add {own}/24 dev br0", f"ip addr del {own}/24 dev br0"), \
+            scene.hv_b.serve("udp", own, TALK_PORT, count=1) as server:
+        scene.vm_b.send("udp", own, TALK_PORT, count=1)
+        server.wait()
 
 
 @contextlib.contextmanager
