@@ -4,6 +4,7 @@
 
     tests/bench/bench_merge.py                       talk, flood and sites, as large as they are by default
     tests/bench/bench_merge.py talk --grow           how CPU time and memory grow from 10 to 40 million records
+    tests/bench/bench_merge.py talk --dask 4         the same on a Dask cluster, and what that costs more
     tests/bench/bench_merge.py flood --records 200000
 
 talk     8 hosts, 1,000 flows: pairs of VMs that talk; 10 million records
@@ -25,7 +26,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bpftools")]
 
-from support import traffic  # noqa: E402
+from support import clusters, products, traffic  # noqa: E402
+
+from fleetmerge import certificates  # noqa: E402
 
 MERGER = ROOT / "bpftools" / "merge_captures.py"
 GROW = 4      # times the records
@@ -75,10 +78,10 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def resident(pid: int) -> int:
-    """Return the resident bytes of a process tree."""
+def resident() -> int:
+    """Return the resident bytes of all that this process started."""
     total = 0
-    for member in tree(pid):
+    for member in tree(os.getpid())[1:]:
         try:
             with open("/proc/%d/statm" % member) as handle:
                 total += int(handle.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -87,15 +90,47 @@ def resident(pid: int) -> int:
     return total
 
 
-def merge(run: Path) -> Cost:
+def used() -> float:
+    """Return the seconds of CPU of all that this process started, whether it has ended or not."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = ended.ru_utime + ended.ru_stime
+    for member in tree(os.getpid())[1:]:
+        try:
+            with open("/proc/%d/stat" % member) as handle:
+                own_and_ended = handle.read().rpartition(")")[2].split()[11:15]
+        except OSError:
+            continue
+        total += sum(map(int, own_and_ended)) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def merge(run: Path, *arguments: str) -> Cost:
     """Merge a run."""
-    begin, peak, used = time.monotonic(), 0, resource.getrusage(resource.RUSAGE_CHILDREN)
-    child = subprocess.Popen([sys.executable, str(MERGER), "--quiet", str(run)])
+    begin, peak, before = time.monotonic(), 0, used()
+    child = subprocess.Popen([sys.executable, str(MERGER), "--quiet", *arguments, str(run)])
     while child.poll() is None:
-        peak = max(peak, resident(child.pid))
+        peak = max(peak, resident())
         time.sleep(0.02)
-    took, after = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Cost(child.returncode, took, after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime, peak)
+    return Cost(child.returncode, time.monotonic() - begin, used() - before, peak)
+
+
+def merge_by_dask(run: Path, workers: int, local: Cost) -> int:
+    """Merge a run on a Dask cluster of its own, compare with the products that are there and with what they cost; the
+    exit status.
+    """
+    keys, there = run.with_name(run.name + ".keys"), run.with_name(run.name + ".dask")
+    certificates.make(str(keys))
+    try:
+        with clusters.cluster(keys, workers, keys / "cluster.log") as address:
+            cost = merge(run, "--scheduler", address, "--certificates", str(keys), "--output", str(there))
+        print("    by %d workers of Dask: %s; %.2f times the CPU time; bar: 1.3" % (
+            workers, cost, cost.cpu / local.cpu), flush=True)
+        if not cost.status:
+            products.assert_equal(run, there)
+    finally:
+        for directory in (keys, there):
+            shutil.rmtree(directory, ignore_errors=True)
+    return cost.status
 
 
 def measure(name: str, records: int, options: argparse.Namespace, directory: Path) -> Cost:
@@ -115,9 +150,12 @@ def measure(name: str, records: int, options: argparse.Namespace, directory: Pat
     print("    %s; %.2f M records/s, %d CPUs, load %.1f; bar: %s" % (
         cost, records / cost.seconds / 1e6, len(os.sched_getaffinity(0)), os.getloadavg()[0], KINDS[name].bar),
         flush=True)
+    status = cost.status
+    if options.dask and not status:
+        status = merge_by_dask(run, options.dask, cost)
     if not options.directory:
         shutil.rmtree(run)
-    return cost
+    return cost._replace(status=status)
 
 
 def main() -> int:
@@ -128,6 +166,8 @@ def main() -> int:
     parser.add_argument("--hosts", type=int, help="of talk (an even number) or sites")
     parser.add_argument("--sites", type=int, default=400, help="of each host (default 400)")
     parser.add_argument("--grow", action="store_true", help="also with %d times the records, and compare" % GROW)
+    parser.add_argument("--dask", type=int, default=0, metavar="WORKERS",
+                        help="merge on a Dask cluster of so many workers, too, and compare products and CPU time")
     parser.add_argument("--directory", type=Path,
                         help="where to make the bundles; kept, and used again if they are there")
     options = parser.parse_args()

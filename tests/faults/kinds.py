@@ -25,7 +25,7 @@ def _arrived(scene: Scene, before: int, expected: int) -> None:
 def ipv6(scene: Scene) -> list[Loss]:
     """Every seventh IPv6 datagram is lost on the wire."""
     address = scene.lab.address("vm-b", 6)
-    with scene.wire.nft(lossy(f"udp dport {PORT} numgen inc mod 7 0")), \
+    with scene.wire.nft(lossy(f"udp dport {PORT} numgen inc mod 7 3")), \
             scene.vm_b.serve("udp", address, PORT) as server, scene.window():
         scene.talk()
         before = scene.hv_b.counters("vnet0")["tx_packets"]
@@ -39,7 +39,7 @@ def ipv6(scene: Scene) -> list[Loss]:
 def fragments(scene: Scene) -> list[Loss]:
     """Datagrams in three fragments each; every seventh fragment is lost on the wire."""
     count = 200
-    rule = lossy("ip saddr 192.168.32.10 ip length > 500 numgen inc mod 7 0")
+    rule = lossy("ip saddr 192.168.32.10 ip length > 500 numgen inc mod 7 3")
     with scene.wire.nft(rule), scene.receiver(), scene.window():
         scene.talk()
         before = scene.hv_b.counters("vnet0")["tx_packets"]
@@ -51,7 +51,7 @@ def fragments(scene: Scene) -> list[Loss]:
 
 def alike(scene: Scene) -> list[Loss]:
     """Datagrams with the same payload and no IP id; every seventh is lost on the wire."""
-    with scene.wire.nft(lossy(f"udp dport {PORT} numgen inc mod 7 0")), scene.receiver(), scene.window():
+    with scene.wire.nft(lossy(f"udp dport {PORT} numgen inc mod 7 3")), scene.receiver(), scene.window():
         scene.talk()
         before = scene.hv_b.counters("vnet0")["tx_packets"]
         scene.vm_a.python(ALIKE, scene.vm_b_address, PORT, COUNT)
@@ -85,7 +85,7 @@ def tunnel(scene: Scene) -> Iterator[None]:
 
 def in_a_tunnel(scene: Scene) -> list[Loss]:
     """Every seventh packet of a VXLAN tunnel is lost on the wire: once, not once as itself and once as its content."""
-    rule = lossy("udp dport 4789 ip length > 200 numgen inc mod 7 0")  # those that carry a datagram of ours
+    rule = lossy("udp dport 4789 ip length > 200 numgen inc mod 7 3")  # those that carry a datagram of ours
     with tunnel(scene), scene.wire.nft(rule), scene.receiver() as server, scene.window():
         scene.talk()
         before = scene.hv_b.counters("vnet0")["tx_packets"]

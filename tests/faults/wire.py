@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from support.lab import PYTHON, ROOT, Server, wait_until
 
-from .scene import COUNT, PORT, Scene
+from .scene import COUNT, PORT, TALK_PORT, Scene
 from .truth import Loss, counted, vanished
 
 RELAY = ROOT / "roles" / "lab" / "files" / "relay.py"
@@ -30,7 +30,7 @@ table bridge known {{
 
 def exact_loss(scene: Scene) -> list[Loss]:
     """Every seventh datagram."""
-    return _loss(scene, lossy(f"udp dport {PORT} numgen inc mod 7 0"))
+    return _loss(scene, lossy(f"udp dport {PORT} numgen inc mod 7 3"))
 
 
 def random_loss(scene: Scene) -> list[Loss]:
@@ -45,8 +45,8 @@ def total_loss(scene: Scene) -> list[Loss]:
 
 def one_way_loss(scene: Scene) -> list[Loss]:
     """Every seventh datagram, and nothing comes back: the clocks cannot be compared. They may differ by two seconds, so
-    the window is open for longer than that before and after."""
-    with scene.wire.nft(lossy(f"udp dport {PORT} numgen inc mod 7 0")), scene.receiver() as server, scene.window():
+    the window is open for longer than that before and after. The first and the last ones arrive: they show the way."""
+    with scene.wire.nft(lossy(f"udp dport {PORT} numgen inc mod 7 3")), scene.receiver() as server, scene.window():
         time.sleep(UNSURE_S)
         loss = _send_and_count(scene, server)
         time.sleep(UNSURE_S)
@@ -54,9 +54,12 @@ def one_way_loss(scene: Scene) -> list[Loss]:
 
 
 def _loss(scene: Scene, rules: str) -> list[Loss]:
+    """The VMs talk before and after: nothing else shows that vm-b was there all the time, where all is lost."""
     with scene.wire.nft(rules), scene.receiver() as server, scene.window():
         scene.talk()
-        return _send_and_count(scene, server)
+        loss = _send_and_count(scene, server)
+        scene.talk()
+        return loss
 
 
 def _send_and_count(scene: Scene, server: Server) -> list[Loss]:
@@ -71,7 +74,7 @@ def _send_and_count(scene: Scene, server: Server) -> list[Loss]:
 
 def loss_of_answers(scene: Scene) -> list[Loss]:
     """Every fifth answer to a ping."""
-    with scene.wire.nft(lossy("icmp type echo-reply numgen inc mod 5 0")), scene.window():
+    with scene.wire.nft(lossy("icmp type echo-reply numgen inc mod 5 2")), scene.window():
         done = scene.vm_a.run(["ping", "-q", "-c", "50", "-i", "0.01", "-W", "1", scene.vm_b_address], check=False)
         assert "50 packets transmitted, 40 received" in done.stdout
         return [vanished("hv-b eth0", "hv-a eth0", counted(scene.wire))]
@@ -111,6 +114,7 @@ def _ill(scene: Scene, options: list, dropped: int = 0, twice: int = 0, in_order
             scene.send()
             relay.until_idle(scene, COUNT - dropped + twice)
             got = server.stop()
+            scene.talk()
         said = relay.stop()
     assert (got["datagrams"], got["distinct"], got["in_order"]) == (COUNT - dropped + twice, COUNT - dropped, in_order)
     assert (said["matched"], said["dropped"], said["duplicated"], said["kept"]) == (COUNT, dropped, twice, 0), said
@@ -154,6 +158,7 @@ def cut(scene: Scene) -> list[Loss]:
         wait_until(lambda: "LOWER_UP" in scene.hv_b.run(["ip", "link", "show", "eth0"]).stdout, "hv-b's link up")
         _third(scene, third)
         assert server.wait()["datagrams"] == 2 * third
+        scene.talk()
         return [vanished(*A_TO_B, third)]
 
 
@@ -174,10 +179,20 @@ def nic_deleted(scene: Scene) -> list[Loss]:
             scene.hv_b.run(["ip", "link", "del", "eth0"])
             scene.send(half)
             assert server.wait()["datagrams"] == half
+            _speak(scene)
             return [vanished(*A_TO_B, half)]
     finally:
         scene.lab.up()
         scene.lab.settle()
+
+
+def _speak(scene: Scene) -> None:
+    """vm-b sends something to hv-b itself: it is still there."""
+    own = "192.168.32.254"
+    with scene.changed(scene.hv_b, f"ip addr add {own}/24 dev br0", f"ip addr del {own}/24 dev br0"), \
+            scene.hv_b.serve("udp", own, TALK_PORT, count=1) as server:
+        scene.vm_b.send("udp", own, TALK_PORT, count=1)
+        server.wait()
 
 
 @contextlib.contextmanager
@@ -221,7 +236,7 @@ def asymmetric(scene: Scene) -> list[Loss]:
 
 def asymmetric_loss(scene: Scene) -> list[Loss]:
     """The answers take another way than the questions, and every fifth is lost there."""
-    with second_wire(scene), scene.wire.nft(lossy("icmp type echo-reply numgen inc mod 5 0")), scene.window():
+    with second_wire(scene), scene.wire.nft(lossy("icmp type echo-reply numgen inc mod 5 2")), scene.window():
         done = scene.vm_a.run(["ping", "-q", "-c", "50", "-i", "0.01", "-W", "1", scene.vm_b_address], check=False)
         assert "50 packets transmitted, 40 received" in done.stdout
         return [vanished("hv-b eth1", "hv-a eth1", counted(scene.wire))]

@@ -79,9 +79,15 @@ def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Ma
         boot = str(bundle.manifest["kernel"].get("boot_id") or number)
         members.setdefault((bundle.host, boot), []).append(number)
     return [Machine(numbers, [surveys[number].rows for number in numbers],
-                    any(FREE_POINT in bundles[number].points().values() for number in numbers)
-                    and not any(bundles[number].missing() or bundles[number].truncated for number in numbers))
-            for numbers in members.values()]
+                    _sees_frees([bundles[number] for number in numbers])) for numbers in members.values()]
+
+
+def _sees_frees(bundles: Sequence[Bundle]) -> bool:
+    """Whether a machine's bundles have every free of the packets that they have: none was lost, and where a packet may
+    go to other network namespaces or devices, to be freed there, those were looked at, too."""
+    return any(FREE_POINT in bundle.points().values() for bundle in bundles) and not any(
+        bundle.missing() or bundle.truncated or bundle.manifest["filter"].get("netns")
+        or bundle.manifest["filter"].get("interfaces") for bundle in bundles)
 
 
 def _chain(known: str, machine: Machine, path: str) -> Chained:

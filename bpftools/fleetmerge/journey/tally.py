@@ -300,6 +300,8 @@ def _paths(out: Findings, packets: Packets, origin: np.ndarray, ways: Sequence[A
     trees: dict[tuple[int, ...], tuple[int, Any]] = {}
     for way in ways:
         places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
+        if not places:      # it was seen as it was dropped, and nowhere else
+            continue
         which, counts = np.unique(groups[way.packets][whole[way.packets]], return_counts=True)
         most = np.argsort(-counts, kind="stable")[:_PATHS]
         for group, count in zip(which[most].tolist(), counts[most].tolist(), strict=True):
