@@ -52,6 +52,8 @@ def packets(batch: Batch, labels: Sequence[Labels], known: Interfaces, journeys:
             remarks: pa.Array) -> pa.Buffer:
     """Return the blocks of a batch, ready to be written. journeys: u8, the journey that each record shows, 0: none;
     remarks: the option, or null, with which each is commented."""
+    if not len(batch):
+        return pa.py_buffer(b"")
     frames = _frames(batch, labels, known, journeys)
     more = np.asarray(pc.fill_null(pc.binary_length(remarks), 0))
     blocks, total = _blocks(batch, frames, more)

@@ -75,15 +75,19 @@ def _changes(notes: np.ndarray) -> pa.Array:
 
 
 def _step(notes: np.ndarray, places: Sequence[str]) -> pa.Array:
-    """Return how long ago a packet was where it was before; nothing where that is not known."""
-    def microseconds(value: np.ndarray) -> pa.Array:
-        whole, rest = np.divmod(value, _US)
-        return join(number(whole), ".", pc.utf8_lpad(number(rest), 3, "0"))
-    apart = np.where(np.isfinite(notes["bound"]), notes["bound"], 0).astype("i8")
-    how = np.where(~np.isfinite(notes["bound"]), 2, apart > 0).astype("i4")
-    bound = join(text_of(how, ["", " ± ", ", by clocks that were not compared"]), scatter(
-        len(notes), np.flatnonzero(apart), join(microseconds(apart[apart > 0]), " µs")))
-    codes, where = per_value({"before": notes["before"]}, lambda row: places[row[0]] if row[0] >= 0 else None)
-    text = join(text_of(np.sign(notes["since"]).clip(max=0) + 1, ["-", ""]), microseconds(np.abs(notes["since"])),
-                " µs", bound, " after ", text_of(codes, where))
-    return pc.if_else(pa.array(notes["before"] >= 0), text, None)
+    """Return how long ago a packet was where it was before; null where that is not known."""
+    known = np.flatnonzero(notes["before"] >= 0)
+    since, bound = notes["since"][known], notes["bound"][known]
+    compared = np.isfinite(bound)
+    told = np.flatnonzero(compared & (bound > 0))
+    codes, where = per_value({"before": notes["before"][known]}, lambda row: places[row[0]])
+    text = join(text_of((since < 0).astype("i4"), ["", "-"]), _microseconds(np.abs(since)),
+                scatter(len(known), told, join(" ± ", _microseconds(bound[told].astype("i8")))),
+                text_of(compared.astype("i4"), [" µs, by clocks that were not compared, after ", " µs after "]),
+                text_of(codes, where))
+    return scatter(len(notes), known, text)
+
+
+def _microseconds(value: np.ndarray) -> pa.Array:
+    whole, rest = np.divmod(value, _US)
+    return join(number(whole), ".", pc.utf8_lpad(number(rest), 3, "0"))
