@@ -65,7 +65,7 @@ def test_a_run_with_drops_and_retransmissions(lab, tmp_path, wireshark):
 
     dropped = wireshark.rows(capture, "frame.comment contains \"dropped\"", "frame.coloring_rule.name")
     assert dropped == [["Dropped"]] * ask(run, "SELECT count(*) FROM EVENTS WHERE point = 'skb.drop'")[0][0] != []
-    again = {packet for (packet,) in wireshark.rows(capture, "frame.comment contains \"sent again\"", "frame.packet_id")}
+    again = wireshark.rows(capture, "frame.comment contains \"sent again\"", "frame.packet_id")
     assert len(again) == ask(run, "SELECT count(*) FROM JOURNEYS WHERE sent_before > 0 AND bytes > 60 "
                                   "AND carried_by IS NULL")[0][0] > 0
 
