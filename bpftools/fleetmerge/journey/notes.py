@@ -37,8 +37,9 @@ def notes_of(packets: Packets, origin: np.ndarray, again: np.ndarray, shapes: Se
     before = _before(packets, shapes)[leads]
     row, prior = units.row[leads], units.row[before]
     place, drop = rows["place"][row], rows["drop"][row] > 0
-    known = (before >= 0) & ~(packets.unsure[leads] | packets.unsure[before])
     home = units.host[row] == units.host[prior]
+    same = home & (packets.chain[leads] == packets.chain[before])    # skb: whichever of packets that look alike it is
+    known = (before >= 0) & (same | ~(packets.unsure[leads] | packets.unsure[before]))
     changed = np.zeros(len(leads), bool)
     for name in FIELDS:
         changed |= (rows[name][row] != rows[name][prior]) & (home | (name in _ANYWHERE))

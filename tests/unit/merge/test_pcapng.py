@@ -169,6 +169,18 @@ def test_a_time_between_two_hosts_has_its_bound(tmp_path: Path) -> None:
     assert re.search(r"50\.0\d\d ± 5\d\.\d{3} µs after hv-a eth0 dev\.tx$", comment)
 
 
+def test_what_a_packet_was_before_is_said_only_if_it_is_known(tmp_path: Path) -> None:
+    fleet = Fleet()
+    fleet.talk()
+    fleet.out(fleet.a, 4, udp_packet(1, ident=0))
+    fleet.out(fleet.a, 4 + 1e-6, udp_packet(1, ident=0))
+    hop = udp_packet(1, ident=0)
+    fleet.into(fleet.b, 4 + 60e-6, hop[:22] + b"\x3f" + hop[23:], drop=True)    # the one or the other
+    capture = captured(tmp_path, fleet.a, fleet.b)
+    assert [packet.comments for packet in capture.packets if packet.comments] == [
+        ["dropped: FULL_RING in tun_net_xmit+0x1a2, 2.000 µs after hv-b vnet0 dev.tx"]]    # by the skb
+
+
 def test_names_cannot_forge_blocks(tmp_path: Path) -> None:
     block = "\x06\x00\x00\x00\x20\x00\x00\x00" * 4
     bundle = Bundle("hv-a")
