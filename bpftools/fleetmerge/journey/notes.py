@@ -20,6 +20,7 @@ NOTE = np.dtype([
     ("since", "<i8"),    # ns since the place before
     ("bound", "<f8"),    # ns by which the clocks of the two may differ; inf: nobody knows
     ("before", "<i4"),   # that place; -1: it is not known, and nothing of a change either
+    ("renamed", "?"),    # addresses or ports were other ones
     ("again", "<i4"),    # how often the same bytes of TCP were sent before, where the packet is seen first
     ("old", _VALUES), ("new", _VALUES)])
 
@@ -40,18 +41,20 @@ def notes_of(packets: Packets, origin: np.ndarray, again: np.ndarray, shapes: Se
     home = units.host[row] == units.host[prior]
     same = home & (packets.chain[leads] == packets.chain[before])    # skb: whichever of packets that look alike it is
     known = (before >= 0) & (same | ~(packets.unsure[leads] | packets.unsure[before]))
-    changed = np.zeros(len(leads), bool)
+    renamed = units.said[row] != units.said[prior]
+    changed = renamed.copy()
     for name in FIELDS:
         changed |= (rows[name][row] != rows[name][prior]) & (home | (name in _ANYWHERE))
     sent = np.zeros(len(units), "i4")
     sent[origin] = np.where((rows["kind"][units.row[origin]] == IS_TCP) & (units.size[origin] > 0), again, 0)
     some = np.flatnonzero(drop & layout.drop[place] | changed & known | (sent[leads] > 0))
-    row, prior, known, home = row[some], prior[some], known[some], home[some]
+    row, prior, known, home, renamed = row[some], prior[some], known[some], home[some], renamed[some]
     out = np.zeros(len(some), NOTE)
     out["record"] = (rows["bundle"][row].astype("u8") << np.uint64(32)) | rows["record"][row]
     out["since"] = np.where(home, units.own[row] - units.own[prior], rows["time"][row] - rows["time"][prior])
     out["bound"] = np.where(home, 0, bounds[units.host[prior], units.host[row]])
     out["before"] = np.where(known, rows["place"][prior].astype("i4"), -1)
+    out["renamed"] = renamed & known
     out["again"] = sent[leads[some]]
     for name in FIELDS:
         comparable = known & (home | (name in _ANYWHERE))

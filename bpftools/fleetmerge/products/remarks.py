@@ -68,10 +68,12 @@ def _again(notes: np.ndarray) -> pa.Array:
 
 def _changes(notes: np.ndarray) -> pa.Array:
     def make(row: Any) -> str | None:
-        changes = ["%s %s to %s" % (name, *("none" if name == "vlan" and value < 0 else value for value in pair))
-                   for name, *pair in zip(FIELDS, *row, strict=True) if pair[0] != pair[1]]
+        renamed, old, new = row
+        changes = ["addresses or ports"] if renamed else []
+        changes += ["%s %s to %s" % (name, *("none" if name == "vlan" and value < 0 else value for value in pair))
+                    for name, *pair in zip(FIELDS, old, new, strict=True) if pair[0] != pair[1]]
         return "changed: " + ", ".join(changes) if changes else None
-    return text_of(*per_value({"old": notes["old"], "new": notes["new"]}, make))
+    return text_of(*per_value({name: notes[name] for name in ("renamed", "old", "new")}, make))
 
 
 def _step(notes: np.ndarray, places: Sequence[str]) -> pa.Array:

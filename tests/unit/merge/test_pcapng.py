@@ -149,11 +149,15 @@ def test_drops_changes_and_what_is_sent_again_are_commented_and_nothing_else(tmp
     fleet.send(1.55, segment(1500, 100, ident=100))
     fleet.out(fleet.a, 4, segment(9000, 100, ident=101))
     fleet.a.events[-1].update(mark=7, vlan_present=1, vlan_tci=9)
+    fleet.out(fleet.a, 5, segment(9500, 100, ident=102))
+    fleet.a.events[-1]["packet"] = fleet.a.events[-1]["packet"].copy()
+    fleet.a.events[-1]["packet"][26:30] = 10, 0, 0, 1    # its source, translated
     capture = captured(tmp_path, fleet.a, fleet.b)
     assert [(capture.place(packet), packet.comments) for packet in capture.packets if packet.comments] == [
         ("hv-b vnet0 skb.drop", ["dropped: FULL_RING in tun_net_xmit+0x1a2, 2.000 µs after hv-b vnet0 dev.tx"]),
         ("hv-a vnet0 dev.rx", ["sent again: the same bytes were sent before"]),
-        ("hv-a eth0 dev.tx", ["changed: vlan none to 9, mark 0 to 7, 8.000 µs after hv-a vnet0 dev.rx"])]
+        ("hv-a eth0 dev.tx", ["changed: vlan none to 9, mark 0 to 7, 8.000 µs after hv-a vnet0 dev.rx"]),
+        ("hv-a eth0 dev.tx", ["changed: addresses or ports, 8.000 µs after hv-a vnet0 dev.rx"])]
 
 
 def test_a_time_between_two_hosts_has_its_bound(tmp_path: Path) -> None:
