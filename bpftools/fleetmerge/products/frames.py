@@ -29,7 +29,7 @@ _RECEPTION = np.array([1, 3, 2, 4, 0, 0, 0, 0], "u4") << 2    # by pkt_type: to 
 _INBOUND = (*RECEIVE, "dev.core", "br.rx", "ovs.rx")
 _OUTBOUND = (*SEND, "dev.xmit", "qdisc.direct", "tun.xmit", "br.tx")
 _QUEUED = (*SEND, "qdisc.direct", "tun.xmit")    # the device's transmit queue has been chosen there
-_ADDRESSES, _TAG, _ETHERTYPE = 12, 4, 2          # bytes
+_ADDRESSES, _TAG, _ETHERTYPE, _IPV6 = 12, 4, 2, 40    # bytes
 _VLAN, _LOW = 0x8100, np.uint64(0xFFFFFFFF)
 _LONGEST = (1 << 31) - 1                         # bytes of a frame
 
@@ -79,7 +79,7 @@ def _frames(batch: Batch, labels: Sequence[Labels], known: Interfaces, journeys:
     flags = direction + np.where(direction == _IN, _RECEPTION[batch.column("pkt_type") & 7], 0)
     # the kernel counts a device's receive queues from 1; 0: the driver did not say
     queue = np.where(queued, mapping, np.where(direction == _IN, mapping - 1, -1))
-    original = np.where(made_up, _ADDRESSES + _ETHERTYPE + _network_length(batch),
+    original = np.where(made_up, _ADDRESSES + _ETHERTYPE + _network_length(batch, made_up),
                         batch.column("len").astype("i8") + batch.column("data_offset") - batch.column("mac_offset"))
     return _Frames(interface, flags, made_up, tagged, recorded, original + _TAG * tagged, queue, journeys)
 
@@ -95,14 +95,18 @@ def _places(batch: Batch, labels: Sequence[Labels], known: Interfaces) -> tuple[
     return interface[codes], direction[codes], queued[codes]
 
 
-def _network_length(batch: Batch) -> np.ndarray:
-    """Return the bytes from the network header on of packets that were recorded from there on: by IP's own word, where
-    it has one; of TCP's own packets, whose headers are made up, the kernel's offsets say nothing."""
-    packet, version = batch.column("packet"), batch.headers.version
-    here = packet[:, 0] >> 4 == version
-    four, six = be16(packet, 2).astype("i8"), be16(packet, 4).astype("i8")
-    return np.where(here & (version == 4) & (four > 0), four,
-                    np.where(here & (version == 6) & (six > 0), six + 40, batch.length))
+def _network_length(batch: Batch, made_up: np.ndarray) -> np.ndarray:
+    """Return the bytes from the network header on. Of packets that were recorded from there on by IP's own word, where
+    it has one: of TCP's own packets, whose headers the tracer made up, the kernel's offsets say nothing."""
+    out = batch.length.copy()
+    for kind, at, more in ((4, 2, 0), (6, 4, _IPV6)):
+        rows = np.flatnonzero(made_up & (batch.headers.version == kind))
+        if len(rows):
+            packet = batch.column("packet")[rows]
+            said = be16(packet, at).astype("i8")
+            sure = (packet[:, 0] >> 4 == kind) & (said > 0)    # else a tag is before it
+            out[rows[sure]] = said[sure] + more
+    return out
 
 
 def _ethertype(batch: Batch, rows: np.ndarray, packet: np.ndarray) -> np.ndarray:
