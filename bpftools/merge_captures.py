@@ -34,6 +34,7 @@ def arguments() -> argparse.ArgumentParser:
                              "outcome.json in the run's directory if not given")
     parser.add_argument("--reproduce-command", metavar="TEXT", help="the command that ran in the window, to record it")
     parser.add_argument("--reproduce-status", type=int, metavar="N", help="its exit status")
+    parser.add_argument("--no-pcapng", action="store_true", help="do not make capture.pcapng")
     parser.add_argument("--scheduler", metavar="ADDRESS",
                         help="a Dask cluster that does the work, tls://HOST:PORT; its workers see PATH under the "
                              "same name")
@@ -75,14 +76,15 @@ def main() -> int:
     if options.reproduce_command is not None or options.reproduce_status is not None:
         facts["reproduce"] = {"command": options.reproduce_command, "status": options.reproduce_status}
     try:
-        _merge(Request(found, expected, homes, facts), options.scheduler, options.certificates)
+        request = Request(found, expected, homes, facts, not options.no_pcapng)
+        _merge(request, options.scheduler, options.certificates)
     except MergeError as error:
         print("error: %s" % error, file=sys.stderr)
         return 1
     if not options.quiet:
         with open(os.path.join(found.output, merge.VERDICT), encoding="utf-8") as handle:
             sys.stdout.write(handle.read())
-        print("\nproducts in %s: %s" % (found.output, " ".join(merge.PRODUCTS)))
+        print("\nproducts in %s: %s" % (found.output, " ".join(merge.made(request))))
     return 0
 
 

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import Any
 
 from .bundle.find import Inputs
@@ -24,14 +25,15 @@ from .journey.prepare import link, prepare
 from .packet.places import places_of
 from .packet.survey import Survey
 from .products import report
+from .products.pcapng import interfaces
 from .products.ranges import plan
 from .products.store import Store
 from .products.summary import Request, summarise
 from .work import Workers, explore_all, join_journeys, merge_ranges, survey_all
 
 TIMELINE, EVENTS, JOURNEYS = "timeline.log", "events.parquet", "journeys.parquet"
-SUMMARY, VERDICT = "summary.json", "verdict.txt"
-PRODUCTS = (TIMELINE, EVENTS, JOURNEYS, SUMMARY, VERDICT)
+SUMMARY, VERDICT, CAPTURE = "summary.json", "verdict.txt", "capture.pcapng"
+PRODUCTS = (TIMELINE, EVENTS, JOURNEYS, SUMMARY, VERDICT, CAPTURE)
 LATEST = "latest"
 
 
@@ -53,9 +55,12 @@ def merge(request: Request, executor: Executor | None = None, count: int = 0) ->
     try:
         with Workers(scratch, sum(bundle.records for bundle in found.bundles), executor, count) as workers:
             summary = _produce(request, _verify(found, workers, scratch), workers, scratch)
-        for name in PRODUCTS:
+        for name in made(request):
             os.chmod(os.path.join(scratch, name), 0o600)
             os.replace(os.path.join(scratch, name), os.path.join(found.output, name))
+        for name in set(PRODUCTS) - set(made(request)):    # of an earlier merge
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(found.output, name))
         if found.whole_run:
             _point_latest(found.output)
     except OSError as error:
@@ -65,6 +70,11 @@ def merge(request: Request, executor: Executor | None = None, count: int = 0) ->
         if is_new and not os.listdir(found.output):
             os.rmdir(found.output)
     return summary
+
+
+def made(request: Request) -> tuple[str, ...]:
+    """Return the names of the products that a merge makes."""
+    return PRODUCTS if request.packets else tuple(name for name in PRODUCTS if name != CAPTURE)
 
 
 def _verify(found: Inputs, workers: Workers, scratch: str) -> list[Usable]:
@@ -115,7 +125,8 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     events = os.path.join(scratch, EVENTS)
     ranges = plan(bundles, [survey.index for survey in surveys], clocks)
     merge_ranges(workers, bundles, clocks, labels, ranges, linked.names, findings.pieces, scratch,
-                 os.path.join(scratch, TIMELINE), events)
+                 os.path.join(scratch, TIMELINE), events, os.path.join(scratch, CAPTURE),
+                 interfaces(bundles, labels, places, surveys, clocks, counted, atlas) if request.packets else None)
     store = Store(events, scratch, counted, processes())
     try:
         summary = summarise(request, hosts, store, findings, names, trusts,

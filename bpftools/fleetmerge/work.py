@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from .memory import give_back
 from .packet.identity import Renaming
 from .packet.survey import Survey, survey_bundle
 from .products import journeys
+from .products.pcapng import Interfaces
 from .products.pieces import JoinedParquet, JoinedText, write_pieces, write_tables
 from .products.ranges import Range, read_range
 from .told import fresh, known_to, tell
@@ -124,35 +126,47 @@ class _Job:
     renamed: Renaming
     scratch: str
     records: Sequence[str]    # files that say which records show which journeys
+    notes: Sequence[str]      # files with what there is to say of some records
+    interfaces: Interfaces | None
 
 
 def merge_ranges(workers: Workers, bundles: Sequence[Bundle], clocks: Sequence[HostClock], labels: Sequence[Labels],
                  ranges: Sequence[Range], renamed: Renaming, pieces: Sequence[str], scratch: str, timeline: str,
-                 events: str) -> None:
-    """Write timeline.log and events.parquet, in pieces that are joined.
+                 events: str, capture: str, interfaces: Interfaces | None) -> None:
+    """Write timeline.log, events.parquet and, if there are interfaces, capture.pcapng, in pieces that are joined.
 
     renamed: flows and their names before address translation; pieces: where the journeys of each part are.
     """
     lean = [replace(bundle, manifest={}) for bundle in bundles]    # the labels have what is needed of them
     told = workers.tell("job", _Job(lean, clocks, labels, renamed, scratch,
-                                    [journeys.records_of(piece) for piece in pieces]))
+                                    [journeys.records_of(piece) for piece in pieces],
+                                    [journeys.notes_of(piece) for piece in pieces],
+                                    interfaces and replace(interfaces, head=b"", end=b"")))
     stretches = ranges or [Range(0, 0, 0, [])]    # tables without rows have their columns all the same
-    with JoinedText(timeline) as lines, JoinedParquet(events) as table:
-        for text, rows in workers.run(_write, [told] * len(stretches), stretches):
+    with JoinedText(timeline) as lines, JoinedParquet(events) as table, (
+            JoinedText(capture) if interfaces else nullcontext()) as packets:
+        if packets and interfaces:
+            packets.write(interfaces.head)
+        for text, rows, frames in workers.run(_write, [told] * len(stretches), stretches):
             lines.add(text)
             table.add(rows)
+            if packets:
+                packets.add(frames)
+        if packets and interfaces:
+            packets.write(interfaces.end)
 
 
-def _write(told: str, stretch: Range) -> tuple[str, str]:
-    """Write one range's lines and rows; return the two files."""
+def _write(told: str, stretch: Range) -> tuple[str, str, str]:
+    """Write one range's lines, rows and packets; return the three files."""
     job: _Job = known_to(told)
     parts = read_range(job.bundles, job.clocks, stretch)
     if not parts:
         empty = job.bundles[0].empty()
         parts = [(0, empty, empty["time_ns"].astype("i8"), np.zeros(0, "u4"))]
     pieces = (fresh(os.path.join(job.scratch, "lines-%d" % stretch.number)),
-              fresh(os.path.join(job.scratch, "events-%d" % stretch.number)))
-    write_pieces(parts, job.labels, job.renamed, job.records, *pieces)
+              fresh(os.path.join(job.scratch, "events-%d" % stretch.number)),
+              fresh(os.path.join(job.scratch, "packets-%d" % stretch.number)))
+    write_pieces(parts, job.labels, job.renamed, job.records, *pieces, job.interfaces, job.notes)
     return pieces
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from ..packet.identity import among, mix
 from .atlas import Layout
 from .branches import UNDECIDED
+from .notes import notes_of
 from .packets import Packets
 from .shapes import Shape
 from .tally import Results, bytes_of
@@ -43,6 +44,7 @@ class Followed:
                            # skb the first; 0: another part has that
     record: np.ndarray     # u8 by record, sorted: bundle << 32 | number of the record
     shown: np.ndarray      # u8 by record: the journey
+    notes: np.ndarray      # notes.NOTE: what there is to say of some records
 
     def __len__(self) -> int:
         return len(self.journey)
@@ -70,13 +72,15 @@ def follow(packets: Packets, origin: np.ndarray, results: Results, shapes: Seque
     host = layout.host[place]
     home = np.repeat(host[(np.cumsum(places) - places).clip(max=max(len(host) - 1, 0))] if len(host) else host, places)
     record, shown, by_row = _records(packets, whole)
+    before = _sent_before(packets, origin)[one]
     return Followed(
         packets.packet[at], rows["flow"][first], rows["network"][first], time[first],
         time[units.row[results.unit[one]]], results.outcome[one], results.gaps[one], packets.unsure[at],
         results.last[one], results.after[one], counts[way[one]],
         np.where(known[one] & (results.ground[one] != UNDECIDED), beside[way[one]], UNTOLD),
-        _sent_before(packets, origin)[one], _bytes(packets, origin, whole)[one], places, place,
-        time[units.row[unit]], bounds[home, host], by_row[first], record, shown)
+        before, _bytes(packets, origin, whole)[one], places, place,
+        time[units.row[unit]], bounds[home, host], by_row[first], record, shown,
+        notes_of(packets, at, before, shapes, layout, bounds))
 
 
 def _wholes(packets: Packets, origin: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from ..journey import grounds
 from ..journey.atlas import Atlas
 from ..journey.followed import Followed
 from ..journey.found import NAMES, UNKNOWN, VANISHED
+from ..journey.notes import NOTE
 from ..packet.flowtext import flows_of
 from ..packet.identity import network_text
 
@@ -40,6 +41,9 @@ def write_part(followed: Followed, atlas: Atlas, flows: np.ndarray, piece: str) 
     with pa.OSFile(piece, "wb") as out, pa.ipc.new_file(
             out, _PIECE, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
         writer.write_table(_table(followed, atlas, flows), max_chunksize=_ROWS)
+    with open(notes_of(piece), "wb") as handle:
+        handle.write(np.ascontiguousarray(followed.notes["record"]).data)
+        handle.write(followed.notes.view("u1").data)
     with open(records_of(piece), "wb") as handle:
         handle.write(np.ascontiguousarray(followed.record).data)
         handle.write(np.ascontiguousarray(followed.shown).data)
@@ -48,6 +52,11 @@ def write_part(followed: Followed, atlas: Atlas, flows: np.ndarray, piece: str) 
 def records_of(piece: str) -> str:
     """Return the file that says which records show a part's journeys."""
     return piece + ".records"
+
+
+def notes_of(piece: str) -> str:
+    """Return the file that has what there is to say of some records of a part (notes.NOTE)."""
+    return piece + ".notes"
 
 
 def _table(followed: Followed, atlas: Atlas, flows: np.ndarray) -> pa.Table:
@@ -129,29 +138,67 @@ def journeys_of(records: Sequence[str], bundle: np.ndarray, number: np.ndarray) 
     records: the files of all parts; bundle, number: of each record. Little is read but what is asked for.
     """
     out = np.zeros(len(bundle), "u8")
-    if not len(out):
-        return out
-    key = (bundle.astype("u8") << np.uint64(32)) | number.astype("u8")
-    order = np.argsort(key)
-    key = key[order]
-    owner = key >> np.uint64(32)
-    starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))    # of each bundle
-    ends = np.append(starts[1:], len(key))
+    wanted = _Wanted(bundle, number)
     for path in records:
         known, shown = _known(path)
-        low = np.searchsorted(known, key[starts])
-        high = np.searchsorted(known, key[ends - 1], "right")
-        for begin, end, first, last in zip(starts.tolist(), ends.tolist(), low.tolist(), high.tolist(), strict=True):
-            if first < last:
-                at = begin + np.searchsorted(key[begin:end], known[first:last])
-                here = key[at] == known[first:last]
-                out[order[at[here]]] = shown[first:last][here]
+        for rows, here in wanted.among(known):
+            out[rows] = shown[here]
     return out
+
+
+def noted(notes: Sequence[str], bundle: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (records of which there are notes, these). notes: the files of all parts; bundle, number: of each record.
+    Little is read but what is asked for."""
+    rows, found = [np.zeros(0, "i8")], [np.zeros(0, NOTE)]
+    wanted = _Wanted(bundle, number)
+    for path in notes:
+        known, said = _notes(path)
+        for some, here in wanted.among(known):
+            rows.append(some)
+            found.append(said[here])
+    return np.concatenate(rows), np.concatenate(found)
+
+
+class _Wanted:
+    """Records that are looked for, by bundle and number."""
+
+    def __init__(self, bundle: np.ndarray, number: np.ndarray) -> None:
+        key = (bundle.astype("u8") << np.uint64(32)) | number.astype("u8")
+        self._order = np.argsort(key)
+        self._key = key[self._order]
+        owner = self._key >> np.uint64(32)
+        self._starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))[:len(key)]    # of each bundle
+        self._ends = np.append(self._starts[1:], len(key))[:len(self._starts)]
+
+    def among(self, known: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (those that are known, where among the known, which are sorted)."""
+        if not len(self._starts):
+            return
+        low = np.searchsorted(known, self._key[self._starts])
+        high = np.searchsorted(known, self._key[self._ends - 1], "right")
+        for begin, end, first, last in zip(self._starts.tolist(), self._ends.tolist(), low.tolist(), high.tolist(),
+                                           strict=True):
+            if first < last:
+                at = begin + np.searchsorted(self._key[begin:end], known[first:last])
+                here = np.flatnonzero(self._key[at] == known[first:last])
+                yield self._order[at[here]], first + here
 
 
 def _known(path: str) -> tuple[np.ndarray, np.ndarray]:
     """Return a part's records and their journeys; they are read from disk as they are looked at."""
-    if not os.path.exists(path) or not os.path.getsize(path):
+    if not _has(path):
         return np.zeros(0, "u8"), np.zeros(0, "u8")
     both = np.memmap(path, "u8", "r").reshape(2, -1)
     return both[0], both[1]
+
+
+def _notes(path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the records of a part of which there are notes, and these, likewise."""
+    if not _has(path):
+        return np.zeros(0, "u8"), np.zeros(0, NOTE)
+    count = os.path.getsize(path) // (NOTE.itemsize + 8)
+    return np.memmap(path, "u8", "r", 0, count), np.memmap(path, NOTE, "r", 8 * count, count)
+
+
+def _has(path: str) -> bool:
+    return os.path.exists(path) and os.path.getsize(path) > 0

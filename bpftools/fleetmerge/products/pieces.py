@@ -14,22 +14,32 @@ from ..packet.identity import Renaming
 from .batch import make_batch
 from .columns import FEW_VALUES, flow_codes, table
 from .footer import FILE_GROUPS, FILE_ROWS, Reader, Struct, moved, with_groups
-from .journeys import journeys_of
+from .frames import packets
+from .journeys import journeys_of, noted
 from .lines import lines
+from .pcapng import Interfaces
+from .remarks import remarks
 
 _MAGIC = b"PAR1"
 _MOST = 1 << 30    # bytes that are moved at once
 
 
 def write_pieces(parts: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]], labels: Sequence[Labels],
-                 renamed: Renaming, records: Sequence[str], text: str, rows: str) -> None:
-    """Write the lines and the rows of one range to two files. parts: as batch.make_batch() takes them; records: files
-    that say which records show which journeys."""
+                 renamed: Renaming, records: Sequence[str], text: str, rows: str, frames: str = "",
+                 interfaces: Interfaces | None = None, notes: Sequence[str] = ()) -> None:
+    """Write the lines and the rows of one range to two files, and, if there are interfaces, its packets to a third.
+    parts: as batch.make_batch() takes them; records: files that say which records show which journeys; notes: files
+    with what there is to say of some."""
     batch = make_batch(parts)
     flows = flow_codes(batch.headers)
     with open(text, "wb", opener=_private) as handle:
         handle.write(memoryview(lines(batch, labels, flows)))
-    write_table(table(batch, labels, flows, renamed, journeys_of(records, batch.bundle, batch.number)), rows)
+    journeys = journeys_of(records, batch.bundle, batch.number)
+    write_table(table(batch, labels, flows, renamed, journeys), rows)
+    if interfaces:
+        with open(frames, "wb", opener=_private) as handle:
+            said = remarks(batch, labels, *noted(notes, batch.bundle, batch.number), interfaces.places)
+            handle.write(memoryview(packets(batch, labels, interfaces, journeys, said)))
 
 
 def write_table(rows: pa.Table, path: str, **options: Any) -> None:
@@ -61,6 +71,11 @@ class JoinedText:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         self._file.close()
+
+    def write(self, data: bytes) -> None:
+        """Put bytes behind the files before them."""
+        self._file.write(data)
+        self._file.flush()
 
     def add(self, path: str) -> None:
         """Put a file behind those before it, and remove it."""

@@ -37,6 +37,7 @@ class Request:
     expected: Mapping[str, Expected] = field(default_factory=dict)
     homes: topology.Homes = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)   # goes into the summary as it is: reproduce, …
+    packets: bool = True                                  # whether capture.pcapng is made
 
 
 def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: Findings, names: Names,
