@@ -9,13 +9,16 @@ from .capture.rundir import RunDir
 from .capture.tracer import Tracer
 from .errors import InputError, TracerError
 from .host import limits
-from .programs import filters, loader, points
+from .programs import filters, loader, points, queues
 from .show import live, trial
 
 
 def _list_points() -> None:
     for point in points.TABLE:
-        print("%-16s %s (%s)" % (point.name, point.what, point.tracepoint))
+        queue = "; queue: %s" % point.queue_kind if point.queue_kind else ""
+        print("%-16s %s (%s)%s" % (point.name, point.what, point.tracepoint, queue))
+    for kind in queues.TABLE:
+        print("queue %-10s %s, in %s" % (kind.name, kind.what, kind.unit))
     for name in sorted(points.PROFILES):
         print("profile %-8s %s" % (name, " ".join(points.PROFILES[name])))
 

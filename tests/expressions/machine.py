@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skbtrace.programs import BPF_DIR, classic, libpcap, program, rate
+from skbtrace.programs import BPF_DIR, classic, libpcap, program, queues, rate
 
 from .packets import Packet
 
@@ -31,7 +31,8 @@ class _Shown(ctypes.Structure):
 def source(programs: Sequence[classic.Program]) -> str:
     """Return one C file: what a kernel would offer, the tracers' parts, the trial, a function for each program."""
     parts = [(HERE / "user_space.h").read_text(),
-             *(f"#define {name} {value}" for name, value in rate.defines(rate.DEFAULT).items())]
+             *(f"#define {name} {value}" for name, value in {
+                 **rate.defines(rate.DEFAULT), **queues.make_constants([], {})}.items())]
     for part in program.PARTS:
         if part not in _OF_THE_KERNEL:
             parts += [f'#line 1 "{part}"', (pathlib.Path(BPF_DIR) / part).read_text(), _AFTER.get(part, "")]

@@ -74,23 +74,6 @@ struct sock {
             u64 net;
         } skc_net;
     } __sk_common;
-    struct {
-        struct {
-            u32 counter;
-        } rmem_alloc;
-        u32 len;
-    } sk_backlog;
-    u32 sk_rcvbuf;
-};
-
-struct Qdisc {
-    struct {
-        u32 qlen;
-    } q;
-    u32 limit;
-    struct {
-        u32 backlog;
-    } qstats;
 };
 
 struct bpf_raw_tracepoint_args {

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from skbtrace.capture import record
+from skbtrace.programs import queues
 
 RUN_ID = "20261122T112750Z-test"
 WALL = 1_795_346_870_000_000_000  # wall clock at second 0 of every event: 2026-11-22T11:27:50Z
@@ -64,6 +65,7 @@ class Bundle:
                          "unparsed": 0, "stacks_lost": 0, "cut": 0},
             "per_point": {name: {"seen": 0, "matched": 0, "lost": 0, "lost_per_cpu": {}} for name in self.points},
             "devices": [], "netns": {str(NETNS): host}, "symbols": {}, "stacks": {},
+            "queues": queues.describe({}),
             "drop_reasons": {"2": "NOT_SPECIFIED", "5": "NETFILTER_DROP", "77": "FULL_RING"},
             "clock": {"pairs": [self.pair("arm", -1.0), self.pair("start", 0.0), self.pair("end", duration)],
                       "synchronised": None, "max_error_us": None, "daemon": ""},

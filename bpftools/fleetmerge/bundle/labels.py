@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the numbers in records mean: names of points, devices, namespaces, functions, reasons, from each manifest."""
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ..words import clean, printable
 from .manifest import Bundle
@@ -10,6 +10,18 @@ DROP_POINT = "skb.drop"
 # the second is for kernels that do not call it a drop when Open vSwitch throws a packet away
 DROP_POINTS = (DROP_POINT, "ovs.drop")
 NO_DEVICE = "-"
+
+
+class Queue(NamedTuple):
+    """A kind of queue: what its lengths count, what has one each, and the drop reasons that mean that it was full, or
+    that it did not take the packet, perhaps in spite of room.
+    """
+
+    name: str
+    unit: str
+    of: str
+    full: frozenset[str]
+    refused: frozenset[str]
 
 
 class Labels:
@@ -27,6 +39,7 @@ class Labels:
         self._symbols = {_address(key): printable(value) for key, value in manifest["symbols"].items()}
         self._stacks = manifest["stacks"]
         self._frames: dict[int, list[str]] = {}    # of the stacks that were asked for
+        self.queues = {number: _queue(kind) for number, kind in manifest["queues"]["kinds"].items()}
         self._reasons = {str(number): clean(name) for number, name in manifest["drop_reasons"].items()}
 
     def point(self, number: int) -> str:
@@ -56,6 +69,10 @@ class Labels:
         """Return the name of a drop reason."""
         return self._reasons.get(str(number)) or str(number)
 
+    def queue(self, number: int) -> str | None:
+        """Return the name of a kind of queue; None for 0."""
+        return (self.queues[str(number)].name if str(number) in self.queues else str(number)) if number else None
+
     def stack(self, number: int) -> list[str]:
         """Return the frames of a stack, innermost first; empty if none was taken or it is not there."""
         if number not in self._frames:
@@ -63,6 +80,11 @@ class Labels:
             self._frames[number] = [self.symbol(_address(frame)) or "0x0" for frame in frames] if isinstance(
                 frames, list) else []
         return self._frames[number]
+
+
+def _queue(kind: Mapping[str, Any]) -> Queue:
+    return Queue(clean(kind["name"]), clean(str(kind.get("unit") or "")), clean(str(kind.get("of") or "")),
+                 *(frozenset(clean(reason) for reason in kind.get(name, [])) for name in ("full", "refused")))
 
 
 def _address(text: Any) -> int:

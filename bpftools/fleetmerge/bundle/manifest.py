@@ -18,11 +18,13 @@ _MANIFEST_LIMIT = 64 << 20  # bytes; stacks and symbols of a long run are a few 
 _MANIFEST_VALUES = 3000000  # each takes some 100 bytes of memory, whatever it takes in the file
 _LONG_TEXT = re.compile(rb'"(?:[^"\\]|\\.){4097}', re.DOTALL)  # no name and no reason is as long
 _LATEST = 1 << 62  # ns; a hundred years and more
+_BYTES = frozenset(map(str, range(256)))
+_MOST_REASONS = 64  # of one kind of queue
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}\Z")
 _SECTIONS: dict[str, type] = {"record": dict, "points": dict, "files": dict, "counters": dict, "per_point": dict,
                               "devices": list, "netns": dict, "symbols": dict, "stacks": dict, "drop_reasons": dict,
                               "clock": dict, "limits": list, "window": dict, "filter": dict, "kernel": dict,
-                              "guards": dict, "sample": dict}
+                              "guards": dict, "sample": dict, "queues": dict}
 
 
 @dataclass
@@ -168,11 +170,24 @@ def _check_lists(manifest: dict[str, Any]) -> None:
             and _is_number(pair.get("realtime_ns"), _LATEST) and _is_number(pair.get("error_ns") or 0, _LATEST)
             for pair in pairs):
         raise BundleError("its manifest's clock pairs are not a list of {monotonic_ns, realtime_ns, error_ns}")
+    kinds = manifest["queues"].setdefault("kinds", {})
+    if not isinstance(kinds, dict) or not all(_is_kind(number, kind) for number, kind in kinds.items()):
+        raise BundleError("its manifest's kinds of queues are not an object: number -> {name, unit, of, full, refused}")
     for section, most in (("window", 1 << 64), ("counters", _LATEST), ("guards", _LATEST),
                           ("sample", _LATEST)):
         for name, value in manifest[section].items():
             if value is not None and not _is_number(value, most):
                 raise BundleError("its manifest's %s.%s is %r, not a number from 0 on" % (section, name, value))
+
+
+def _is_kind(number: str, kind: Any) -> bool:
+    """Whether this describes a kind of queue: records have a byte for its number."""
+    return number in _BYTES and isinstance(kind, dict) and isinstance(kind.get("name"), str) and all(
+        _are_texts(kind.get(name, [])) for name in ("full", "refused"))
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= _MOST_REASONS and all(isinstance(text, str) for text in value)
 
 
 def _is_number(value: Any, most: int) -> bool:

@@ -16,12 +16,13 @@ from .batch import Batch
 
 _PLAIN = ("skb", "head", "cpu", "pid", "len", "data_len", "ifindex", "rx_ifindex", "mark", "hash", "priority",
           "pkt_type", "ip_summed", "cloned", "users", "followed", "nr_frags", "frag_list", "gso_size", "gso_segs",
-          "gso_type", "queue_mapping", "queue_kind", "queue_len", "queue_limit", "queue_backlog", "payload_hash")
+          "gso_type", "queue_mapping", "queue_len", "queue_limit", "queue_backlog", "payload_hash")
 # columns with few different values, which events.parquet keeps as numbers of these
-FEW_VALUES = ["journey", "host", "tracer", "point", "device", "netns", "comm", "reason", "at", "stack", "flow", "src",
-              "dst", "protocol", "src_port", "dst_port", "tcp_flags", "ttl", "tos", "fragment", "more_fragments",
-              "payload_len", "icmp_type", "icmp_code", "icmp_id", "mac_src", "mac_dst", "vlan", "tunnel", "tunnel_id",
-              "inner_flow", *(name for name in _PLAIN if name not in ("skb", "head", "payload_hash"))]
+FEW_VALUES = ["journey", "host", "tracer", "point", "device", "netns", "comm", "reason", "at", "stack", "queue_kind",
+              "flow", "src", "dst", "protocol", "src_port", "dst_port", "tcp_flags", "ttl", "tos", "fragment",
+              "more_fragments", "payload_len", "icmp_type", "icmp_code", "icmp_id", "mac_src", "mac_dst", "vlan",
+              "tunnel", "tunnel_id", "inner_flow",
+              *(name for name in _PLAIN if name not in ("skb", "head", "payload_hash"))]
 
 
 def flow_codes(parsed: Headers) -> tuple[np.ndarray, np.ndarray]:
@@ -79,6 +80,7 @@ def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.nd
     out["vlan"] = pa.array(batch.vlan, mask=batch.vlan < 0)
     _inner_columns(out, batch)
     known = recognise(batch.raw, batch.headers, batch.inner_rows, batch.inner, batch.length)
+    out["queue_kind"] = label(batch, labels, ("queue_kind",), Labels.queue)
     out["packet"] = pa.array(packet_keys(known, renamed), mask=known["kind"] == NOT_FOLLOWED)
     out["journey"] = _journeys(np.zeros(len(batch), "u8") if journeys is None else journeys)
     for name in _PLAIN:

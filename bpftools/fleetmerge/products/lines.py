@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from skbtrace.show.text import METADATA, QUEUES
+from skbtrace.show.text import METADATA
 
 from ..arrays import hexadecimal, join, number, per_value, scatter, text_of, time_text
 from ..bundle.labels import Labels
@@ -26,8 +26,8 @@ def lines(batch: Batch, labels: Sequence[Labels], known: tuple[np.ndarray, np.nd
     text = join(time_text(batch.wall), _place(batch, labels),
                 text_of(flow_code, flowtext.flows_of(flows)),
                 _transport(batch.headers), " len=", number(batch.column("len")), _vlan(batch.vlan), _inner(batch),
-                _drop(batch, labels), _queue(batch), _followed(batch), _metadata(batch, labels), _macs(batch), "\n",
-                _stack(batch, labels))
+                _drop(batch, labels), _queue(batch, labels), _followed(batch), _metadata(batch, labels), _macs(batch),
+                "\n", _stack(batch, labels))
     return _data(text)
 
 
@@ -103,13 +103,15 @@ def _drop(batch: Batch, labels: Sequence[Labels]) -> pa.Array:
     return text_of(*per_value(columns, make))
 
 
-def _queue(batch: Batch) -> pa.Array | str:
+def _queue(batch: Batch, labels: Sequence[Labels]) -> pa.Array | str:
     rows = np.flatnonzero(batch.column("queue_kind"))
     if not len(rows):
         return ""
-    columns = {name: batch.column(name)[rows] for name in ("queue_kind", "queue_len", "queue_limit", "queue_backlog")}
+    columns = {"bundle": batch.bundle[rows]}
+    columns.update((name, batch.column(name)[rows]) for name in ("queue_kind", "queue_len", "queue_limit",
+                                                                 "queue_backlog"))
     codes, texts = per_value(columns, lambda row: " queue=%s:%d/%d,backlog=%d" % (
-        QUEUES.get(row[0], row[0]), *row[1:]))
+        labels[row[0]].queue(row[1]), *row[2:]))
     return scatter(len(batch), rows, text_of(codes, texts))
 
 

@@ -8,6 +8,8 @@ from ..words import settings
 _PATHS = 10      # that are shown
 _TREE = 12       # lines of one tree
 _SCREEN = 40     # lines of all
+_NUMBERS = ("min µs", "median", "99 %", "max", "±", "limit", "full %")    # columns whose cells may be no numbers
+_QUEUES = 12     # that are shown
 _OWN = "* "      # before a line of the packet's own branch
 
 
@@ -27,6 +29,7 @@ def text(summary: dict[str, Any]) -> str:
     lines += ["- " + doubt for doubt in summary["doubts"]] or ["- Nothing was lost, no host is missing."]
     lines += ["", "WAYS", *_paths(summary["paths"])] if summary["paths"] else []
     lines += ["", "STEPS", *_segments(summary["segments"])] if summary["segments"] else []
+    lines += ["", "QUEUES", *_queues(summary["queues"])] if summary["queues"] else []
     lines += ["", "SEEN", *_table(("host", "device", "point", "packets", "bytes"), [
         (row["host"], row["device"], row["point"], row["packets"], row["bytes"]) for row in summary["seen"]])]
     return "\n".join(lines) + "\n"
@@ -91,10 +94,20 @@ def _segments(segments: Sequence[dict[str, Any]]) -> list[str]:
     return _table(("from", "to", "packets", "missing", "min µs", "median", "99 %", "max", "±"), rows)
 
 
+def _queues(queues: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the fullest queues as a table; queue: its device and number, or what else it is of."""
+    head = ("host", "queue", "kind", "unit", "records", "min", "median", "99 %", "max", "limit", "full %", "drops")
+    return _table(head, [
+        (row["host"], ("%s %s" % (row["device"], row["queue"])).strip(), row["kind"], row["unit"], row["records"],
+         row["min"], row["median"], row["p99"], row["max"], row["limit"] or "-", "%.1f" % row["full"]["share"],
+         row["drops"])
+        for row in queues[:_QUEUES]])
+
+
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
     cells = [[str(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     right = [column for column in range(len(head)) if rows and not isinstance(rows[0][column], str)]
-    right += [column for column, name in enumerate(head) if name in ("min µs", "median", "99 %", "max", "±")]
+    right += [column for column, name in enumerate(head) if name in _NUMBERS]
     return ["  ".join(cell.rjust(width) if column in right else cell.ljust(width)
                       for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in cells]

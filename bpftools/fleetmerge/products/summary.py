@@ -22,6 +22,7 @@ from . import verdict
 from .not_followed import drops_not_followed
 from .numbers import flows as not_followed
 from .numbers import host_entry, window
+from .queues import Queues, add_queues
 from .store import Store
 
 FORMAT = "skbfleet-summary/1"
@@ -48,6 +49,8 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     note_holes(findings, names.atlas.hosts, trusts)
     followed, copies = losses(findings, names, trusts)
     clocks = {host.name: host.bundles[0][2] for host in hosts if host.bundles}
+    queues = Queues(store, names.labels)
+    add_queues(followed + copies, queues.before_drops())
     devices = device_table(hosts)
     lost = followed + drops_not_followed(store)
     became = findings.flows["became"].sum(axis=0).tolist() if len(findings.flows) else [0] * len(NAMES)
@@ -74,6 +77,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "drops": sum(loss["packets"] for loss in lost if loss["kind"] == "drop"),
         "copies": [_shown(loss) for loss in copies[:LOSSES]],
         "copies_dropped": sum(loss["wire_packets"] for loss in copies),
+        "queues": queues.table(),
         "seen": places,
         "devices": [dict({"host": host, "netns": netns, "device": name}, **entry)
                     for (host, netns, name), entry in sorted(devices.items())],

@@ -126,13 +126,23 @@ def _drop(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
     device = devices.get((place["host"], place["netns"], place["device"]))
     if device is not None:
         text += "; " + counter_words(device["rose"])
-    text += "." + _when(place)
+    text += "." + _when(place) + _fill(place)
     if place["certainty"] != "certain":
         text += " That they were lost is %s: %s." % (
             "not certain" if place["certainty"] == "likely" else "not known", place["why"])
     if is_unknown(place["reason"]):
         text += " The dictionary of drops does not know the reason %s." % place["reason"]
     return text + _advice(meaning(place["function"], place["reason"]))
+
+
+def _fill(place: Mapping[str, Any]) -> str:
+    """Return how full the queue was that had no room for a packet, just before the first such drop there."""
+    queue = place.get("queue")
+    if not queue:
+        return ""
+    return " Before the first drop there, the packets that met this queue (%s, %s) found in it: %s%s." % (
+        queue["kind"], queue["unit"], ", ".join(str(one["length"]) for one in queue["before"]),
+        " of %d" % queue["limit"] if queue["limit"] else "")
 
 
 def _vanished(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Dict, Set, Tuple
 
 from .. import VERSION, foreign
 from ..host import clock
-from ..programs import expressions, filters, sample
+from ..programs import expressions, filters, queues, sample
 from . import record
 
 FORMAT = "skbfleet-bundle/1"
@@ -82,6 +82,7 @@ def build(tracer: Any, budget: Any) -> Dict[str, Any]:
         "symbols": {"0x%x" % key: name for key, name in tracer.symbols.names.items()},
         "stacks": {str(key): ["0x%x" % frame for frame in frames] for key, frames in tracer.symbols.stacks.items()},
         "symbols_hidden": tracer.symbols.are_hidden(),
+        "queues": queues.describe(tracer.queues.absent),
         "drop_reasons": {str(key): name for key, name in tracer.reasons.items()},
         "clock": dict(clock.discipline(), pairs=tracer.pairs), "limits": budget.limits,
         "status": "partial" if why else "complete", "why": why, "ended_by": tracer.stopped_by,

@@ -9,7 +9,7 @@ from ..errors import TracerError, option
 from ..host import clock, devices, limits
 from ..kernel import lookup, reasons, structs
 from ..kernel.symbols import Symbols
-from ..programs import filters, hooks, pages, points, program, rate, sample
+from ..programs import filters, hooks, pages, points, program, queues, rate, sample
 from . import ring
 from .scope import Scope
 from .window import Window
@@ -39,7 +39,7 @@ class Tracer:
         self.scope = Scope(chosen)
         asked_for = points.wanted(options)
         names = list(structs.FIELDS) + [structs.FLOW_ACTIONS[0]] + reasons.ENUMS + structs.ENUMS
-        names += pages.STRUCTS
+        names += pages.STRUCTS + queues.type_names()
         names += hooks.wanted_functions(asked_for) + ["btf_trace_" + point.tracepoint for point in asked_for]
         self._types = lookup.read_types(names)
         # name -> why there is nothing to look at, as when the point's module is not in this kernel
@@ -69,12 +69,14 @@ class Tracer:
         constants.update(points.follow_defines(self.options))
         constants.update(sample.defines(self.options))
         constants.update(pages.constants(self._types.vmlinux if self._types else None))
+        constants.update(self._find_queues())
         self.program = program.Program(self.declarations, self._types, self.wanted, constants,
                                        self.options.buffer_pages, self._flow_actions_length(),
                                        self.options.only_followed)
         self.symbols = Symbols(self.program.bpf)
         self.window = Window(self.program.bpf)
         self._learn_interfaces()
+        self._tell_offsets()
         try:
             self._attach()
         except BaseException:
@@ -93,6 +95,22 @@ class Tracer:
             table[table.Key(number)] = table.Leaf(1)
         for number in known - wanted:
             del table[table.Key(number)]
+
+    def _find_queues(self) -> Dict[str, Any]:
+        """Find out which queues can be read, declare what they are made of, and return their constants."""
+        self.queues = queues.find(self._types, self.reasons, {point.queue_kind for point in self.wanted})
+        if self._types:
+            declared = structs.from_btf(self._types.vmlinux, self.queues.fields, self.queues.declarations)
+            self.declarations = self.declarations._replace(text=declared.text)
+        return self.queues.constants
+
+    def _tell_offsets(self) -> None:
+        """Tell the programs where each CPU has its own memory."""
+        if self.queues.offsets:
+            table = self.program.bpf["cpu_offsets"]
+            leaf = table.Leaf()
+            leaf.of[:] = self.queues.offsets
+            table[table.Key(0)] = leaf
 
     def _attach(self) -> None:
         self.program.attach()

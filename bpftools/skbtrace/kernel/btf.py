@@ -150,6 +150,13 @@ class Btf:
                 return offset, bits, member_type
         return None
 
+    def variable(self, section: str, name: str) -> Optional[int]:
+        """Return where a variable lies in a section, in bytes from the section's start; None if it is not told."""
+        type_id, variable = self._named.get((DATASEC, section)), self._named.get((VAR, name))
+        if type_id is None or variable is None:
+            return None
+        return next((row[1] for row in self._rows(type_id) if row[0] == variable), None)
+
     def enum(self, name: str) -> Dict[int, str]:
         """Return number -> enumerator of `enum name`; empty if there is none."""
         type_id = self._named.get((ENUM, name))

@@ -6,7 +6,7 @@ compiles in a tenth of the time of the kernel's own headers, and works where tho
 """
 import os
 import re
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..errors import TracerError
 from . import btf
@@ -22,12 +22,10 @@ FIELDS: Dict[str, List[str]] = {
     "net": ["ns.inum"],
     "sock": ["__sk_common.skc_net.net", "__sk_common.skc_family", "__sk_common.skc_daddr",
              "__sk_common.skc_rcv_saddr", "__sk_common.skc_num", "__sk_common.skc_dport",
-             "__sk_common.skc_v6_daddr", "__sk_common.skc_v6_rcv_saddr",
-             "sk_backlog.rmem_alloc.counter", "sk_backlog.len", "sk_rcvbuf"],
+             "__sk_common.skc_v6_daddr", "__sk_common.skc_v6_rcv_saddr"],
     "tcp_skb_cb": ["seq", "tcp_flags"],
     "tcp_sock": ["rcv_nxt"],
     "pt_regs": ["di", "si", "dx", "cx", "r8", "r9"],
-    "Qdisc": ["q.qlen", "limit", "qstats.backlog"],
 }
 FLOW_ACTIONS = ("sw_flow_actions", "actions_len")  # in the openvswitch module
 FLOW_ACTIONS_LENGTH = 24  # bytes: where that is in every kernel from 4.18 to 6.18, for those that do not tell
@@ -51,8 +49,11 @@ class Declarations(NamedTuple):
     from_headers: bool         # the kernel's own headers are needed to compile
 
 
-def from_btf(types: btf.Btf) -> Declarations:
-    """Return the declarations that the kernel's own types give; raises TracerError if a needed field is not there."""
+def from_btf(types: btf.Btf, more: Optional[Dict[str, List[str]]] = None, of_modules: str = "") -> Declarations:
+    """Return the declarations that the kernel's own types give; raises TracerError if a needed field is not there.
+
+    more: fields that are read besides, which are there; of_modules: declarations of modules' structs.
+    """
     constants: Dict[str, Any] = {}
     if "BPF_FUNC_probe_read_kernel" in types.enum("bpf_func_id").values():
         constants["HAVE_PROBE_READ_KERNEL"] = 1
@@ -60,7 +61,7 @@ def from_btf(types: btf.Btf) -> Declarations:
         constants["USE_RING_BUFFER"] = 1
         constants["HAVE_LARGE_PROGRAMS"] = 1  # as a kernel has for longer that has this kind of map
     constants["HAVE_TCP_TYPES"] = 1
-    return Declarations(_emit_header(types), constants, False)
+    return Declarations(_emit_header(types, more or {}) + of_modules, constants, False)
 
 
 def headers_directories(release: str) -> List[str]:
@@ -108,12 +109,18 @@ def _mentions(directories: List[str], header: str, pattern: str) -> bool:
     return False
 
 
-def _emit_header(types: btf.Btf) -> str:
-    """Return C declarations of FIELDS; raises TracerError if this kernel lacks one that is not optional."""
+def declare(types: Optional[btf.Btf], name: str, paths: List[str]) -> str:
+    """Return the C declaration of one struct with these fields, those that it has."""
+    found = [(path, types.member(name, path)) for path in paths] if types else []
+    return "\n".join(_emit_struct(name, [(path, member) for path, member in found if member])) + "\n"
+
+
+def _emit_header(types: btf.Btf, more: Dict[str, List[str]]) -> str:
+    """Return C declarations of FIELDS, and more; raises TracerError if this kernel lacks one that is not optional."""
     lines = []
-    for name, paths in FIELDS.items():
+    for name in dict(FIELDS, **more):
         found = []
-        for path in paths:
+        for path in FIELDS.get(name, []) + more.get(name, []):
             member = types.member(name, path)
             if member:
                 found.append((path, member))

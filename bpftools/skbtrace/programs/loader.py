@@ -16,9 +16,11 @@ from ..errors import TracerError
 
 PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 2, 17, 26
 ATTACH_RAW_TRACEPOINT, ATTACH_FENTRY = 23, 24
+_MAP_PERCPU_ARRAY = 6
 EMPTY = bytes([0xB7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0])  # a program that does nothing: r0 = 0; exit
 KPROBE_PMU = "/sys/bus/event_source/devices/kprobe/type"
-_BPF_PROG_LOAD, _BPF_PROG_TEST_RUN, _BPF_OBJ_GET_INFO_BY_FD, _BPF_RAW_TRACEPOINT_OPEN = 5, 10, 15, 17
+_BPF_MAP_CREATE, _BPF_PROG_LOAD, _BPF_PROG_TEST_RUN = 0, 5, 10
+_BPF_OBJ_GET_INFO_BY_FD, _BPF_RAW_TRACEPOINT_OPEN = 15, 17
 _BPF_BTF_GET_FD_BY_ID, _BPF_BTF_GET_NEXT_ID = 19, 23
 _PERF_EVENT_IOC_SET_BPF, _PERF_EVENT_IOC_ENABLE = 0x40042408, 0x2400
 _PERF_FLAG_FD_CLOEXEC = 8
@@ -40,6 +42,11 @@ class _ProgLoad(ctypes.Structure):
                 ("func_info_cnt", ctypes.c_uint32), ("line_info_rec_size", ctypes.c_uint32),
                 ("line_info", ctypes.c_uint64), ("line_info_cnt", ctypes.c_uint32),
                 ("attach_btf_id", ctypes.c_uint32), ("attach_btf_obj_fd", ctypes.c_uint32)]
+
+
+class _MapCreate(ctypes.Structure):
+    _fields_ = [("map_type", ctypes.c_uint32), ("key_size", ctypes.c_uint32), ("value_size", ctypes.c_uint32),
+                ("max_entries", ctypes.c_uint32)]
 
 
 class _RawTracepointOpen(ctypes.Structure):
@@ -141,6 +148,11 @@ def run_once(program: int, argument: int) -> int:
     attributes = _TestRun(prog_fd=program, ctx_size_in=8, ctx_in=ctypes.addressof(context))
     _bpf(_BPF_PROG_TEST_RUN, attributes)
     return int(attributes.retval)
+
+
+def make_per_cpu_word() -> int:
+    """Return the descriptor of a new map that holds eight bytes for each CPU; raises OSError."""
+    return _bpf(_BPF_MAP_CREATE, _MapCreate(map_type=_MAP_PERCPU_ARRAY, key_size=4, value_size=8, max_entries=1))
 
 
 def memory_file(name: str) -> int:

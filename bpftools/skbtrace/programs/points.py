@@ -8,6 +8,8 @@ this kernel does not have is left out. Sources: include/trace/events/ and net/ o
 """
 from typing import Any, Dict, List, NamedTuple, Optional
 
+from . import queues
+
 
 class Argument(NamedTuple):
     """An argument of a hook: its type as BTF spells it, and its place (from 0) where there is no BTF."""
@@ -25,7 +27,7 @@ class Point(NamedTuple):
     functions: List[str]
     what: str
     arguments: Dict[str, Argument]  # skb, location, reason, device, queue, sock, actions, count
-    queue_kind: str                 # what `queue` is: qdisc, socket
+    queue_kind: str                 # of the queue that packets meet: a row of queues.py, or queues.ANY
     pulled: bool                    # the packet's data begins at its network header
     stack: bool                     # the call stack belongs to the record
     ip: bool = False                # it is an IP packet, even if skb->protocol does not say so yet
@@ -46,7 +48,7 @@ def _tracepoint(name: str, tracepoint: str, what: str, queue_kind: str = "", pul
 
 def _function(name: str, functions: str, skb: int, what: str, module: str = "", pulled: bool = False,
               stack: bool = False, indirect: bool = False, unsure: bool = False, ip: bool = False,
-              made_up: bool = False, **arguments: Argument) -> Point:
+              made_up: bool = False, queue_kind: str = "", **arguments: Argument) -> Point:
     """A point at one of several functions; skb: place of that argument, from 1 as the kernel's documents count.
 
     indirect: where the kernel does not describe the function, the argument is the address of a pointer to the skb;
@@ -54,7 +56,7 @@ def _function(name: str, functions: str, skb: int, what: str, module: str = "", 
     """
     kind = "sk_buff*?" if unsure else "sk_buff**" if indirect else "sk_buff*"
     arguments["skb"] = Argument(kind, skb - 1)
-    return Point(name, "", module, functions.split(), what, arguments, "", pulled, stack, ip, made_up)
+    return Point(name, "", module, functions.split(), what, arguments, queue_kind, pulled, stack, ip, made_up)
 
 
 def _sock(place: Optional[int]) -> Argument:
@@ -66,10 +68,12 @@ _QDISC = Argument("Qdisc*", 0)
 _TRACEPOINTS = [
     _tracepoint("dev.rx", "netif_receive_skb", "a device hands a packet to the stack, a bridge or Open vSwitch",
                 pulled=True),
-    _tracepoint("dev.tx", "net_dev_start_xmit", "a packet is given to a device's driver",
+    _tracepoint("dev.tx", "net_dev_start_xmit", "a packet is given to a device's driver", "tap",
                 device=Argument("net_device*", 1)),
-    _tracepoint("dev.queue", "net_dev_queue", "a packet enters a device's transmit path, before its qdisc"),
-    _tracepoint("dev.backlog", "netif_rx", "a packet is put on a CPU's backlog for reception", pulled=True),
+    _tracepoint("dev.queue", "net_dev_queue", "a packet enters a device's transmit path, before its qdisc",
+                "qdisc"),
+    _tracepoint("dev.backlog", "netif_rx", "a packet is put on a CPU's backlog for reception", "softnet",
+                pulled=True),
     _tracepoint("gro.rx", "napi_gro_receive_entry", "a driver hands a packet to GRO", pulled=True),
     _tracepoint("gro.frags", "napi_gro_frags_entry", "a driver hands a page-based packet to GRO", pulled=True),
     _tracepoint("qdisc.enqueue", "qdisc_enqueue", "a packet is put into a qdisc", "qdisc", skb=_skb(2), queue=_QDISC),
@@ -77,16 +81,16 @@ _TRACEPOINTS = [
                 queue=_QDISC, count=Argument("", 2)),
     _tracepoint("qdisc.drop", "qdisc_drop", "a qdisc drops a packet, for a reason of its own", "qdisc", skb=_skb(3),
                 queue=_QDISC, device=Argument("net_device*", 2), reason=Argument("qdisc_drop_reason", None)),
-    _tracepoint("skb.drop", "kfree_skb", "a packet is freed as a drop", stack=True,
+    _tracepoint("skb.drop", "kfree_skb", "a packet is freed as a drop", queues.ANY, stack=True,
                 location=Argument("*", 1), reason=Argument("skb_drop_reason", None), sock=_sock(None)),
     _tracepoint("skb.free", "consume_skb", "a packet is freed at the end of its way, not as a drop",
                 location=Argument("*", None)),
     _tracepoint("sock.deliver", "skb_copy_datagram_iovec", "a reader of a socket or of a tap takes the packet"),
-    _tracepoint("sock.full", "sock_rcvqueue_full", "a socket's receive queue has no room", "socket",
+    _tracepoint("sock.full", "sock_rcvqueue_full", "a socket's receive queue has no room", "receive",
                 skb=_skb(1), queue=_sock(0), sock=_sock(0)),
-    _tracepoint("udp.full", "udp_fail_queue_rcv_skb", "UDP could not queue a datagram", "socket",
+    _tracepoint("udp.full", "udp_fail_queue_rcv_skb", "UDP could not queue a datagram", "receive",
                 skb=_skb(2), queue=_sock(1), sock=_sock(1)),
-    _tracepoint("tcp.retransmit", "tcp_retransmit_skb", "TCP sends a segment again", "socket", made_up=True,
+    _tracepoint("tcp.retransmit", "tcp_retransmit_skb", "TCP sends a segment again", "send", made_up=True,
                 skb=_skb(1), queue=_sock(0), sock=_sock(0)),
     _tracepoint("ovs.upcall", "ovs_dp_upcall", "Open vSwitch has no flow for a packet and asks its daemon",
                 module="openvswitch", functions=["ovs_dp_upcall"], skb=_skb(1)),
@@ -97,8 +101,9 @@ _DEVICES = [
     _function("dev.core", "__netif_receive_skb_core", 1, "the stack looks for who wants a received packet",
               pulled=True, unsure=True),
     _function("dev.xmit", "__dev_queue_xmit", 1, "somebody sends a packet on a device"),
-    _function("qdisc.direct", "sch_direct_xmit", 1, "a packet goes from qdisc to driver"),
-    _function("tun.xmit", "tun_net_xmit", 1, "a tap takes a packet for its guest", "tun"),
+    _function("qdisc.direct", "sch_direct_xmit", 1, "a packet goes from qdisc to driver", queue_kind="qdisc",
+              queue=Argument("Qdisc*", 1)),
+    _function("tun.xmit", "tun_net_xmit", 1, "a tap takes a packet for its guest", "tun", queue_kind="tap"),
 ]
 _BRIDGE = [
     _function("br.rx", "br_handle_frame", 1, "a bridge port takes a packet", "bridge", indirect=True),
@@ -131,6 +136,8 @@ _TUNNEL = [
     _function("geneve.tx", "geneve_xmit", 1, "Geneve wraps a packet", "geneve"),
     _function("geneve.rx", "geneve_udp_encap_recv", 2, "Geneve unwraps a packet", "geneve"),
     _function("tunnel.tx", "iptunnel_xmit", 3, "a wrapped packet is sent"),
+    _function("gro.cell", "gro_cells_receive", 2, "a tunnel hands on what it unwrapped", queue_kind="gro.cell",
+              queue=Argument("gro_cells*", 0)),
     _function("tunnel.rx", "__iptunnel_pull_header", 1, "a tunnel's header is taken off"),
 ]
 _IP = [
@@ -144,10 +151,16 @@ _IP = [
     _function("ip6.output", "ip6_output", 3, "a packet has its route"),
     _function("ip.finish", "ip_finish_output2", 3, "a packet gets its neighbour's address"),
     _function("tcp.rx", "tcp_v4_rcv", 1, "TCP takes a segment"),
-    _function("tcp.backlog", "tcp_add_backlog", 2, "a segment waits for a busy socket", sock=_sock(0)),
-    _function("tcp.tx", "__tcp_transmit_skb", 2, "TCP sends a segment", made_up=True, sock=_sock(0)),
-    _function("udp.queue", "__udp_enqueue_schedule_skb", 2, "a datagram is queued to its socket", sock=_sock(0)),
-    _function("udp.deliver", "skb_consume_udp", 2, "a reader has taken a datagram", sock=_sock(0)),
+    _function("tcp.backlog", "tcp_add_backlog", 2, "a segment waits for a busy socket", queue_kind="receive",
+              queue=_sock(0), sock=_sock(0)),
+    _function("tcp.tx", "__tcp_transmit_skb", 2, "TCP sends a segment", made_up=True, queue_kind="send",
+              queue=_sock(0), sock=_sock(0)),
+    _function("tcp.listen", "tcp_conn_request", 4, "a listening socket is asked for a connection",
+              queue_kind="accept", queue=_sock(2), sock=_sock(2)),
+    _function("udp.queue", "__udp_enqueue_schedule_skb", 2, "a datagram is queued to its socket", queue_kind="receive",
+              queue=_sock(0), sock=_sock(0)),
+    _function("udp.deliver", "skb_consume_udp", 2, "a reader has taken a datagram", queue_kind="receive",
+              queue=_sock(0), sock=_sock(0)),
     _function("packet.rx", "packet_rcv", 1, "a packet socket gets a copy"),
 ]
 _NETFILTER = [

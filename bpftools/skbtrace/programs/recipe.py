@@ -5,13 +5,12 @@ import re
 import struct
 from typing import Dict
 
-from . import BPF_DIR, hooks, points
+from . import BPF_DIR, hooks, points, queues
 
 PLACEHOLDER = 0x5B7ACE0F5EEDBEEF  # stands in the compiled program where the recipe goes
 _SOURCE = os.path.join(BPF_DIR, "recipe.h")
 _LD_IMM64 = 0x18
 NO_ARGUMENT = 15
-QUEUE_KINDS = {"": 0, "qdisc": 1, "socket": 2}
 
 
 def _shifts() -> Dict[str, int]:
@@ -23,7 +22,7 @@ def _shifts() -> Dict[str, int]:
 def encode(number: int, point: points.Point, hook: hooks.Hook, only_followed: bool = False) -> int:
     """Return the recipe of a point that is reached by this hook; only_followed: what matches is not recorded there."""
     shift = _shifts()
-    recipe = number << shift["point"] | QUEUE_KINDS[point.queue_kind] << shift["queue_kind"]
+    recipe = number << shift["point"] | queues.number(point.queue_kind) << shift["queue_kind"]
     for name in ("skb", "location", "reason", "device", "queue", "actions", "sock", "count"):
         recipe |= hook.arguments.get(name, NO_ARGUMENT) << shift[name]
     for name, flag in (("pulled", point.pulled), ("stack", point.stack), ("ip", point.ip),

@@ -6,13 +6,13 @@ from collections import OrderedDict
 from typing import AbstractSet, Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .. import foreign
+from ..programs import queues
 from . import headers
 
 # shown by the datapath tracer where it says something: not zero, and not `usual`
 METADATA = (("data_len", 0), ("mark", 0), ("hash", 0), ("priority", 0), ("queue_mapping", 0), ("ip_summed", 0),
             ("pkt_type", 0), ("cloned", 0), ("users", 1), ("nr_frags", 0), ("frag_list", 0), ("gso_size", 0),
             ("gso_segs", 0), ("gso_type", 0), ("rx_ifindex", 0))
-QUEUES = {1: "qdisc", 2: "socket"}
 _REMEMBERED = 65536  # packets whose last metadata are kept for comparison
 
 
@@ -59,7 +59,7 @@ def describe(record: Any, facts: Facts) -> Dict[str, Any]:
         shown["made_up"] = True
     shown.update((name, getattr(record, name)) for name, usual in METADATA if getattr(record, name) != usual)
     if record.queue_kind:
-        shown["queue"] = {"kind": QUEUES[record.queue_kind], "length": record.queue_len,
+        shown["queue"] = {"kind": queues.NAMES[record.queue_kind], "length": record.queue_len,
                           "limit": record.queue_limit, "backlog": record.queue_backlog}
     if record.reason:
         shown["reason"] = facts.reasons.get(record.reason, str(record.reason))

@@ -23,7 +23,7 @@ def examine(tracer: Any) -> Dict[str, Any]:
         "headers": bool(structs.headers_directories(release)),
         "buffer": "ring" if "USE_RING_BUFFER" in tracer.declarations.constants else "perf",
         "seconds": tracer.seconds, "attached": attached, "skipped": tracer.program.skipped,
-        "absent": tracer.absent,
+        "absent": tracer.absent, "queues_absent": tracer.queues.absent,
         # name -> points that cannot be had; those of modules that are not there are no loss
         "profiles": {name: [point for point in members if point not in attached and point not in tracer.absent]
                      for name, members in points.PROFILES.items()},

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from skbtrace.kernel import btf
-from skbtrace.programs import loader, pages
+from skbtrace.programs import loader, memory, pages
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="asking the kernel for its memory needs root")
 
@@ -16,10 +16,8 @@ def test_another_page_is_found_where_the_constants_say() -> None:
     found = pages.constants(types)
     base, size = int(found["DIRECT_MAP"].rstrip("ul"), 16), int(found["PAGE_STRUCT_SIZE"])
     assert size == types.struct_size("page")
-    memory = pages._Memory()
-    with pages._page(b"eight by") as (_descriptor, frame):
-        word = memory.word(base + frame * int(found["PAGE_BYTES"]))
-    memory.close()
+    with memory.opened() as kernel, pages._page(b"eight by") as (_descriptor, frame):
+        word = kernel.word(base + frame * int(found["PAGE_BYTES"]))
     assert word.to_bytes(8, "little") == b"eight by"
 
 

@@ -79,7 +79,7 @@ def test_behind_a_pointer_an_skb_has_no_type(indirect: bool | None, btf_id: int,
 
 def test_no_two_things_share_bits_of_a_recipe() -> None:
     widths = dict.fromkeys(("skb", "location", "reason", "device", "queue", "actions", "sock", "count"), 4)
-    widths.update(point=10, queue_kind=3)
+    widths.update(point=10, queue_kind=4)
     taken = [range(shift, shift + widths.get(name, 1)) for name, shift in recipe._shifts().items()]
     places = [place for one in taken for place in one]
     assert len(places) == len(set(places))

@@ -272,7 +272,7 @@ static __always_inline void fill(struct record *r, void *ctx, u64 address, u64 n
         fill_packet(r, &look->packet, find_payload(&look->packet), scratch);
     if (bits(recipe, IP, 1) && !r->protocol)
         r->protocol = ethertype_of(r->packet[0]);
-    fill_queue(r, bits(recipe, QUEUE_KIND, 7), argument(ctx, recipe, QUEUE));
+    fill_queue(r, ctx, recipe, look->place.device);
 }
 
 static __always_inline void make_record(void *ctx, u64 address, u64 now, struct look *look,

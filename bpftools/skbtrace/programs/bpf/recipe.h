@@ -13,7 +13,6 @@
 #define RECIPE_REASON_SHIFT 18
 #define RECIPE_DEVICE_SHIFT 22
 #define RECIPE_QUEUE_SHIFT 26
-#define RECIPE_QUEUE_KIND_SHIFT 30  /* 3 bits */
 #define RECIPE_PULLED_SHIFT 33      /* one bit each from here */
 #define RECIPE_STACK_SHIFT 34
 #define RECIPE_INDIRECT_SHIFT 35    /* the argument is the address of a pointer to the skb */
@@ -26,6 +25,7 @@
 #define RECIPE_WALK_SHIFT 48        /* the skb is the first of a list: look at each */
 #define RECIPE_KPROBE_SHIFT 53      /* the hook is a kprobe */
 #define RECIPE_COUNT_SHIFT 49       /* 4 bits: which argument says how many are in the list */
+#define RECIPE_QUEUE_KIND_SHIFT 54  /* 4 bits: what kind of queue it meets (queues.py) */
 #define RECIPE_END_SHIFT 62         /* one bit each from here: the packet is freed */
 #define RECIPE_ONLY_FOLLOWED_SHIFT 63 /* another tracer records what matches here */
 #define NO_ARGUMENT 15

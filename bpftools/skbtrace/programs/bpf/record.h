@@ -12,7 +12,7 @@ struct record {
     u64 head;             /* skb->head: stays the same for clones */
     u64 location;         /* the instruction that freed the skb; 0 elsewhere */
     u64 payload_hash;     /* of the first payload bytes; 0: no payload, or it could not be read */
-    u64 queue_backlog;    /* bytes, see queue_kind */
+    u64 queue_backlog;    /* bytes */
     u32 netns;            /* inode of the network namespace; 0: unknown */
     u32 ifindex;          /* device of the skb; 0: none */
     u32 rx_ifindex;       /* device that received the skb (skb_iif); 0: none */
@@ -25,8 +25,8 @@ struct record {
     u32 hash;
     u32 priority;
     u32 gso_type;
-    u32 queue_len;        /* packets, or bytes for a socket: see queue_kind */
-    u32 queue_limit;      /* in the unit of queue_len */
+    u32 queue_len;        /* in the unit of its kind */
+    u32 queue_limit;      /* in the same unit; 0: it has none, or it is not known */
     u16 cpu;
     u16 point;            /* index into the manifest's attached points */
     u16 protocol;         /* skb->protocol, host order */
@@ -45,7 +45,7 @@ struct record {
     u8 nr_frags;
     u8 frag_list;         /* 1: a list of skbs hangs on this one */
     u8 users;             /* 255: 255 or more */
-    u8 queue_kind;        /* 0 none, 1 qdisc, 2 socket receive buffer */
+    u8 queue_kind;        /* of the queue that the skb meets, as queues.py numbers them; 0: none */
     u8 packet_layer;      /* 2: packet[] begins with the Ethernet header, 3: with the network header */
     u8 packet_len;        /* bytes of packet[] that are headers; the rest is zero */
     u8 followed;          /* 1: it does not match here, but did before, on this host */

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where each CPU has its own copy of the kernel's per-CPU memory, and its softnet_data in it.
+
+Few kernels show these to everybody, so they are read off what a process has: a per-CPU map of its own gives one CPU's
+place, and the run queues, to which every task's scheduling group leads, how far apart the CPUs are.
+"""
+import contextlib
+import os
+from typing import Iterator, List, NamedTuple, Optional
+
+from ..kernel import btf
+from . import loader, memory
+
+STRUCTS = ["task_struct", "task_group", "cfs_rq", "bpf_array", "softnet_data"]
+_SECTION = ".data..percpu"
+NAMES = STRUCTS + [_SECTION, "runqueues", "softnet_data"]
+_POSSIBLE = "/sys/devices/system/cpu/possible"
+
+
+class PerCpu(NamedTuple):
+    """The places of per-CPU memory."""
+
+    offsets: List[int]  # of each CPU: what a per-CPU pointer lacks to an address there
+    softnet: int        # per-CPU pointer to softnet_data; 0: not known
+
+
+def cpu_count() -> int:
+    """Return how many CPUs there may ever be: one more than the last one's number."""
+    with open(_POSSIBLE) as handle:
+        return int(handle.read().replace("-", ",").split(",")[-1]) + 1
+
+
+def find(types: Optional[btf.Btf]) -> Optional[PerCpu]:
+    """Return where per-CPU memory is; None where the kernel does not let itself be asked."""
+    if types is None:
+        return None
+    try:
+        with memory.opened() as kernel:
+            return _find(kernel, types)
+    except (OSError, LookupError):
+        return None
+
+
+def _find(kernel: memory.Memory, types: btf.Btf) -> PerCpu:
+    """Raises LookupError, or OSError, if one of the things is not to be had."""
+    def place(struct_name: str, field: str) -> int:
+        member = types.member(struct_name, field)
+        if not member:
+            raise LookupError(field)
+        return member.bit_offset // 8
+
+    with _pinned() as cpu:
+        own = _own_offset(kernel, place("bpf_array", "pptrs"))
+    group = kernel.word(kernel.task + place("task_struct", "sched_task_group"))
+    queues = kernel.word(group + place("task_group", "cfs_rq"))
+    run_queues = [kernel.word(kernel.word(queues + 8 * number) + place("cfs_rq", "rq"))
+                  for number in range(cpu_count())]
+    if not all(run_queues):
+        raise LookupError("rq")
+    offsets = [own + run_queue - run_queues[cpu] for run_queue in run_queues]
+    return PerCpu([offset & (1 << 64) - 1 for offset in offsets], _softnet(kernel, types, run_queues, offsets))
+
+
+@contextlib.contextmanager
+def _pinned() -> Iterator[int]:
+    """One CPU, on which this thread stays for a while."""
+    before = os.sched_getaffinity(0)
+    cpu = min(before)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield cpu
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _own_offset(kernel: memory.Memory, pointers: int) -> int:
+    """Return this CPU's offset. pointers: where struct bpf_array has its per-CPU pointers."""
+    descriptor = loader.make_per_cpu_word()
+    try:
+        pointer = kernel.word(memory.address_of_map(descriptor) + pointers)
+        return memory.address_of_first(descriptor) - pointer
+    finally:
+        os.close(descriptor)
+
+
+def _softnet(kernel: memory.Memory, types: btf.Btf, run_queues: List[int], offsets: List[int]) -> int:
+    """Return the per-CPU pointer to softnet_data; 0 if what is there does not look like it on every CPU."""
+    variables = [types.variable(_SECTION, name) for name in ("runqueues", "softnet_data")]
+    poll, number = types.member("softnet_data", "backlog.poll"), types.member("softnet_data", "cpu")
+    if None in variables or not poll or not number:
+        return 0
+    apart = (variables[1] or 0) - (variables[0] or 0)
+    found = [run_queue + apart for run_queue in run_queues]
+    polls = {kernel.word(address + poll.bit_offset // 8) for address in found}
+    numbers = [kernel.word(address + number.bit_offset // 8) & 0xFFFFFFFF for address in found]
+    if len(polls) != 1 or 0 in polls or numbers != list(range(len(found))):
+        return 0
+    return found[0] - offsets[0] & (1 << 64) - 1
