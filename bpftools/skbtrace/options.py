@@ -8,7 +8,7 @@ from typing import Any, List, NoReturn, Optional, Tuple
 from . import VERSION, foreign
 from .capture import record
 from .errors import InputError, option
-from .programs import expressions, filters, points, rate
+from .programs import expressions, fields, filters, points, rate
 
 MOST_SECONDS = 24 * 3600
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -55,6 +55,9 @@ def make_parser(program: str, what: str, examples: str, default_profile: str) ->
     where.add_argument("--exclude-point", action="append", default=[], metavar="NAME", help="leave this point out")
     where.add_argument("--require-point", action="append", default=[], metavar="NAME",
                        help="look at this point too, and do not run where it cannot be had")
+    where.add_argument("--field", action="append", default=[], metavar="NAME",
+                       help="with each record, this number by its kernel name, such as sk_buff.mark or "
+                            "'sk_buff.dev->mtu'; may be given %d times" % fields.MOST)
     ends = parser.add_argument_group("when it ends (Ctrl-C always ends it)")
     ends.add_argument("--duration", metavar="SECONDS", help="after this time, at most %d" % MOST_SECONDS)
     ends.add_argument("--max-records", metavar="N", help="after so many records")
@@ -135,7 +138,9 @@ def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, f
     options.duration = _seconds("duration", options.duration)
     options.wait_window = _seconds("wait-window", options.wait_window)
     options.max_records = _number("max-records", options.max_records, 1, 10 ** 12, "records")
-    options.max_bytes = _number("max-bytes", options.max_bytes, record.STRIDE, 10 ** 15, "bytes")
+    options.field = fields.check(options.field)
+    options.max_bytes = _number("max-bytes", options.max_bytes, record.Layout(len(options.field)).stride, 10 ** 15,
+                                "bytes")
     options.max_rate = _number("max-rate", options.max_rate, 1, rate.MOST, "records a second")
     options.buffer_pages = _number("buffer-pages", options.buffer_pages, 8, 1 << 18, "pages")
     if options.buffer_pages & (options.buffer_pages - 1):

@@ -10,7 +10,7 @@ from . import BPF_DIR, compiler, hooks, loader, points, recipe
 
 # bcc rewrites map accesses in its main file only: the parts are joined, each named for the compiler's messages
 PARTS = ["record.h", "read.h", "skb.h", "packet.h", "tunnel.h", "maps.h", "rate.h", "filter.h", "frame.h", "gather.h",
-         "socket.h", "queue.h", "fill.h", "recipe.h", "expression.h", "observe.h", "points.h"]
+         "socket.h", "queue.h", "fill.h", "fields.h", "recipe.h", "expression.h", "observe.h", "points.h"]
 STACK_ENTRIES = 16384
 _AT_ONCE = 8  # hooks attached, or let go, at the same time: the kernel makes each wait until no CPU can be in it
 

@@ -18,11 +18,11 @@ def run(tracer: Any) -> None:
     facts = text.Facts(options.host, {attached.id: attached.name for attached in tracer.program.attached},
                        tracer.devices, tracer.scope.names, tracer.reasons, tracer.symbols,
                        armed["realtime_ns"] - armed["monotonic_ns"],
-                       {attached.id for attached in tracer.program.attached if attached.made_up})
-    budget = Budget(options.max_records, options.max_bytes)
+                       {attached.id for attached in tracer.program.attached if attached.made_up}, tracer.captured)
+    budget = Budget(options.max_records, options.max_bytes, tracer.layout.stride)
     lines, remarks = Stream(sys.stdout.fileno()), Stream(sys.stderr.fileno())
     printer = text.Printer(lines, facts, options.format == "json", options.tracer == "datapath_tracing")
-    terminal = Terminal(printer, lines, sys.stdout.fileno(), budget)
+    terminal = Terminal(printer, lines, sys.stdout.fileno(), budget, tracer.layout)
     tracer.open_buffer(terminal.take)
     try:
         tracer.window.open_now(options.duration)  # before it is said: whoever reads it may send at once

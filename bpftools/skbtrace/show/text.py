@@ -3,9 +3,10 @@
 import json
 import time
 from collections import OrderedDict
-from typing import AbstractSet, Any, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import AbstractSet, Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .. import foreign
+from ..programs import fields
 from . import headers
 
 # shown by the datapath tracer where it says something: not zero, and not `usual`
@@ -21,9 +22,11 @@ class Facts:
 
     def __init__(self, host: str, points: Dict[int, str], devices: Any, namespaces: Dict[int, str],
                  reasons: Dict[int, str], symbols: Any, realtime_offset_ns: int,
-                 made_up: AbstractSet[int] = frozenset()) -> None:
+                 made_up: AbstractSet[int] = frozenset(), captured: Sequence[fields.Captured] = ()) -> None:
         """devices: has name(netns, ifindex); symbols: has name(address) and stack(stack_id);
-        realtime_offset_ns: wall clock minus monotonic clock; made_up: points whose packets have no headers yet."""
+        realtime_offset_ns: wall clock minus monotonic clock; made_up: points whose packets have no headers yet;
+        captured: the fields that were asked for by name."""
+        self.captured = captured
         self.made_up = made_up
         self.host, self.points, self.devices, self.namespaces = host, points, devices, namespaces
         self.reasons, self.symbols, self.realtime_offset_ns = reasons, symbols, realtime_offset_ns
@@ -56,6 +59,8 @@ def describe(record: Any, facts: Facts) -> Dict[str, Any]:
     if record.point in facts.made_up:
         shown["made_up"] = True
     shown.update((name, getattr(record, name)) for name, usual in METADATA if getattr(record, name) != usual)
+    if facts.captured:
+        shown["fields"] = dict(zip([one.name for one in facts.captured], fields.values(facts.captured, record)))
     if record.queue_kind:
         shown["queue"] = {"kind": QUEUES[record.queue_kind], "length": record.queue_len,
                           "limit": record.queue_limit, "backlog": record.queue_backlog}
@@ -110,6 +115,7 @@ def format_line(shown: Dict[str, Any], metadata: bool) -> str:
     words += ["%s=%s" % (name, shown[name]) for name in ("reason", "at") if name in shown]
     if "queue" in shown:
         words.append("queue=%(kind)s:%(length)d/%(limit)d,backlog=%(backlog)d" % shown["queue"])
+    words += ["%s=%s" % (name, "-" if value is None else value) for name, value in shown.get("fields", {}).items()]
     if metadata:
         words += ["%s=%d" % (name, shown[name]) for name, _usual in METADATA if name in shown]
         words += ["%s=%s" % (name, shown[name]) for name in ("skb", "head")]
@@ -121,7 +127,7 @@ def format_line(shown: Dict[str, Any], metadata: bool) -> str:
 class _Seen(NamedTuple):
     """What is remembered of a packet."""
 
-    values: Tuple[int, ...]
+    values: Tuple[Any, ...]
     packet: Dict[str, Any]
     payload_hash: int
     places: Set[Tuple[int, int, int]]  # point, namespace, device
@@ -139,14 +145,16 @@ class Changes:
     _FREED = ("skb.drop", "skb.free")
     _OWN = ("protocol", "id", "seq", "ack", "icmp_seq", "type", "code", "fragment_offset", "operation")
 
-    def __init__(self) -> None:
+    def __init__(self, captured: Sequence[fields.Captured] = ()) -> None:
+        self._captured = captured
+        self._names = self._COMPARED + tuple(one.name for one in captured)
         self._last: OrderedDict[Tuple[int, int], _Seen] = OrderedDict()
 
     def of(self, record: Any, point: str, packet: Dict[str, Any]) -> List[str]:
         """Return e.g. ["mark 0->5"] against the same packet's previous record; packet: its decoded headers."""
         key = record.skb, record.head
         place = record.point, record.netns, record.ifindex
-        values = tuple(getattr(record, name) for name in self._COMPARED)
+        values = tuple([getattr(record, name) for name in self._COMPARED] + fields.values(self._captured, record))
         innermost = packet.get("inner", packet)
         before = self._last.pop(key, None)
         if before and (place in before.places or not self._is_same(before, innermost, record.payload_hash)):
@@ -159,8 +167,9 @@ class Changes:
                 self._last.popitem(last=False)
         if before is None:
             return []
-        return ["%s %d->%d" % (name, old, new)
-                for name, old, new in zip(self._COMPARED, before.values, values) if old != new]
+        # of a field that was not there before, or is not any more, nothing is known to have changed
+        return ["%s %s->%s" % (name, old, new) for name, old, new in zip(self._names, before.values, values)
+                if old != new and old is not None and new is not None]
 
     def _is_same(self, before: _Seen, packet: Dict[str, Any], payload_hash: int) -> bool:
         if before.payload_hash and payload_hash and before.payload_hash != payload_hash:
@@ -178,7 +187,7 @@ class Printer:
 
     def __init__(self, stream: Any, facts: Facts, as_json: bool, metadata: bool) -> None:
         self._stream, self._facts, self._json, self._metadata = stream, facts, as_json, metadata
-        self._changes: Optional[Changes] = Changes() if metadata else None
+        self._changes: Optional[Changes] = Changes(facts.captured) if metadata else None
 
     def write(self, record: Any) -> None:
         """Write one record, in one write."""

@@ -225,6 +225,7 @@ static __always_inline void fill(struct record *r, void *ctx, u64 address, u64 n
     if (bits(recipe, IP, 1) && !r->protocol)
         r->protocol = ethertype_of(r->packet[0]);
     fill_queue(r, bits(recipe, QUEUE_KIND, 7), argument(ctx, recipe, QUEUE));
+    fill_fields(r, address, skb, look->place.device, argument(ctx, recipe, SOCK));
 }
 
 static __always_inline void make_record(void *ctx, u64 address, u64 now, struct look *look,
