@@ -8,7 +8,7 @@ from typing import Any, List, NoReturn, Optional, Tuple
 from . import VERSION, foreign
 from .capture import record
 from .errors import InputError, option
-from .programs import expressions, fields, filters, points, rate
+from .programs import expressions, fields, filters, functions, points, rate
 
 MOST_SECONDS = 24 * 3600
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -51,10 +51,13 @@ def make_parser(program: str, what: str, examples: str, default_profile: str) ->
     where.add_argument("--profile", action="append", default=[], metavar="NAME",
                        help="a set of points: %s (default: %s)" % (", ".join(sorted(points.PROFILES)), default_profile))
     where.add_argument("--point", action="append", default=[], metavar="NAME",
-                       help="a single point; may be given more than once; --list-points names them")
+                       help="a single point; may be given more than once; --list-points names them; func:NAME is any "
+                            "function of the kernel that takes a packet, func:NAME@ARG by this argument of it")
     where.add_argument("--exclude-point", action="append", default=[], metavar="NAME", help="leave this point out")
     where.add_argument("--require-point", action="append", default=[], metavar="NAME",
                        help="look at this point too, and do not run where it cannot be had")
+    where.add_argument("--stack", action="append", default=[], metavar="POINT",
+                       help="look at this point too, and take the call stack there, as at drops")
     where.add_argument("--field", action="append", default=[], metavar="NAME",
                        help="with each record, this number by its kernel name, such as sk_buff.mark or "
                             "'sk_buff.dev->mtu'; may be given %d times" % fields.MOST)
@@ -118,16 +121,17 @@ def _check_points(options: Any) -> None:
             raise InputError("%s is %r: it must be one of %s"
                              % (option("profile"), name, ", ".join(sorted(points.PROFILES))))
     for key, names in (("point", options.point), ("exclude-point", options.exclude_point),
-                       ("require-point", options.require_point)):
+                       ("require-point", options.require_point), ("stack", options.stack)):
         for name in names:
-            if name not in points.BY_NAME:
-                raise InputError("%s is %r: it must be one of %s"
-                                 % (option(key), name, ", ".join(sorted(points.BY_NAME))))
-    for name in options.require_point:
-        if name in options.exclude_point:
-            raise InputError("%s and %s are both %r: a point is either needed or left out"
-                             % (option("require-point"), option("exclude-point"), name))
-    if not points.wanted(options):
+            if name not in points.BY_NAME and not functions.point(name):
+                raise InputError("%s is %r: it must be func:NAME, or one of %s"
+                                 % (option(key), foreign.from_system(name), ", ".join(sorted(points.BY_NAME))))
+    for key, names in (("require-point", options.require_point), ("stack", options.stack)):
+        for name in names:
+            if name in options.exclude_point:
+                raise InputError("%s and %s are both %r: a point is either looked at or left out"
+                                 % (option(key), option("exclude-point"), name))
+    if not functions.wanted(options):
         raise InputError("%s leaves no point at which to look" % option("exclude-point"))
 
 

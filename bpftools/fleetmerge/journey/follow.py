@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..arrays import joined, picked
+from ..bundle.captured import Recorded
 from ..clock.host import HostClock
 from ..packet.identity import IS_ARP, IS_FRAGMENT, UNREADABLE, among, mix
 from ..packet.places import FAR
@@ -48,6 +49,7 @@ class Setting:
     homes: Homes
     many: np.ndarray                    # u8, sorted: flows to many receivers
     unwanted: np.ndarray                # u1 by drop: BRIDGE, CLOSED, or 0
+    recorded: Recorded                  # fields that were asked for by name
     told: dict[int, int] = field(default_factory=dict)   # address -> place where the topology says that it comes in
 
     @property
@@ -131,7 +133,7 @@ class _Part:
         self._choose(waiting)
         on_way, _ = self._on_the_way([way for way in self._ways if self._reached(way)])
         rows = self._steps()
-        steps = measure(rows, self._packets, self._layout)
+        steps = measure(rows, self._packets, self._layout, self._setting.recorded)
         slowest = {pair: step.most for pair, step in steps.items()}
         self._judge(on_way, slowest, rows)
         units = self._packets.units

@@ -25,7 +25,7 @@ def write_pieces(parts: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]]
                  renamed: Renaming, records: Sequence[str], text: str, rows: str) -> None:
     """Write the lines and the rows of one range to two files. parts: as batch.make_batch() takes them; records: files
     that say which records show which journeys."""
-    batch = make_batch(parts)
+    batch = make_batch(parts, [names.captured for names in labels])
     flows = flow_codes(batch.headers)
     with open(text, "wb", opener=_private) as handle:
         handle.write(memoryview(lines(batch, labels, flows)))

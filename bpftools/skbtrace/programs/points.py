@@ -6,7 +6,10 @@ A new point is a new row. A row names a tracepoint, or functions of which the fi
 kernel has it, and by the place (from 0) that it has where the kernel does not describe its functions. An argument that
 this kernel does not have is left out. Sources: include/trace/events/ and net/ of the kernel, 4.18 to 6.18.
 """
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional
+
+
+MOST_ARGUMENTS = 6  # in registers, where a hook finds them
 
 
 class Argument(NamedTuple):
@@ -180,9 +183,10 @@ PROFILES: Dict[str, List[str]] = {
 }
 
 
-def wanted(options: Any) -> List[Point]:
-    """Return the points asked for, in the order of the table."""
+def wanted(options: Any, others: Iterable[Point] = ()) -> List[Point]:
+    """Return the points asked for, in the order of the table; others: that are not in it."""
     profiles = options.profile or ([] if options.point else [options.default_profile])
-    names = set(options.point).union(options.require_point, *(PROFILES[name] for name in profiles))
+    names = set(options.point).union(options.require_point, options.stack, *(PROFILES[name] for name in profiles))
     names -= set(options.exclude_point)
-    return [point for point in TABLE if point.name in names]
+    return [point._replace(stack=point.stack or point.name in options.stack)
+            for point in TABLE + list(others) if point.name in names]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From points and filter to BPF programs that are compiled, loaded and attached."""
 import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
@@ -106,7 +107,7 @@ class Program:
     def _load(self, number: int, point: points.Point, hook: hooks.Hook) -> int:
         code = recipe.apply(self.bpf.dump_func("point_kprobe" if hook.kind == hooks.KPROBE else "point_raw"),
                             recipe.encode(number, point, hook))
-        name = point.name.replace(".", "_")
+        name = re.sub(r"\W", "_", point.name)
         if hook.btf_id:
             attach_type = loader.ATTACH_FENTRY if hook.kind == hooks.FENTRY else loader.ATTACH_RAW_TRACEPOINT
             return loader.load(loader.PROG_TYPE_TRACING, name, code, self._version, attach_type, hook.btf_id,
