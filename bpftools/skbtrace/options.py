@@ -124,7 +124,7 @@ def _check_points(options: Any) -> None:
                        ("require-point", options.require_point), ("stack", options.stack)):
         for name in names:
             if name not in points.BY_NAME and not functions.point(name):
-                raise InputError("%s is %r: it must be func:NAME, or one of %s"
+                raise InputError("%s is %r: it must be one of %s, or func:NAME"
                                  % (option(key), foreign.from_system(name), ", ".join(sorted(points.BY_NAME))))
     for key, names in (("require-point", options.require_point), ("stack", options.stack)):
         for name in names:

@@ -9,7 +9,7 @@ from ..errors import TracerError, option
 from ..host import clock, devices, limits
 from ..kernel import lookup, reasons, structs
 from ..kernel.symbols import Symbols
-from ..programs import fields, filters, functions, hooks, pages, points, program, rate
+from ..programs import fields, filters, functions, hooks, pages, program, rate
 from . import record, ring
 from .scope import Scope
 from .window import Window

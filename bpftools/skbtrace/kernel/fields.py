@@ -12,8 +12,8 @@ from . import btf, lookup
 
 # what a name may begin with; the C code knows where each lies (bpf/fields.h)
 ROOTS = ("sk_buff", "skb_shared_info", "net_device", "sock")
-_NAME = re.compile(r"[A-Za-z_]\w{0,63}((\.|->)[A-Za-z_]\w{0,63}(\[\d{1,4}\])?){1,8}")
-_PART = re.compile(r"(\.|->)(\w+)(?:\[(\d+)\])?")
+_NAME = re.compile(r"(%s)(?=\.)((\.|->)[A-Za-z_]\w{0,63}(\[\d{1,4}\])?){1,8}" % "|".join(ROOTS), re.ASCII)
+_PART = re.compile(r"(\.|->)(\w+)(?:\[(\d+)\])?", re.ASCII)
 # unsigned longs that are pointers with flags in their lowest bits: what they lead to, and where that is described
 _TAGGED = {"_nfct": ("nf_conn", 7, "nf_conntrack"), "_skb_refdst": ("dst_entry", 1, "")}
 _COMMON = "__sk_common"  # the kernel's macros call its members sk_…, where they are skc_…
@@ -53,16 +53,12 @@ class NoField(ValueError):
 
 def is_name(text: str) -> bool:
     """Whether this could be the name of a field on some kernel."""
-    return bool(_NAME.fullmatch(text)) and _root(text) in ROOTS
-
-
-def _root(name: str) -> str:
-    return name.partition(".")[0].partition("-")[0]
+    return bool(_NAME.fullmatch(text))
 
 
 def find(types: lookup.Types, name: str) -> Field:
     """Return where this kernel has the field; raises NoField."""
-    root = _root(name)
+    root = name.partition(".")[0]
     way = _Way(types, root)
     for link, member, index in _PART.findall(name[len(root):]):
         way.go(link, member, int(index) if index else None)

@@ -149,6 +149,9 @@ def _offer_function(point: points.Point, name: str, types: Optional[lookup.Types
     if "skb" not in places:
         reasons.append("function %s of this kernel takes no packet" % name)
         return
+    if places["skb"] >= points.MOST_ARGUMENTS:
+        reasons.append("the packet is not in a register of %s" % name)
+        return
     btf_id = module_types.function_id(name) if module_types else None
     if btf_id and function.symbol == name:
         # older kernels let fentry neither read a pointer to a pointer nor have arguments that are on the stack
@@ -159,7 +162,5 @@ def _offer_function(point: points.Point, name: str, types: Optional[lookup.Types
         reasons.append("function %s exists as %s only, whose arguments may differ" % (name, function.symbol))
     elif not has_kprobes():
         reasons.append("this kernel has no kprobes")
-    elif places["skb"] >= points.MOST_ARGUMENTS:
-        reasons.append("the packet is not in a register of %s" % name)
     else:
         hooks.append(Hook(KPROBE, function.symbol, function.module, 0, places, indirect))

@@ -8,7 +8,6 @@ this kernel does not have is left out. Sources: include/trace/events/ and net/ o
 """
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
-
 MOST_ARGUMENTS = 6  # in registers, where a hook finds them
 
 
