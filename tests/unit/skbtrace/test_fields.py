@@ -93,7 +93,7 @@ def test_a_field_is_found_where_the_kernel_has_it(types: Types, name: str) -> No
 MISSING = {
     "sk_buff.marc": "this kernel's sk_buff has no field marc; the nearest are mark",
     "sk_buff.dev->mtv": "this kernel's sk_buff.dev has no field mtv; the nearest are mtu",
-    "sk_buff.sk->sk_stale": "this kernel's sk_buff.sk has no field sk_stale; the nearest are sk_state, sk_err, sk_dport",
+    "sk_buff.sk->sk_stat": "this kernel's sk_buff.sk has no field sk_stat; the nearest are sk_state, sk_dport",
     "sk_buff.xyzzy": "this kernel's sk_buff has no field xyzzy",
     "sk_buff.cb": "sk_buff.cb is an array, not a number",
     "sk_buff.users": "sk_buff.users is a struct, not a number: it has counter",
