@@ -14,6 +14,7 @@ from fleetmerge.bundle.manifest import open_bundle
 
 PORT = 5021
 SENT, MARKED, MARK = 100, 7, 0x2A
+ESTABLISHED, SYN_SENT, FIN_WAIT1, TIME_WAIT, CLOSED = 1, 2, 4, 6, 7  # include/net/tcp_states.h
 MARK_SOME = """
 table bridge known {
   chain forward {
@@ -49,13 +50,14 @@ def test_fields_have_the_values_that_are_known(lab: Lab) -> None:
             records = tracer.stop()
     finally:
         host.run(["ip", "link", "set", "vnet0", "mtu", "1500"])
+    states = {"dev.rx": CLOSED, "dev.tx": None}  # of the tap's own socket, which the bridge parts the packet from
     ways = {("dev.rx", "vnet0"): 1400, ("dev.tx", "eth0"): 1500}
     assert Counter((one["point"], one["device"]) for one in records) == dict.fromkeys(ways, SENT)
     for one in records:
         assert list(one["fields"]) == FIELDS
         assert one["fields"]["sk_buff.dev->mtu"] == ways[one["point"], one["device"]]
         assert one["fields"]["sk_buff.mark"] == one.get("mark", 0)
-        assert one["fields"]["sk_buff.sk->sk_state"] is None  # it came from a tap: there is no socket
+        assert one["fields"]["sk_buff.sk->sk_state"] == states[one["point"]]
         assert one["fields"]["sk_buff.protocol"] == 0x0800
     marks = Counter((one["point"], one["fields"]["sk_buff.mark"]) for one in records)
     assert marks == {("dev.rx", 0): SENT, ("dev.tx", 0): SENT - MARKED, ("dev.tx", MARK): MARKED}
@@ -76,17 +78,18 @@ def test_a_socket_s_state_and_port(lab: Lab) -> None:
         lab.netns("vm-a").send("tcp", address, PORT, bytes=100_000)
         records = tracer.stop()
     syns = [one for one in records if one["packet"]["flags"] == "S"]
-    assert [one["fields"]["sk_buff.sk->sk_state"] for one in syns] == [2]
+    assert [one["fields"]["sk_buff.sk->sk_state"] for one in syns] == [SYN_SENT]
     data = [one for one in records if one["packet"]["flags"] == "PA"]
     assert data
-    assert {one["fields"]["sk_buff.sk->sk_state"] for one in data} <= {1, 4}  # established, or waiting for the end
+    assert {one["fields"]["sk_buff.sk->sk_state"] for one in data} <= {ESTABLISHED, FIN_WAIT1}
     owned = [one for one in records if one["fields"]["sk_buff.sk"] != "0x0"]
-    assert len({one["fields"]["sk_buff.sk"] for one in owned if one["fields"]["sk_buff.sk->sk_state"] != 6}) == 1
+    assert len({one["fields"]["sk_buff.sk"] for one in owned if one["fields"]["sk_buff.sk->sk_state"] != TIME_WAIT}) == 1
     assert {one["fields"]["sock.sk_dport"] for one in owned} == {PORT}
 
 
 def test_text_says_what_was_not_there(lab: Lab) -> None:
-    host = lab.netns("hv-a")
+    """Behind the wire, a packet has no socket any more."""
+    host = lab.netns("hv-b")
     process = host.popen([PYTHON, COMMANDS["datapath_tracing"], *OURS, "--point", "dev.rx", "--max-records", 1,
                           *words(FIELDS[:3])])
     try:
