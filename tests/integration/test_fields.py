@@ -6,8 +6,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from support.lab import PYTHON, Lab, wait_until
-from support.tracers import COMMANDS, tracing
+from support.lab import PYTHON, Lab
+from support.tracers import COMMANDS, tracing, until
 
 from fleetmerge.bundle.captured import slots_of
 from fleetmerge.bundle.manifest import open_bundle
@@ -83,7 +83,8 @@ def test_a_socket_s_state_and_port(lab: Lab) -> None:
     assert data
     assert {one["fields"]["sk_buff.sk->sk_state"] for one in data} <= {ESTABLISHED, FIN_WAIT1}
     owned = [one for one in records if one["fields"]["sk_buff.sk"] != "0x0"]
-    assert len({one["fields"]["sk_buff.sk"] for one in owned if one["fields"]["sk_buff.sk->sk_state"] != TIME_WAIT}) == 1
+    connected = [one for one in owned if one["fields"]["sk_buff.sk->sk_state"] != TIME_WAIT]
+    assert len({one["fields"]["sk_buff.sk"] for one in connected}) == 1
     assert {one["fields"]["sock.sk_dport"] for one in owned} == {PORT}
 
 
@@ -104,15 +105,15 @@ def test_text_says_what_was_not_there(lab: Lab) -> None:
 @pytest.mark.parametrize("buffer", [[], ["--perf-buffer", "--buffer-pages", "64"]], ids=["ring", "perf"])
 def test_a_bundle_describes_its_fields(lab: Lab, tmp_path: pathlib.Path, buffer: list[str]) -> None:
     run = tmp_path / "run"
-    command = [PYTHON, COMMANDS["datapath_tracing"], *OURS, "--point", "dev.tx", "--run-dir", run, "--run-id", "r",
-               "--max-records", SENT, *buffer, *words(FIELDS[:2])]
-    host = lab.netns("hv-a")
-    process = host.popen(command)
+    command = [PYTHON, COMMANDS["datapath_tracing"], "--netns", "hv-a", *OURS[2:], "--interface", "eth0",
+               "--point", "dev.tx", "--run-dir", run, "--run-id", "r", *buffer, *words(FIELDS[:2])]
+    process = lab.here().popen(command)
     try:
-        wait_until((run / "records.bin").exists, "the window is open")
-        with host.nft(MARK_SOME):
+        until("started", run)
+        with lab.netns("hv-a").nft(MARK_SOME):
             send(lab)
     finally:
+        process.terminate()
         process.communicate(timeout=20)
     bundle = open_bundle(str(run))
     assert [(one.name, one.kind) for one in bundle.captured] == [(name, "unsigned") for name in FIELDS[:2]]
