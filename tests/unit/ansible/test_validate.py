@@ -128,7 +128,7 @@ def test_a_value_cannot_become_an_option(refusal):
 
 
 @pytest.mark.parametrize(("variables", "sentence"), [
-    ({"capture_fields": ["task_struct.pid"]}, "capture_fields is 'task_struct.pid': it must be the kernel's name of a "),
+    ({"capture_fields": ["task_struct.pid"]}, "capture_fields is 'task_struct.pid': it must be the kernel's name"),
     ({"capture_stacks": ["dev.tz"]}, "capture_stacks is 'dev.tz': it must be one of"),
     ({"capture_src": "192.168.32.300"}, "capture_src is '192.168.32.300': it must be an IPv4 or IPv6 address"),
     ({"capture_src": "192.0.2.1; touch /tmp/x"}, "capture_src is '192.0.2.1; touch /tmp/x': it must be"),
