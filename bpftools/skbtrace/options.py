@@ -8,7 +8,7 @@ from typing import Any, List, NoReturn, Optional, Tuple
 from . import VERSION, foreign
 from .capture import record
 from .errors import InputError, option
-from .programs import expressions, fields, filters, functions, points, rate
+from .programs import expressions, fields, filters, points, rate
 
 MOST_SECONDS = 24 * 3600
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -123,7 +123,7 @@ def _check_points(options: Any) -> None:
     for key, names in (("point", options.point), ("exclude-point", options.exclude_point),
                        ("require-point", options.require_point), ("stack", options.stack)):
         for name in names:
-            if name not in points.BY_NAME and not functions.point(name):
+            if not points.named(name):
                 raise InputError("%s is %r: it must be one of %s, or func:NAME"
                                  % (option(key), foreign.from_system(name), ", ".join(sorted(points.BY_NAME))))
     for key, names in (("require-point", options.require_point), ("stack", options.stack)):
@@ -131,7 +131,7 @@ def _check_points(options: Any) -> None:
             if name in options.exclude_point:
                 raise InputError("%s and %s are both %r: a point is either looked at or left out"
                                  % (option(key), option("exclude-point"), name))
-    if not functions.wanted(options):
+    if not points.wanted(options):
         raise InputError("%s leaves no point at which to look" % option("exclude-point"))
 
 

@@ -9,7 +9,7 @@ from ..errors import TracerError, option
 from ..host import clock, devices, limits
 from ..kernel import lookup, reasons, structs
 from ..kernel.symbols import Symbols
-from ..programs import fields, filters, functions, hooks, pages, program, rate
+from ..programs import fields, filters, hooks, pages, points, program, rate
 from . import record, ring
 from .scope import Scope
 from .window import Window
@@ -37,7 +37,7 @@ class Tracer:
         limits.require_root()
         limits.require_bcc()
         self.scope = Scope(chosen)
-        asked_for = functions.wanted(options)
+        asked_for = points.wanted(options)
         names = list(structs.FIELDS) + [structs.FLOW_ACTIONS[0]] + reasons.ENUMS + structs.ENUMS
         names += pages.STRUCTS
         names += hooks.wanted_functions(asked_for) + ["btf_trace_" + point.tracepoint for point in asked_for]

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Points that are no rows of the table: func:NAME, any function of the kernel that takes a packet, func:NAME@ARG."""
-import re
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from . import points
 
-PREFIX = "func:"
-_NAME = re.compile(r"func:([A-Za-z_]\w{0,127})(?:@(\w{1,64}))?", re.ASCII)
 _PACKET = ("sk_buff*", "sk_buff**")
 Parameters = Sequence[Tuple[str, str]]  # name, struct pointed to or ""
 
@@ -15,25 +12,9 @@ class NoPacket(LookupError):
     """The function does not take a packet, or not there; the message says so."""
 
 
-def point(name: str) -> Optional[points.Point]:
-    """Return the point that a name such as func:ip_rcv@skb stands for; None if it is no such name."""
-    found = _NAME.fullmatch(name)
-    if not found:
-        return None
-    arguments = {"skb": points.Argument("sk_buff*", None), "sock": points.Argument("sock*", None)}
-    return points.Point(name, "", "", [found.group(1)], "function %s takes a packet" % found.group(1), arguments,
-                        "", False, False)
-
-
-def wanted(options: Any) -> List[points.Point]:
-    """Return all points that the parsed command line asks for."""
-    names = dict.fromkeys(options.point + options.require_point + options.stack)
-    return points.wanted(options, [one for one in map(point, names) if one])
-
-
 def is_function(point: points.Point) -> bool:
     """Whether a point is at a function that was asked for by its name."""
-    return point.name.startswith(PREFIX)
+    return point.name.startswith(points.FUNCTION)
 
 
 def packet(point: points.Point, parameters: Optional[Parameters]) -> Tuple[int, bool]:
@@ -41,11 +22,11 @@ def packet(point: points.Point, parameters: Optional[Parameters]) -> Tuple[int, 
 
     parameters: None where this kernel does not describe the function.
     """
-    function, _at, chosen = point.name[len(PREFIX):].partition("@")
+    function, _at, chosen = point.name[len(points.FUNCTION):].partition("@")
     if parameters is None:
         if not chosen.isdigit():
             raise NoPacket("this kernel does not describe function %s: which argument is the packet has to be said by "
-                           "its number, %s%s@1" % (function, PREFIX, function))
+                           "its number, %s%s@1" % (function, points.FUNCTION, function))
         return _in_range(function, chosen, points.MOST_ARGUMENTS), False
     places = [place for kind in _PACKET for place, (_name, of) in enumerate(parameters) if of == kind]
     if not places:

@@ -5,7 +5,7 @@ import pytest
 from skbtrace import options
 from skbtrace.errors import InputError
 from skbtrace.kernel import lookup
-from skbtrace.programs import functions, hooks, recipe
+from skbtrace.programs import hooks, points, recipe
 
 PARAMETERS = {
     "ip_rcv": [("skb", "sk_buff*"), ("dev", "net_device*"), ("pt", "packet_type*")],
@@ -36,7 +36,7 @@ class Described:
 
 def offer(name: str, types: Described | None = None, symbols: dict | None = None) -> tuple[list, list]:
     """(kind, place of the skb, whether indirect, place of the socket) of each hook, and the reasons against others."""
-    point = functions.point(name)
+    point = points.named(name)
     (function,) = point.functions
     found = {function: [lookup.Function(symbol, "") for symbol in (symbols or {}).get(function, [function])]}
     tried, reasons = hooks.candidates(point, types, found)
@@ -90,7 +90,7 @@ def test_names_of_functions() -> None:
     parser = options.make_parser("tracer", "what", "examples", "nic")
     given, _filter = options.parse(parser, ["--point=func:ip_rcv@skb", "--stack=func:ip_rcv@skb",
                                             "--require-point=func:udp_rcv"])
-    assert [(point.name, point.functions, point.stack) for point in functions.wanted(given)] == [
+    assert [(point.name, point.functions, point.stack) for point in points.wanted(given)] == [
         ("func:ip_rcv@skb", ["ip_rcv"], True), ("func:udp_rcv", ["udp_rcv"], False)]
     for name in ("func:", "func:ip rcv", "func:ip_rcv@", "func:ip_rcv@-1", "func:ip-rcv", "fun:ip_rcv", "func:é"):
         with pytest.raises(InputError) as refused:
@@ -100,7 +100,7 @@ def test_names_of_functions() -> None:
 
 def test_a_stack_is_taken_at_any_point_and_looks_there() -> None:
     parser = options.make_parser("tracer", "what", "examples", "drop")
-    chosen = functions.wanted(options.parse(parser, ["--stack=dev.tx"])[0])
+    chosen = points.wanted(options.parse(parser, ["--stack=dev.tx"])[0])
     assert [(point.name, point.stack) for point in chosen] == [("dev.tx", True), ("skb.drop", True), ("ovs.drop", True)]
     hook = hooks.Hook(hooks.RAW_TRACEPOINT, "net_dev_start_xmit", "", 0, {"skb": 0}, False)
     with_stack, without = (recipe.encode(0, point, hook) for point in (chosen[0], chosen[0]._replace(stack=False)))
