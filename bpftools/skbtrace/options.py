@@ -82,6 +82,9 @@ def make_parser(program: str, what: str, examples: str, default_profile: str) ->
 
 def _add_output(output: Any) -> None:
     output.add_argument("--format", default="text", metavar="FORMAT", help="text (default) or json: an object a line")
+    output.add_argument("--compare", action="store_true",
+                        help="a table for each packet instead of lines: its points down, across only what changed, "
+                             "changes marked with *")
     output.add_argument("--run-dir", metavar="DIR",
                         help="write records.bin and manifest.json into this directory instead of lines to the terminal")
     output.add_argument("--wait-window", metavar="SECONDS",
@@ -151,6 +154,9 @@ def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, f
         raise InputError("%s is %d: it must be a power of two" % (option("buffer-pages"), options.buffer_pages))
     if options.trial and options.run_dir:
         raise InputError("%s and %s exclude each other" % (option("trial"), option("run-dir")))
+    for name, given in (("run-dir", options.run_dir), ("format", options.format != "text")):
+        if options.compare and given:
+            raise InputError("%s and %s exclude each other" % (option("compare"), option(name)))
     if options.format not in ("text", "json"):
         raise InputError("%s is %r: it must be text or json" % (option("format"), options.format))
     if options.wait_window and not options.run_dir:

@@ -4,7 +4,7 @@ import sys
 from typing import Any, Dict, List, Tuple
 
 from ..capture.spool import Budget
-from . import text
+from . import compare, text
 from .stream import Stream
 from .terminal import Terminal
 
@@ -21,7 +21,8 @@ def run(tracer: Any) -> None:
                        {attached.id for attached in tracer.program.attached if attached.made_up}, tracer.captured)
     budget = Budget(options.max_records, options.max_bytes, tracer.layout.stride)
     lines, remarks = Stream(sys.stdout.fileno()), Stream(sys.stderr.fileno())
-    printer = text.Printer(lines, facts, options.format == "json", options.tracer == "datapath_tracing")
+    printer: Any = compare.Comparison(lines, facts) if options.compare else text.Printer(
+        lines, facts, options.format == "json", options.tracer == "datapath_tracing")
     terminal = Terminal(printer, lines, sys.stdout.fileno(), budget, tracer.layout)
     tracer.open_buffer(terminal.take)
     try:
@@ -31,6 +32,8 @@ def run(tracer: Any) -> None:
     finally:
         tracer.finish()
         tracer.release_signals()
+        if options.compare:
+            printer.finish()
         lines.drain(_PATIENCE_S)
         _say(remarks, [_summary(tracer, budget, terminal.unshown())])
 

@@ -142,16 +142,26 @@ class Changes:
     """
 
     _COMPARED = ("len", "protocol", "vlan_tci", "vlan_present") + tuple(name for name, _usual in METADATA)
-    _FREED = ("skb.drop", "skb.free")
+    FREED = ("skb.drop", "skb.free")
     _OWN = ("protocol", "id", "seq", "ack", "icmp_seq", "type", "code", "fragment_offset", "operation")
 
     def __init__(self, captured: Sequence[fields.Captured] = ()) -> None:
         self._captured = captured
-        self._names = self._COMPARED + tuple(one.name for one in captured)
+        self.names = self._COMPARED + tuple(one.name for one in captured)
         self._last: OrderedDict[Tuple[int, int], _Seen] = OrderedDict()
 
     def of(self, record: Any, point: str, packet: Dict[str, Any]) -> List[str]:
         """Return e.g. ["mark 0->5"] against the same packet's previous record; packet: its decoded headers."""
+        before, values = self.values(record, point, packet)
+        if before is None:
+            return []
+        # of a field that was not there before, or is not any more, nothing is known to have changed
+        return ["%s %s->%s" % (name, old, new) for name, old, new in zip(self.names, before, values)
+                if old != new and old is not None and new is not None]
+
+    def values(self, record: Any, point: str, packet: Dict[str, Any]) -> Tuple[Optional[Tuple[Any, ...]],
+                                                                               Tuple[Any, ...]]:
+        """Return the values of `names` in the same packet's previous record (None if it has none) and in this one."""
         key = record.skb, record.head
         place = record.point, record.netns, record.ifindex
         values = tuple([getattr(record, name) for name in self._COMPARED] + fields.values(self._captured, record))
@@ -159,17 +169,13 @@ class Changes:
         before = self._last.pop(key, None)
         if before and (place in before.places or not self._is_same(before, innermost, record.payload_hash)):
             before = None
-        if point not in self._FREED:
+        if point not in self.FREED:
             places = before.places if before else set()
             places.add(place)
             self._last[key] = _Seen(values, innermost, record.payload_hash, places)
             if len(self._last) > _REMEMBERED:
                 self._last.popitem(last=False)
-        if before is None:
-            return []
-        # of a field that was not there before, or is not any more, nothing is known to have changed
-        return ["%s %s->%s" % (name, old, new) for name, old, new in zip(self._names, before.values, values)
-                if old != new and old is not None and new is not None]
+        return before and before.values, values
 
     def _is_same(self, before: _Seen, packet: Dict[str, Any], payload_hash: int) -> bool:
         if before.payload_hash and payload_hash and before.payload_hash != payload_hash:
