@@ -16,6 +16,7 @@ from .show import live, trial
 def _list_points() -> None:
     for point in points.TABLE:
         print("%-16s %s (%s)" % (point.name, point.what, point.tracepoint))
+    print("%-16s any function of the kernel that takes a packet; func:NAME@ARG by this argument" % "func:NAME")
     for name in sorted(points.PROFILES):
         print("profile %-8s %s" % (name, " ".join(points.PROFILES[name])))
 
