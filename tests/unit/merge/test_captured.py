@@ -10,7 +10,8 @@ from support.bundles import Bundle
 from support.fleet import ETH0, VNET0, Fleet, merged, segment, udp_packet
 
 from fleetmerge.bundle.manifest import open_bundle
-from fleetmerge.errors import BundleError
+from fleetmerge.errors import BundleError, MergeError
+from fleetmerge.products import compare
 
 MARK, STATE, ERROR, DEVICE = "sk_buff.mark", "sk_buff.sk->sk_state", "sk_buff.sk->sk_err", "sk_buff.dev"
 FIELDS = {MARK: "unsigned", STATE: "unsigned", ERROR: "signed", DEVICE: "pointer"}
@@ -68,6 +69,27 @@ def test_the_timeline_has_them_as_the_live_text(run: tuple[Path, dict[str, Any]]
     assert sum(" sk_buff.mark=0 sk_buff.sk->sk_state=- sk_buff.sk->sk_err=-113 sk_buff.dev=0xffff888800001000 " in line
                for line in lines) == 40
     assert not any("sk_buff" in line for line in lines if " hv-b " in line)
+
+
+def test_a_packet_s_table_over_all_hosts(run: tuple[Path, dict[str, Any]]) -> None:
+    path, _summary = run
+    (journey,) = duckdb.sql("""SELECT DISTINCT journey FROM '%s' WHERE ip_id = 1 AND src = '192.168.32.10' AND
+                               dst_port = 5001""" % (path / "events.parquet")).fetchall()[0]
+    lines = compare.table(str(path / "events.parquet"), journey).splitlines()
+    assert [line.split() for line in lines] == [
+        ["µs", "host", "device", "point", "len", MARK, DEVICE],
+        ["+0.0", "hv-a", "vnet0", "dev.rx", "92", "0", str(0xFFFF888800001000)],
+        ["+8.0", "hv-a", "eth0", "dev.tx", "106*", "42*", str(0xFFFF888800002000) + "*"],
+        ["+58.0", "hv-b", "eth0", "dev.rx", "92", "-", "-"], ["+65.0", "hv-b", "vnet0", "dev.tx", "106*", "-", "-"]]
+
+
+def test_what_cannot_be_compared_is_one_sentence(run: tuple[Path, dict[str, Any]]) -> None:
+    path, _summary = run
+    for events, why in ((path / "events.parquet", "has no record of journey 'x'"), (path / "no", "is not there"),
+                        (path / "timeline.log", "cannot be read")):
+        with pytest.raises(MergeError, match=why) as refused:
+            compare.table(str(events), "x")
+        assert "\n" not in str(refused.value)
 
 
 LIES = {
