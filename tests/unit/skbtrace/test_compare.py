@@ -41,15 +41,30 @@ def at(micro: int, point: int, data: bytes, mark: int = 0, state: int | None = N
     return LAYOUT.record(**blank)
 
 
+def facts() -> text.Facts:
+    return text.Facts("hv-a", {0: "dev.rx", 1: "dev.tx", 2: "skb.drop"}, Names(), {7: "hv-a"}, {77: "FULL_RING"},
+                      Names(), 0, captured=FIELDS)
+
+
 def written(records: list) -> list[str]:
     stream = io.StringIO()
-    facts = text.Facts("hv-a", {0: "dev.rx", 1: "dev.tx", 2: "skb.drop"}, Names(), {7: "hv-a"}, {77: "FULL_RING"},
-                       Names(), 0, captured=FIELDS)
-    tables = compare.Comparison(stream, facts)
+    tables = compare.Comparison(stream, facts())
     for one in records:
         tables.write(one)
     tables.finish()
     return stream.getvalue().splitlines()
+
+
+def test_a_line_says_what_changed_of_the_fields_that_were_there() -> None:
+    stream = io.StringIO()
+    printer = text.Printer(stream, facts(), False, True)
+    for one in [at(1, 0, packet(1), state=1), at(2, 1, packet(1), 42, state=7), at(3, 2, packet(1), 43)]:
+        printer.write(one)
+    lines = stream.getvalue().splitlines()
+    assert " sk_buff.mark=0 sk_buff.sk->sk_state=1 " in lines[0]
+    assert " sk_buff.mark=43 sk_buff.sk->sk_state=- " in lines[2]
+    assert [line.partition(" changed: ")[2] for line in lines] == [
+        "", "sk_buff.mark 0->42, sk_buff.sk->sk_state 1->7", "sk_buff.mark 42->43"]
 
 
 def test_only_what_changed_is_shown_and_each_change_is_marked() -> None:
@@ -88,8 +103,7 @@ def test_packets_that_come_among_each_other_are_apart() -> None:
 def test_a_packet_that_was_freed_is_shown_at_once_and_of_others_the_oldest_when_there_are_too_many(
         monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
-    facts = text.Facts("hv-a", {0: "dev.rx", 2: "skb.drop"}, Names(), {}, {}, Names(), 0, captured=FIELDS)
-    tables = compare.Comparison(stream, facts)
+    tables = compare.Comparison(stream, facts())
     monkeypatch.setattr(compare, "_MOST_OPEN", 3)
     tables.write(at(1, 0, packet(1), skb=1, head=1))
     assert stream.getvalue() == ""

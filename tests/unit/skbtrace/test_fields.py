@@ -186,7 +186,9 @@ def filled(found: list[fields.Field], directory: pathlib.Path, skb: object, devi
 
 
 def test_the_c_reads_what_the_types_say(types: Types, tmp_path: pathlib.Path) -> None:
-    skb, device, sock = (ctypes.create_string_buffer(256) for _ in range(3))
+    skb, device, sock, entry = (ctypes.create_string_buffer(256) for _ in range(4))
+    struct.pack_into("<Q", skb, 104, ctypes.addressof(entry) | 3)  # conntrack's entry, and the packet's direction in it
+    struct.pack_into("<I", entry, 16, 77)
     struct.pack_into("<I", device, 56, 1450)
     struct.pack_into("<i", sock, 32, -113)
     struct.pack_into("<QQ", skb, 16, ctypes.addressof(device), 0)
@@ -195,12 +197,12 @@ def test_the_c_reads_what_the_types_say(types: Types, tmp_path: pathlib.Path) ->
     struct.pack_into("<I", skb, 37, 0xABC << 5 | 0x1F)
     struct.pack_into(">H", skb, 48, 0x86DD)
     names = ["sk_buff.mark", "sk_buff.dev->mtu", "sk_buff.sk->sk_state", "sock.sk_err", "sk_buff.cloned",
-             "sk_buff.wide", "sk_buff.protocol", "sk_buff.dev"]
+             "sk_buff.wide", "sk_buff.protocol", "sk_buff.dev", "sk_buff._nfct->mark"]
     found = captured.find(names, types)  # type: ignore[arg-type]
     slots = filled(found, tmp_path, skb, 0, ctypes.addressof(sock))
-    read = captured.values(captured.describe(found), record.Layout(8).record._make(
+    read = captured.values(captured.describe(found), record.Layout(9).record._make(
         [0] * (len(record.FIELDS)) + [slots]))
     assert dict(zip(names, read, strict=True)) == {
         "sk_buff.mark": 0xFFFFFFFF, "sk_buff.dev->mtu": 1450, "sk_buff.sk->sk_state": None, "sock.sk_err": -113,
         "sk_buff.cloned": 1, "sk_buff.wide": 0xABC, "sk_buff.protocol": 0x86DD,
-        "sk_buff.dev": "0x%x" % ctypes.addressof(device)}
+        "sk_buff.dev": "0x%x" % ctypes.addressof(device), "sk_buff._nfct->mark": 77}
