@@ -102,6 +102,30 @@ def test_text_says_what_was_not_there(lab: Lab) -> None:
     assert " sk_buff.mark=0 sk_buff.dev->mtu=1500 sk_buff.sk->sk_state=- " in line
 
 
+def test_a_table_for_each_packet(lab: Lab) -> None:
+    """Between tap and wire the length grows by the Ethernet header, and seven packets get their mark."""
+    host = lab.netns("hv-a")
+    process = host.popen([PYTHON, COMMANDS["datapath_tracing"], *OURS, "--point", "dev.rx", "--point", "dev.tx",
+                          "--max-records", 2 * SENT, "--compare", "--field", "sk_buff.mark"])
+    try:
+        assert process.stdout.readline().startswith("tracing dev.rx, dev.tx")
+        with host.nft(MARK_SOME):
+            send(lab)
+            output, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    tables = [table.splitlines() for table in output.split("\n\n")[:SENT]]
+    assert {table[0].split(" skb=")[0].split(" > ")[1].split(" id=")[0] for table in tables} == {
+        f"{lab.address('vm-b')}:{PORT} udp"}
+    shown = Counter()
+    for _what, head, *rows in tables:
+        rx, tx = (dict(zip(head.split(), row.split(), strict=True)) for row in rows)
+        assert (rx["point"], rx["device"], tx["point"], tx["device"]) == ("dev.rx", "vnet0", "dev.tx", "eth0")
+        assert tx["len"] == "%d*" % (int(rx["len"]) + 14)
+        shown[rx.get("sk_buff.mark"), tx.get("sk_buff.mark")] += 1
+    assert shown == {(None, None): SENT - MARKED, ("0", "%d*" % MARK): MARKED}
+
+
 @pytest.mark.parametrize("buffer", [[], ["--perf-buffer", "--buffer-pages", "64"]], ids=["ring", "perf"])
 def test_a_bundle_describes_its_fields(lab: Lab, tmp_path: pathlib.Path, buffer: list[str]) -> None:
     run = tmp_path / "run"
