@@ -49,10 +49,13 @@ def captured_of(manifest: Mapping[str, Any], dtype: np.dtype) -> list[Captured]:
 
 def slots_of(raw: np.ndarray, captured: Sequence[Captured]) -> np.ndarray:
     """Return the slots of records as a matrix: the numbers, and in the last column a bit for each that was there."""
-    out = np.zeros((len(raw), MOST + 1), "u8")
-    if captured:
-        slots = raw["fields"]
-        out[:, :len(captured)], out[:, MOST] = slots[:, :-1], slots[:, -1]
+    return _widened(raw["fields"]) if captured else np.zeros((len(raw), MOST + 1), "u8")
+
+
+def _widened(slots: np.ndarray) -> np.ndarray:
+    """Return slots as those of a bundle with as many fields as there can be."""
+    out = np.zeros((len(slots), MOST + 1), "u8")
+    out[:, :slots.shape[1] - 1], out[:, MOST] = slots[:, :-1], slots[:, -1]
     return out
 
 
@@ -68,8 +71,8 @@ def all_captured(each: Iterable[Sequence[Captured]]) -> list[Captured]:
 def values_of(name: str, slots: np.ndarray, bundle: np.ndarray, each: Sequence[Sequence[Captured]]) -> Values:
     """Return a field's values. slots: as slots_of() returns them; bundle: of each record; each: the bundles' fields."""
     out = Values(np.zeros(len(slots), "u8"), np.zeros(len(slots), bool), np.zeros(len(slots), bool))
-    for number, captured in enumerate(each):
-        place = next((place for place, one in enumerate(captured) if one.name == name), None)
+    for number in np.unique(bundle).tolist():
+        place = next((place for place, one in enumerate(each[number]) if one.name == name), None)
         if place is not None:
             rows = np.flatnonzero(bundle == number)
             out.number[rows], out.asked[rows] = slots[rows, place], True
@@ -92,24 +95,25 @@ class Recorded:
         self._sources = [_Source(*source) for source in sources]
         self._each = [source.captured for source in self._sources]
 
-    def changed(self, before: np.ndarray, after: np.ndarray) -> dict[str, int]:
-        """Return field -> how many packets it changed of. before, after: rows of their records."""
-        names = all_captured(self._each)
-        if not names or not len(before):
+    def changed(self, rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, int]:
+        """Return field -> of how many packets it changed. rows: identity.ROW; before, after: which of them."""
+        fields = all_captured(self._each)
+        if not fields:
             return {}
-        one, two = self._slots(before), self._slots(after)
+        one, two = self._of(rows, before), self._of(rows, after)
         out = {}
-        for name in [one.name for one in names]:
-            was = values_of(name, one, before["bundle"], self._each)
-            has = values_of(name, two, after["bundle"], self._each)
+        for name in [field.name for field in fields]:
+            was, has = values_of(name, *one, self._each), values_of(name, *two, self._each)
             out[name] = int((was.known & has.known & (was.number != has.number)).sum())
         return {name: count for name, count in out.items() if count}
 
-    def _slots(self, rows: np.ndarray) -> np.ndarray:
-        out = np.zeros((len(rows), MOST + 1), "u8")
-        for number, source in enumerate(self._sources):
-            of = np.flatnonzero(rows["bundle"] == number)
-            if source.captured and len(of):
-                records = np.memmap(source.path, source.dtype, "r")
-                out[of] = slots_of(records[rows["record"][of]], source.captured)
-        return out
+    def _of(self, rows: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return slots and bundle of some rows."""
+        bundle, record = rows["bundle"][which], rows["record"][which]
+        out = np.zeros((len(which), MOST + 1), "u8")
+        for number in np.unique(bundle).tolist():
+            source = self._sources[number]
+            if source.captured:
+                here = np.flatnonzero(bundle == number)
+                out[here] = _widened(np.memmap(source.path, source.dtype, "r")["fields"][record[here]])
+        return out, bundle

@@ -76,7 +76,7 @@ def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded
         if count:
             out.changed[name] = count
     if recorded:
-        out.changed.update(recorded.changed(rows[before], rows[after]))
+        out.changed.update(recorded.changed(rows, before, after))
     return out
 
 

@@ -150,7 +150,7 @@ class Btf:
                 return offset, bits, member_type
         return None
 
-    def struct(self, name: str) -> int:
+    def struct_id(self, name: str) -> int:
         """Return the type id of `struct name`, 0 if there is none; unlike others it need not have been announced."""
         offset = self._strings.find(b"\0" + name.encode() + b"\0") + 1
         for number, start in enumerate(self._starts):

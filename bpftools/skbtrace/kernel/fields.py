@@ -71,7 +71,7 @@ class _Way:
     def __init__(self, types: lookup.Types, root: str) -> None:
         self._types, self._btf, self._root = types, types.vmlinux, root
         self._said = root  # the name so far
-        self._type = self._btf.struct(root)
+        self._type = self._btf.struct_id(root)
         self._hops: List[Hop] = []
         self._offset, self._bits = 0, 0  # in bits; width of a bitfield, 0 for any other member
         self._last = ""
@@ -106,7 +106,7 @@ class _Way:
         """Follow the pointer to a struct that is known by its name alone, or described in a module."""
         for place in ("", module):
             blob = self._types.of(place)
-            target = blob.struct(name) if blob else 0
+            target = blob.struct_id(name) if blob else 0
             if blob and target:
                 self._btf = blob
                 self._hop(target, flags)
