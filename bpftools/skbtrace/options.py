@@ -61,6 +61,12 @@ def make_parser(program: str, what: str, examples: str, default_profile: str) ->
     where.add_argument("--field", action="append", default=[], metavar="NAME",
                        help="with each record, this number by its kernel name, such as sk_buff.mark or "
                             "'sk_buff.dev->mtu'; may be given %d times" % fields.MOST)
+    where.add_argument("--follow", action="store_true",
+                       help="record a packet that has matched until it is freed, also where it does not match any "
+                            "more: behind NAT, in a tunnel, as a clone; a packet that is rejected costs 15 ns more")
+    where.add_argument("--only-followed", action="append", default=[], metavar="NAME",
+                       help="with --follow: look at this point too, and record there only what does not match any "
+                            "more; another tracer records what matches")
     ends = parser.add_argument_group("when it ends (Ctrl-C always ends it)")
     ends.add_argument("--duration", metavar="SECONDS", help="after this time, at most %d" % MOST_SECONDS)
     ends.add_argument("--max-records", metavar="N", help="after so many records")
@@ -85,6 +91,8 @@ def _add_output(output: Any) -> None:
     output.add_argument("--compare", action="store_true",
                         help="a table for each packet instead of lines: its points down, across only what changed, "
                              "changes marked with *")
+    output.add_argument("--summary", action="store_true",
+                        help="no lines, only how many packets each point saw, matched, lost, …, at the end")
     output.add_argument("--run-dir", metavar="DIR",
                         help="write records.bin and manifest.json into this directory instead of lines to the terminal")
     output.add_argument("--wait-window", metavar="SECONDS",
@@ -124,18 +132,29 @@ def _check_points(options: Any) -> None:
             raise InputError("%s is %r: it must be one of %s"
                              % (option("profile"), name, ", ".join(sorted(points.PROFILES))))
     for key, names in (("point", options.point), ("exclude-point", options.exclude_point),
-                       ("require-point", options.require_point), ("stack", options.stack)):
+                       ("require-point", options.require_point), ("stack", options.stack),
+                       ("only-followed", options.only_followed)):
         for name in names:
             if not points.named(name):
                 raise InputError("%s is %r: it must be one of %s, or func:NAME"
                                  % (option(key), foreign.from_system(name), ", ".join(sorted(points.BY_NAME))))
-    for key, names in (("require-point", options.require_point), ("stack", options.stack)):
+    for key, names in (("require-point", options.require_point), ("stack", options.stack),
+                       ("only-followed", options.only_followed)):
         for name in names:
             if name in options.exclude_point:
                 raise InputError("%s and %s are both %r: a point is either looked at or left out"
                                  % (option(key), option("exclude-point"), name))
+    if options.only_followed and not options.follow:
+        raise InputError("%s needs %s" % (option("only-followed"), option("follow")))
     if not points.wanted(options):
         raise InputError("%s leaves no point at which to look" % option("exclude-point"))
+
+
+def _check_compare(options: Any) -> None:
+    for name, given in (("run-dir", options.run_dir), ("format", options.format != "text"),
+                        ("summary", options.summary)):
+        if options.compare and given:
+            raise InputError("%s and %s exclude each other" % (option("compare"), option(name)))
 
 
 def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, filters.Filter]:
@@ -154,9 +173,10 @@ def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, f
         raise InputError("%s is %d: it must be a power of two" % (option("buffer-pages"), options.buffer_pages))
     if options.trial and options.run_dir:
         raise InputError("%s and %s exclude each other" % (option("trial"), option("run-dir")))
-    for name, given in (("run-dir", options.run_dir), ("format", options.format != "text")):
-        if options.compare and given:
-            raise InputError("%s and %s exclude each other" % (option("compare"), option(name)))
+    _check_compare(options)
+    if options.summary and options.run_dir:
+        raise InputError("%s and %s exclude each other: the manifest has what a summary tells"
+                         % (option("summary"), option("run-dir")))
     if options.format not in ("text", "json"):
         raise InputError("%s is %r: it must be text or json" % (option("format"), options.format))
     if options.wait_window and not options.run_dir:

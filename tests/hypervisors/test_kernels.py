@@ -12,14 +12,25 @@ import pytest
 from emulated import table
 from emulated.machine import Machine
 from emulated.tracing import TOOLS, leftovers, nothing_new, tracing, trial, workload
+from support.reasons import real
+
+from fleetmerge.findings.meaning import dictionary
 
 PASSED, DROPPED, STREAM = 40, 25, 1_000_000
 OPEN, CLOSED = 5000, 4321  # ports; the second is what the drop rules are for
 FAULTS = {"netem": 4001, "vlan": 4002}  # what loses all datagrams, and the port that they go to meanwhile
 # kernels before 5.17 give no reason; Open vSwitch calls a flow's drop a drop from 6.6
 NO_REASON, NO_OVS_REASON = {"bullseye"}, {"bullseye", "bookworm"}
+TELLS_QDISC_REASON = {"sid"}  # kernels from 7.1 on have the tracepoint qdisc_drop
 COUNTS_LOCKED = {"bullseye"}
 SHOWN = ("kernel", "bcc", "python", "buffer", "seconds", "attached", "skipped")
+
+REASONS = f"""
+import json, sys
+sys.path.insert(0, "{TOOLS}")
+from skbtrace.kernel import lookup, reasons
+print(json.dumps(list(reasons.read(lookup.read_types(reasons.ENUMS)).values())))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +50,8 @@ def datapath(machine: Machine) -> Iterator[SimpleNamespace]:
 def drops(machine: Machine) -> Iterator[SimpleNamespace]:
     """One run of the drop monitor while rules of both bridges drop some datagrams and let others pass; SIGTERM."""
     before, counted = leftovers(machine), workload(machine, "counted")
-    with tracing(machine, "drop_monitor", "--protocol", "udp", "--point", "skb.drop", "--point", "ovs.drop") as run:
+    points = [word for point in ("skb.drop", "ovs.drop", "qdisc.drop") for word in ("--point", point)]
+    with tracing(machine, "drop_monitor", "--protocol", "udp", *points) as run:
         workload(machine, "udp", "bridge", CLOSED, DROPPED)
         workload(machine, "udp", "ovs", CLOSED, DROPPED)
         workload(machine, "udp", "bridge", OPEN, PASSED)
@@ -51,9 +63,9 @@ def drops(machine: Machine) -> Iterator[SimpleNamespace]:
 
 
 def to_port(drops: SimpleNamespace, port: int) -> list[dict]:
-    """Return the records of datagrams over the bridge to this port."""
+    """Return the drops of datagrams over the bridge to this port."""
     return [record for record in drops.run.records if record["packet"]["dst"] == "192.168.32.20"
-            and record["packet"].get("dst_port") == port]  # fmt: skip
+            and record["packet"].get("dst_port") == port and record["point"] != "qdisc.drop"]  # fmt: skip
 
 
 def test_what_attaches(machine: Machine, rows: list[list[str]]) -> None:
@@ -122,7 +134,7 @@ def test_drops_of_a_rule_are_named(machine: Machine, drops: SimpleNamespace) -> 
 
 @pytest.mark.parametrize(("fault", "device", "function", "reasons"), [
     ("netem", "p-dst", "__dev_queue_xmit", {"QDISC_DROP"}),
-    ("vlan", "p-src", "br_handle_frame", {"NOT_SPECIFIED", "VLAN_FILTER"}),
+    ("vlan", "p-src", "br_handle_frame", {"NOT_SPECIFIED"}),
 ])  # fmt: skip
 def test_other_drops_are_named(machine: Machine, drops: SimpleNamespace, fault: str, device: str, function: str,
                                reasons: set[str]) -> None:  # fmt: skip
@@ -132,6 +144,21 @@ def test_other_drops_are_named(machine: Machine, drops: SimpleNamespace, fault: 
     assert {record.get("reason") for record in records} <= ({None} if machine.name in NO_REASON else reasons)
     for record in records:
         assert any(frame.startswith(function) for frame in (record["at"], *record["stack"])), record
+
+
+def test_a_qdisc_tells_its_own_reason(machine: Machine, drops: SimpleNamespace) -> None:
+    reasons = [record["reason"] for record in drops.run.records if record["point"] == "qdisc.drop"]
+    assert reasons == (["QDISC_DROP_GENERIC"] * DROPPED if machine.name in TELLS_QDISC_REASON else [])
+
+
+def test_every_drop_reason_of_the_kernel_is_in_the_dictionary(machine: Machine) -> None:
+    """Open vSwitch and mac80211 have their reasons in modules."""
+    machine.run("modprobe openvswitch; modprobe mac80211", check=False)
+    names = real(json.loads(machine.run("python3 -", data=REASONS.encode()).stdout))
+    assert names - set(dictionary().reasons) == set()
+    assert len(names) > 60 or machine.name in NO_REASON
+    assert (machine.name in NO_OVS_REASON) == ("OVS_DROP_METER" not in names)
+    assert (machine.name in TELLS_QDISC_REASON) == ("QDISC_DROP_GENERIC" in names)
 
 
 def test_no_other_datagram_is_called_dropped(drops: SimpleNamespace) -> None:
@@ -144,7 +171,7 @@ def test_drops_of_an_open_vswitch_flow_are_named(machine: Machine, drops: Simple
     assert DROPPED - 1 <= len(records) <= DROPPED, [(record["point"], record.get("at")) for record in records]
     assert {record["device"] for record in records} == {"p-osrc"}
     if machine.name not in NO_OVS_REASON:
-        assert {record["reason"] for record in records} <= {"LAST_ACTION", "EXPLICIT"}
+        assert {record["reason"] for record in records} <= {"OVS_DROP_LAST_ACTION", "OVS_DROP_EXPLICIT"}
 
 
 def test_the_drop_monitor_loses_and_leaves_nothing(machine: Machine, drops: SimpleNamespace) -> None:

@@ -60,6 +60,11 @@ class Bundle:
         """Return the attached points: number in the records -> name."""
         return {int(point["id"]): str(point["name"]) for point in self.manifest["points"].get("attached", [])}
 
+    def only_followed(self) -> set[str]:
+        """Return the names of the points where it left what matches to another tracer."""
+        return {str(point["name"]) for point in self.manifest["points"].get("attached", [])
+                if point.get("only_followed")}
+
     def lost(self) -> int:
         """Return how many records were lost on the host, or since: the manifest says how many were written."""
         counters = self.manifest["counters"]

@@ -23,7 +23,7 @@ CANONICAL = np.dtype([
     ("transport_offset", "<u2"), ("data_offset", "<u2"), ("queue_mapping", "<u2"), ("gso_size", "<u2"),
     ("gso_segs", "<u2"), ("vlan_present", "u1"), ("pkt_type", "u1"), ("ip_summed", "u1"), ("cloned", "u1"),
     ("nr_frags", "u1"), ("frag_list", "u1"), ("users", "u1"), ("queue_kind", "u1"), ("packet_layer", "u1"),
-    ("packet_len", "u1"), ("comm", "S16"), ("packet", "u1", (PACKET_BYTES,)),
+    ("packet_len", "u1"), ("followed", "u1"), ("comm", "S16"), ("packet", "u1", (PACKET_BYTES,)),
 ])
 # what a field means when the bundle does not have it
 _ABSENT = {"stack_id": -1, "transport_offset": 0xFFFF, "mac_offset": 0xFFFF, "packet_layer": 3}

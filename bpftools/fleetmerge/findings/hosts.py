@@ -58,7 +58,7 @@ class Host:
         own = self.bundles[0][2]
         bound = 0.0 if own.reference else own.bound_us   # against the other hosts
         return Trust(max(starts), min(ends), np.inf if bound is None else bound * 1e3, self.late_ns() > _LATE,
-                     self.early_ns() > _EARLY, self.lossy(), self.filtered(), self.blind())
+                     self.early_ns() > _EARLY, self.lossy(), self.filtered(), self.blind(), forgotten=self.forgotten())
 
     def lossy(self) -> str:
         """Return why records of packets that it saw may be missing; empty if none is."""
@@ -78,6 +78,11 @@ class Host:
         if unreadable:
             return "%s recorded %d packets with too few of their headers to recognise them" % (self.name, unreadable)
         return "" if self.status() == "complete" else "the data of %s is partial" % self.name
+
+    def forgotten(self) -> str:
+        """Return why packets may not have been followed to where they do not match; empty if all were."""
+        count = max(int(bundle.manifest["counters"].get("forgotten") or 0) for bundle, _, _ in self.bundles)
+        return "%s had no room to follow %d packets any further" % (self.name, count) if count else ""
 
     def filtered(self) -> str:
         """Return to which devices it looked only; empty if to all."""
@@ -120,7 +125,8 @@ class Host:
 
     def attached(self) -> list[str]:
         """Return the names of the points that any tracer looked at, in order."""
-        names = [name for bundle, _, _ in self.bundles for name in bundle.points().values()]
+        names = [name for bundle, _, _ in self.bundles for name in bundle.points().values()
+                 if name not in bundle.only_followed()]
         return list(dict.fromkeys(names))
 
     def skipped(self) -> dict[str, str]:
@@ -194,6 +200,8 @@ def _bundle_doubts(name: str, bundle: Bundle, index: Index) -> list[str]:
     for counter, text in (("undecided", "%d later fragments on %s were not recorded by its %s: their ports are in the "
                                         "first fragment only."),
                           ("unparsed", "%d packets on %s could not be parsed by the filter of its %s."),
+                          ("forgotten", "%d packets on %s were not followed any further by its %s, for there were too "
+                                        "many at once: where they do not match the filter, they were not recorded."),
                           ("stacks_lost", "%d stacks could not be kept on %s by its %s."),
                           ("cut", "%d records on %s were cut off by the limits of its %s.")):
         if counters.get(counter):
@@ -254,12 +262,16 @@ def apart(trusts: Mapping[str, Trust]) -> list[str]:
 
 
 def counting(bundles: Sequence[Bundle]) -> list[tuple[str, str, str]]:
-    """Return (host, tracer, point): where two tracers looked at the same point, which of them counts."""
+    """Return (host, tracer, point): where two tracers looked at the same point, which of them counts. What is only
+    followed is recorded by nobody else."""
     by_point: dict[tuple[str, str], list[str]] = {}
+    out = []
     for bundle in bundles:
         for point in bundle.points().values():
-            by_point.setdefault((bundle.host, point), []).append(bundle.tracer)
-    out = []
+            if point in bundle.only_followed():
+                out.append((bundle.host, bundle.tracer, point))
+            else:
+                by_point.setdefault((bundle.host, point), []).append(bundle.tracer)
     for (host, point), tracers in by_point.items():
         drops_first = sorted(tracers, key=lambda tracer: tracer != DROP_MONITOR)
         out.append((host, drops_first[0] if point in DROP_POINTS else drops_first[-1], point))

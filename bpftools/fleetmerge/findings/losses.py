@@ -92,6 +92,7 @@ def _missing(gaps: int, here: Place, after: Place, trusts: Mapping[str, Trust]) 
     own, there = trusts.get(here.host), trusts.get(after.host)
     values = {"here": here.host, "next": after.host, "lossy_here": own.lossy if own else "",
               "lossy_next": there.lossy if there else "", "filtered": there.filtered if there else "",
+              "forgotten": there.forgotten if there else "",
               "blind": ", ".join(dict.fromkeys(one.blind for one in (own, there) if one and one.blind))}
     return [gap.words.format(**values) for gap in GAPS if gaps & gap.bit]
 

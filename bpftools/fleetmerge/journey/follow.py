@@ -8,7 +8,7 @@ import numpy as np
 from ..arrays import joined, picked
 from ..bundle.captured import Recorded
 from ..clock.host import HostClock
-from ..packet.identity import IS_ARP, IS_FRAGMENT, UNREADABLE, among, mix
+from ..packet.identity import FOLLOWED, IS_ARP, IS_FRAGMENT, UNREADABLE, among, mix
 from ..packet.places import FAR
 from . import branches, grounds
 from .atlas import BRIDGE, CLOSED, Atlas
@@ -116,6 +116,7 @@ class _Part:
         self._starts = packets.starts
         self._time = units.rows["time"][units.row]
         self._place = units.rows["place"][units.row]
+        self._strange = (units.rows["fixed"][units.row] & FOLLOWED) > 0
         self._shapes = find_shapes(packets, self._layout, setting.bounds)
         self._origin = self._origins()
         first = units.row[self._origin]
@@ -348,13 +349,19 @@ class _Part:
                           np.array([told.get(address, NOWHERE) for address in self._target[1][waiting].tolist()], "i4"),
                           self._packets.units.rows["kind"][self._packets.units.row[units]] == IS_FRAGMENT,
                           self._packets.unsure[self._starts[waiting]]
-                          & (self._packets.loose[self._starts[waiting]] | self._doubles() | self._contested(waiting)))
+                          & (self._packets.loose[self._starts[waiting]] | self._doubles() | self._contested(waiting)),
+                          self._strange[units], among(self._stream[waiting], self._followed_streams()))
         judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances).judge(pending)
         self._in_vms(pending, judged)
         results.outcome[waiting], results.after[waiting], results.gaps[waiting] = (judged.outcome, judged.after,
                                                                                  judged.gaps)
         results.last[waiting] = places
         self._drops(on_way)
+
+    def _followed_streams(self) -> np.ndarray:
+        """Return the streams of which packets were recorded where they did not match the filter any more."""
+        packet = np.searchsorted(self._starts, np.flatnonzero(self._strange), "right") - 1
+        return np.unique(self._stream[packet])
 
     def _doubles(self) -> bool:
         """Whether packets are doubled on their way: then even the number of those that look the same says little."""

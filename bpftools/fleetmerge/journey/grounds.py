@@ -49,8 +49,12 @@ WAITS = Gap(1 << 20, LIKELY, "it is a fragment, and may wait on {here} for the o
 MANY = Gap(1 << 21, LIKELY, "it was for many receivers, and who should have got it is not known")
 AWAY = Gap(1 << 22, LIKELY, "nobody had its receiver's device on {here} open, and the receiver was not seen to send "
                             "from there before and after: it may have been on another host")
+COPIED = Gap(1 << 23, LIKELY, "packets of its flow do not match the filter all the way through {next}: where one does "
+                              "not, it is followed, and a copy that the kernel makes of it is not")
+FORGOTTEN = Gap(1 << 24, UNKNOWN_, "{forgotten}")
 GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD,
-        RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS, MANY, AWAY)
+        RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS, MANY, AWAY,
+        COPIED, FORGOTTEN)
 # without one of these it cannot be said that a host was recording everything
 INCOMPLETE = sum(gap.bit for gap in (LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND))
 
@@ -75,3 +79,4 @@ class Trust:
     filtered: str = ""       # how what it looked for differs from what others looked for
     blind: str = ""          # points that a statement about this host needs, and that nobody looked at
     counted: str = ""        # that its devices' counters show more than was recorded
+    forgotten: str = ""      # why packets that do not match any more may not have been followed

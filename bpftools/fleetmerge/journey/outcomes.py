@@ -34,6 +34,8 @@ class Pending:
     told: np.ndarray      # i4: place where the topology says that it comes in, -1 if it does not
     fragment: np.ndarray  # bool
     unsure: np.ndarray    # bool
+    strange: np.ndarray   # bool: it did not match the filter any more: where it went from here nobody looks for it
+    followed: np.ndarray  # bool: others of its stream were recorded where they did not match any more
 
     def __len__(self) -> int:
         return len(self.packet)
@@ -59,6 +61,7 @@ class Facts:
     here: np.ndarray      # u4: gaps of a packet that was seen last on the host
     next: np.ndarray      # u4: gaps of a packet that should have come to the host
     inside: np.ndarray    # u4: gaps of a packet that should have come to another device of the host
+    followed: np.ndarray  # u4: likewise, where its stream is followed to where it does not match
 
 
 def facts_of(trusts: dict[str, Trust], hosts: list[str]) -> Facts:
@@ -74,7 +77,9 @@ def facts_of(trusts: dict[str, Trust], hosts: list[str]) -> Facts:
     return Facts(np.array([one.start for one in each], "f8"), np.array([one.end for one in each], "f8"),
                  np.array([one.late for one in each], bool), np.array([one.early for one in each], bool),
                  np.array(here, "u4"), np.array(after, "u4"),
-                 np.array([bits(one, (one.filtered, grounds.FILTERED)) for one in each], "u4"))
+                 np.array([bits(one, (one.filtered, grounds.FILTERED)) for one in each], "u4"),
+                 np.array([bits(one, ("copies", grounds.COPIED), (one.forgotten, grounds.FORGOTTEN)) for one in each],
+                          "u4"))
 
 
 class Judge:
@@ -91,6 +96,7 @@ class Judge:
         layout = self._layout
         after, gaps = self._expected(pending)
         gaps |= pending.gaps
+        after = np.where(pending.strange & (pending.how == BY_OUT), NOWHERE, after)
         nobody = after == NOWHERE
         asks = nobody & layout.asks[pending.place]
         after = np.where(asks, pending.place, after)
@@ -102,6 +108,7 @@ class Judge:
         gaps |= self._facts.here[here]
         gaps |= np.where(inside, self._facts.inside[there], self._facts.next[there]).astype("u4")
         gaps |= np.where(inside & (pending.how == BY_OUT), grounds.ELSEWHERE.bit, 0).astype("u4")
+        gaps |= np.where(inside & pending.followed, self._facts.followed[there], 0).astype("u4")
         gaps |= np.where(inside & pending.fragment, grounds.WAITS.bit, 0).astype("u4")
         outcome = np.full(len(pending), VANISHED, "u1")
         flying, edge = self._edges(pending, safe)

@@ -43,6 +43,7 @@ FLOW = np.dtype([("flow", "<u8"), ("group", "<u8"), ("back", "<u8"), ("from", "<
                  ("protocol", "u1"), ("ethertype", "<u2"), ("kind", "u1"), ("ports", "?"), ("source_port", "<u2"),
                  ("target_port", "<u2"), ("source", "u1", 16), ("target", "u1", 16)])
 NOT_FOLLOWED, IS_TCP, IS_OTHER, IS_FRAGMENT, IS_ARP, UNREADABLE = range(6)   # the last: its headers are not whole
+FOLLOWED = 1 << 6       # in ROW.fixed: it does not match the filter here, and was recorded because it did before
 FIXED_ID = 1 << 3       # SKB_GSO_TCP_FIXEDID: all segments of the packet have one IP id
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _OTHER = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -211,7 +212,7 @@ def _fill(out: np.ndarray, parsed: Headers, raw: np.ndarray, length: np.ndarray)
     out["bytes"] = np.maximum(length, 0)
     unit = np.where((tcp | (parsed.protocol == UDP)) & ~piece, raw["gso_size"], 0)
     out["unit"] = np.where(out["size"] > unit, unit, 0)
-    out["fixed"] = (raw["gso_type"] & FIXED_ID) > 0
+    out["fixed"] = ((raw["gso_type"] & FIXED_ID) > 0) | (raw["followed"] > 0) * np.uint8(FOLLOWED)
     # of a packet that is not all in the linear part the hash depends on how much of it is
     hashes = np.where(raw["data_len"] > 0, 0, raw["payload_hash"])
     out["hash"] = np.where(out["kind"] != IS_TCP, hashes, np.where(out["size"] > 0, 0, parsed.ack.astype("u8") + 1))

@@ -14,7 +14,8 @@ SEND = ("dev.tx", "dev.queue", "qdisc.enqueue", "qdisc.dequeue")
 DELIVER = ("sock.deliver",)
 ASKING = ("ovs.upcall", "ovs.userspace")   # the packet is with a daemon, which may send it on
 TAKEN = ("dev.tx", "tun.xmit")   # a device has the packet; it may still throw it away
-NO_STEP = (*DROP_POINTS, "skb.free", "sock.full", "udp.full", "tcp.retransmit")  # marks beside the way, not steps of it
+# marks beside the way, not steps of it
+NO_STEP = (*DROP_POINTS, "skb.free", "qdisc.drop", "sock.full", "udp.full", "tcp.retransmit")
 STACKED = ("tunnel", "bond", "vlan", "bridge", "internal")   # devices with another one below them
 OWN = ("bridge", "internal", "loopback")   # devices by which a host itself takes part
 NEAR, FAR = 1, 2

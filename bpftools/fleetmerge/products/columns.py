@@ -16,8 +16,8 @@ from . import captured
 from .batch import Batch
 
 _PLAIN = ("skb", "head", "cpu", "pid", "len", "data_len", "ifindex", "rx_ifindex", "mark", "hash", "priority",
-          "pkt_type", "ip_summed", "cloned", "users", "nr_frags", "frag_list", "gso_size", "gso_segs", "gso_type",
-          "queue_mapping", "queue_kind", "queue_len", "queue_limit", "queue_backlog", "payload_hash")
+          "pkt_type", "ip_summed", "cloned", "users", "followed", "nr_frags", "frag_list", "gso_size", "gso_segs",
+          "gso_type", "queue_mapping", "queue_kind", "queue_len", "queue_limit", "queue_backlog", "payload_hash")
 # columns with few different values, which events.parquet keeps as numbers of these
 FEW_VALUES = ["journey", "host", "tracer", "point", "device", "netns", "comm", "reason", "at", "stack", "flow", "src",
               "dst", "protocol", "src_port", "dst_port", "tcp_flags", "ttl", "tos", "fragment", "more_fragments",

@@ -27,8 +27,8 @@ def lines(batch: Batch, labels: Sequence[Labels], known: tuple[np.ndarray, np.nd
     text = join(time_text(batch.wall), _place(batch, labels),
                 text_of(flow_code, flowtext.flows_of(flows)),
                 _transport(batch.headers), " len=", number(batch.column("len")), _vlan(batch.vlan), _inner(batch),
-                _drop(batch, labels), _queue(batch), captured.words(batch, labels), _metadata(batch, labels),
-                _macs(batch), "\n", _stack(batch, labels))
+                _drop(batch, labels), _queue(batch), captured.words(batch, labels), _followed(batch),
+                _metadata(batch, labels), _macs(batch), "\n", _stack(batch, labels))
     return _data(text)
 
 
@@ -112,6 +112,11 @@ def _queue(batch: Batch) -> pa.Array | str:
     codes, texts = per_value(columns, lambda row: " queue=%s:%d/%d,backlog=%d" % (
         QUEUES.get(row[0], row[0]), *row[1:]))
     return scatter(len(batch), rows, text_of(codes, texts))
+
+
+def _followed(batch: Batch) -> pa.Array | str:
+    followed = batch.column("followed")
+    return text_of((followed > 0).astype("i4"), ["", " followed"]) if followed.any() else ""
 
 
 def _stack(batch: Batch, labels: Sequence[Labels]) -> pa.Array | str:

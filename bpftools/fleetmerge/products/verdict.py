@@ -5,7 +5,7 @@ from typing import Any
 
 from ..findings.devices import Key, counter_words, drop_counters
 from ..findings.hosts import Host
-from ..findings.meaning import Meaning, meaning, meaning_behind
+from ..findings.meaning import Meaning, is_unknown, meaning, meaning_behind
 from ..words import iso
 
 _USUAL = ("queue",)   # changes that every packet sees
@@ -123,6 +123,8 @@ def _drop(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
     if place["certainty"] != "certain":
         text += " That they were lost is %s: %s." % (
             "not certain" if place["certainty"] == "likely" else "not known", place["why"])
+    if is_unknown(place["reason"]):
+        text += " The dictionary of drops does not know the reason %s." % place["reason"]
     return text + _advice(meaning(place["function"], place["reason"]))
 
 
@@ -147,7 +149,7 @@ def _place(end: Mapping[str, str]) -> str:
 
 
 def _advice(known: Meaning | None) -> str:
-    return " Usually: %s. Look at: %s." % (known.means, known.look_at) if known else ""
+    return " Usually: %s. Causes: %s. Look at: %s." % (known.means, known.causes, known.look_at) if known else ""
 
 
 def _counters(devices: dict[Key, dict[str, Any]], end: Mapping[str, str]) -> str:

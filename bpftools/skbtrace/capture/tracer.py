@@ -15,8 +15,8 @@ from .scope import Scope
 from .window import Window
 
 # of struct counters in programs/bpf/maps.h
-COUNTERS = ("seen", "matched", "lost", "shed", "outside_window", "unparsed", "undecided", "no_device", "stacks_lost",
-            "missed")
+COUNTERS = ("seen", "matched", "followed", "lost", "shed", "outside_window", "unparsed", "undecided", "no_device",
+            "stacks_lost", "forgotten", "missed")
 _IDLE_SECONDS = 0.01   # between looks at an empty buffer: a tenth of what fills it at a million records a second
 _CHECK_SECONDS = 0.25  # between looks at disk, reader and window file
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -70,9 +70,11 @@ class Tracer:
         constants = filters.defines(self.chosen, self.scope.netns)
         constants.update(rate.defines(self.options.max_rate))
         constants.update(fields.defines(self._fields))
+        constants.update(points.follow_defines(self.options))
         constants.update(pages.constants(self._types.vmlinux if self._types else None))
         self.program = program.Program(self.declarations, self._types, self.wanted, constants,
-                                       self.options.buffer_pages, self._flow_actions_length())
+                                       self.options.buffer_pages, self._flow_actions_length(),
+                                       self.options.only_followed)
         self.symbols = Symbols(self.program.bpf)
         self.window = Window(self.program.bpf)
         self._learn_interfaces()

@@ -4,7 +4,7 @@
 A new point is a new row. A row names a tracepoint, or functions of which the first that this kernel has is taken.
 `arguments` says which of the hook's arguments is the skb, its location, …: by type, so that it is found wherever this
 kernel has it, and by the place (from 0) that it has where the kernel does not describe its functions. An argument that
-this kernel does not have is left out. Sources: include/trace/events/ and net/ of the kernel, 4.18 to 6.18.
+this kernel does not have is left out. Sources: include/trace/events/ and net/ of the kernel, 4.18 to 7.2.
 """
 import re
 from typing import Any, Dict, List, NamedTuple, Optional
@@ -80,6 +80,8 @@ _TRACEPOINTS = [
     _tracepoint("qdisc.enqueue", "qdisc_enqueue", "a packet is put into a qdisc", "qdisc", skb=_skb(2), queue=_QDISC),
     _tracepoint("qdisc.dequeue", "qdisc_dequeue", "a packet is taken out of a qdisc", "qdisc", skb=_skb(3),
                 queue=_QDISC, count=Argument("", 2)),
+    _tracepoint("qdisc.drop", "qdisc_drop", "a qdisc drops a packet, for a reason of its own", "qdisc", skb=_skb(3),
+                queue=_QDISC, device=Argument("net_device*", 2), reason=Argument("qdisc_drop_reason", None)),
     _tracepoint("skb.drop", "kfree_skb", "a packet is freed as a drop", stack=True,
                 location=Argument("*", 1), reason=Argument("skb_drop_reason", None), sock=_sock(None)),
     _tracepoint("skb.free", "consume_skb", "a packet is freed at the end of its way, not as a drop",
@@ -162,6 +164,7 @@ _NETFILTER = [
 ]
 TABLE = _TRACEPOINTS + _DEVICES + _BRIDGE + _OVS + _TUNNEL + _IP + _NETFILTER
 BY_NAME = {point.name: point for point in TABLE}
+ENDS = ("skb.drop", "skb.free")  # where an skb is freed: every one of them that the kernel shows
 
 # with what becomes of the packets for which Open vSwitch has no flow yet, or one without any action
 _NIC = ["dev.rx", "dev.tx", "skb.drop", "ovs.drop", "ovs.upcall", "skb.free"]
@@ -199,8 +202,17 @@ def named(name: str) -> Optional[Point]:
 def wanted(options: Any) -> List[Point]:
     """Return the points asked for, in the order of the table; functions come last."""
     profiles = options.profile or ([] if options.point else [options.default_profile])
-    names = set(options.point).union(options.require_point, options.stack, *(PROFILES[name] for name in profiles))
+    names = set(options.point).union(options.require_point, options.stack, options.only_followed,
+                                     *(PROFILES[name] for name in profiles))
     names -= set(options.exclude_point)
     functions = [named(name) for name in sorted(names - set(BY_NAME))]
     return [point._replace(stack=point.stack or point.name in options.stack)
             for point in TABLE + functions if point and point.name in names]
+
+
+def follow_defines(options: Any) -> Dict[str, int]:
+    """Return the C constants that say whether packets are followed, which is of use where a packet goes on."""
+    names = {point.name for point in wanted(options)}
+    if not options.follow or names <= set(ENDS):
+        return {}
+    return {"FOLLOW": 1, "HAVE_ENDS": 1} if names.issuperset(ENDS) else {"FOLLOW": 1}

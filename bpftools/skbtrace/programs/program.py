@@ -4,14 +4,15 @@ import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..kernel import lookup, structs
 from . import BPF_DIR, compiler, hooks, loader, points, recipe
 
 # bcc rewrites map accesses in its main file only: the parts are joined, each named for the compiler's messages
 PARTS = ["record.h", "read.h", "skb.h", "packet.h", "tunnel.h", "maps.h", "rate.h", "filter.h", "frame.h", "gather.h",
-         "socket.h", "queue.h", "fill.h", "fields.h", "recipe.h", "expression.h", "observe.h", "points.h"]
+         "socket.h", "queue.h", "fill.h", "fields.h", "recipe.h", "follow.h", "expression.h", "observe.h",
+         "points.h"]
 STACK_ENTRIES = 16384
 _AT_ONCE = 8  # hooks attached, or let go, at the same time: the kernel makes each wait until no CPU can be in it
 
@@ -24,6 +25,7 @@ class Attached(NamedTuple):
     hook: str
     target: str
     made_up: bool  # the packets have no headers yet: those of the records are what their sockets will give them
+    only_followed: bool = False  # another tracer records what matches
 
 
 def source(declarations: structs.Declarations, defines: Dict[str, Any]) -> str:
@@ -41,8 +43,10 @@ class Program:
 
     def __init__(self, declarations: structs.Declarations, types: Optional[lookup.Types],
                  wanted: List[points.Point], defines: Dict[str, Any], ring_pages: int,
-                 flow_actions_length: int) -> None:
-        """ring_pages: of the ring buffer, if there is one; flow_actions_length: its offset in sw_flow_actions."""
+                 flow_actions_length: int, only_followed: Sequence[str] = ()) -> None:
+        """ring_pages: of the ring buffer, if there is one; flow_actions_length: its offset in sw_flow_actions;
+        only_followed: points where another tracer records what matches."""
+        self._only_followed = only_followed
         self._wanted = wanted
         self._version = compiler.kernel_version()
         self._descriptors: List[int] = []
@@ -101,12 +105,13 @@ class Program:
                 reasons.append("the kernel refused a %s: %s" % (hook.kind.replace("_", " "), error.strerror))
                 continue
             self._programs[number] = program
-            return Attached(number, point.name, hook.kind, hook.target, point.made_up), reasons
+            return Attached(number, point.name, hook.kind, hook.target, point.made_up,
+                            point.name in self._only_followed), reasons
         return None, reasons
 
     def _load(self, number: int, point: points.Point, hook: hooks.Hook) -> int:
         code = recipe.apply(self.bpf.dump_func("point_kprobe" if hook.kind == hooks.KPROBE else "point_raw"),
-                            recipe.encode(number, point, hook))
+                            recipe.encode(number, point, hook, point.name in self._only_followed))
         name = re.sub(r"\W", "_", point.name)
         if hook.btf_id:
             attach_type = loader.ATTACH_FENTRY if hook.kind == hooks.FENTRY else loader.ATTACH_RAW_TRACEPOINT

@@ -20,14 +20,15 @@ def _shifts() -> Dict[str, int]:
     return {name.lower(): int(shift) for name, shift in found}
 
 
-def encode(number: int, point: points.Point, hook: hooks.Hook) -> int:
-    """Return the recipe of a point that is reached by this hook."""
+def encode(number: int, point: points.Point, hook: hooks.Hook, only_followed: bool = False) -> int:
+    """Return the recipe of a point that is reached by this hook; only_followed: what matches is not recorded there."""
     shift = _shifts()
     recipe = number << shift["point"] | QUEUE_KINDS[point.queue_kind] << shift["queue_kind"]
     for name in ("skb", "location", "reason", "device", "queue", "actions", "sock", "count"):
         recipe |= hook.arguments.get(name, NO_ARGUMENT) << shift[name]
     for name, flag in (("pulled", point.pulled), ("stack", point.stack), ("ip", point.ip),
                        ("made_up", point.made_up), ("indirect", hook.indirect), ("unsure", hook.indirect is None),
+                       ("end", point.name in points.ENDS), ("only_followed", only_followed),
                        ("walk", hook.walk), ("kprobe", hook.kind == hooks.KPROBE),
                        ("typed", hook.btf_id and hook.indirect is False)):
         recipe |= int(bool(flag)) << shift[name]

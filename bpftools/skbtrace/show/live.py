@@ -4,7 +4,7 @@ import sys
 from typing import Any, Dict, List, Tuple
 
 from ..capture.spool import Budget
-from . import compare, text
+from . import compare, summary, text
 from .stream import Stream
 from .terminal import Terminal
 
@@ -23,7 +23,8 @@ def run(tracer: Any) -> None:
     lines, remarks = Stream(sys.stdout.fileno()), Stream(sys.stderr.fileno())
     printer: Any = compare.Comparison(lines, facts) if options.compare else text.Printer(
         lines, facts, options.format == "json", options.tracer == "datapath_tracing")
-    terminal = Terminal(printer, lines, sys.stdout.fileno(), budget, tracer.layout)
+    terminal: Any = summary.Silent(budget, tracer.layout.stride) if options.summary else Terminal(
+        printer, lines, sys.stdout.fileno(), budget, tracer.layout)
     tracer.open_buffer(terminal.take)
     try:
         tracer.window.open_now(options.duration)  # before it is said: whoever reads it may send at once
@@ -34,6 +35,9 @@ def run(tracer: Any) -> None:
         tracer.release_signals()
         if options.compare:
             printer.finish()
+        if options.summary:
+            shown = summary.as_json if options.format == "json" else summary.table
+            lines.write(shown(tracer.counters(), tracer.totals()))
         lines.drain(_PATIENCE_S)
         _say(remarks, [_summary(tracer, budget, terminal.unshown())])
 
@@ -62,14 +66,18 @@ def _by_reason(skipped: Dict[str, str]) -> List[Tuple[str, List[str]]]:
 
 def _summary(tracer: Any, budget: Budget, unshown: int) -> str:
     totals = tracer.totals()
-    words = ["seen %(seen)d, matched %(matched)d" % totals, "shown %d" % (budget.kept - unshown),
-             "lost %d" % totals["lost"]]
+    words = ["seen %(seen)d, matched %(matched)d" % totals]
+    if not tracer.options.summary:
+        words.append("shown %d" % (budget.kept - unshown))
+    words.append("lost %d" % totals["lost"])
     words += ["%s %d" % (name, number) for name, number in (
+        ("followed where they do not match", totals["followed"]),
         ("not shown because the output was not read", unshown),
         ("shed to keep to --max-rate", totals["shed"]), ("after the limit", budget.cut),
         ("headers not readable", totals["unparsed"]),
         ("later fragments not decidable by port", totals["undecided"]),
         ("without a device to tell by", totals["no_device"]), ("without stack", totals["stacks_lost"]),
+        ("not followed any further, for there were too many", totals["forgotten"]),
         ("not looked at because the tracer was interrupted", totals["missed"]),
     ) if number]
     words += ["limit %s of %s reached (%s)" % (limit["limit"], limit["value"], limit["what"])

@@ -56,6 +56,8 @@ def describe(record: Any, facts: Facts) -> Dict[str, Any]:
     }
     if record.packet_layer == 2 and record.packet_len >= 12:
         shown["mac"] = {"src": _mac(record.packet[6:12]), "dst": _mac(record.packet[:6])}
+    if record.followed:
+        shown["followed"] = True
     if record.point in facts.made_up:
         shown["made_up"] = True
     shown.update((name, getattr(record, name)) for name, usual in METADATA if getattr(record, name) != usual)
@@ -116,6 +118,8 @@ def format_line(shown: Dict[str, Any], metadata: bool) -> str:
     if "queue" in shown:
         words.append("queue=%(kind)s:%(length)d/%(limit)d,backlog=%(backlog)d" % shown["queue"])
     words += ["%s=%s" % (name, "-" if value is None else value) for name, value in shown.get("fields", {}).items()]
+    if "followed" in shown:
+        words.append("followed")
     if metadata:
         words += ["%s=%d" % (name, shown[name]) for name, _usual in METADATA if name in shown]
         words += ["%s=%s" % (name, shown[name]) for name in ("skb", "head")]
@@ -128,13 +132,14 @@ class _Seen(NamedTuple):
     """What is remembered of a packet."""
 
     values: Tuple[Any, ...]
+    time_ns: int
     packet: Dict[str, Any]
     payload_hash: int
     places: Set[Tuple[int, int, int]]  # point, namespace, device
 
 
 class Changes:
-    """What differs between a packet's points.
+    """What differs between a packet's points, and how long it took from one to the next.
 
     An skb and its memory are used again as soon as they are free, and a free may not be seen. So a packet is the same
     one only if it is in the same skb and the same memory, has not been at this place before, and says the same of
@@ -150,38 +155,41 @@ class Changes:
         self.names = self._COMPARED + tuple(one.name for one in captured)
         self._last: OrderedDict[Tuple[int, int], _Seen] = OrderedDict()
 
-    def of(self, record: Any, point: str, packet: Dict[str, Any]) -> List[str]:
-        """Return e.g. ["mark 0->5"] against the same packet's previous record; packet: its decoded headers."""
+    def of(self, record: Any, point: str, packet: Dict[str, Any]) -> Tuple[List[str], Optional[int]]:
+        """Return e.g. (["mark 0->5"], ns) against the same packet's previous record, ns is None if there is none;
+        packet: its decoded headers."""
         before, values = self.values(record, point, packet)
         if before is None:
-            return []
+            return [], None
         # of a field that was not there before, or is not any more, nothing is known to have changed
-        return ["%s %s->%s" % (name, old, new) for name, old, new in zip(self.names, before, values)
-                if old != new and old is not None and new is not None]
+        return ["%s %s->%s" % (name, old, new) for name, old, new in zip(self.names, before.values, values)
+                if old != new and old is not None and new is not None], record.time_ns - before.time_ns
 
-    def values(self, record: Any, point: str, packet: Dict[str, Any]) -> Tuple[Optional[Tuple[Any, ...]],
-                                                                               Tuple[Any, ...]]:
-        """Return the values of `names` in the same packet's previous record (None if it has none) and in this one."""
+    def values(self, record: Any, point: str, packet: Dict[str, Any]) -> Tuple[Optional[_Seen], Tuple[Any, ...]]:
+        """Return the same packet's previous record, None if it has none, and the values of `names` in this one."""
         key = record.skb, record.head
         place = record.point, record.netns, record.ifindex
         values = tuple([getattr(record, name) for name in self._COMPARED] + fields.values(self._captured, record))
         innermost = packet.get("inner", packet)
         before = self._last.pop(key, None)
-        if before and (place in before.places or not self._is_same(before, innermost, record.payload_hash)):
+        if before and (place in before.places or record.time_ns < before.time_ns
+                       or not self._is_same(before, innermost, record)):
             before = None
         if point not in self.FREED:
             places = before.places if before else set()
             places.add(place)
-            self._last[key] = _Seen(values, innermost, record.payload_hash, places)
+            self._last[key] = _Seen(values, record.time_ns, innermost, record.payload_hash, places)
             if len(self._last) > _REMEMBERED:
                 self._last.popitem(last=False)
-        return before and before.values, values
+        return before, values
 
-    def _is_same(self, before: _Seen, packet: Dict[str, Any], payload_hash: int) -> bool:
-        if before.payload_hash and payload_hash and before.payload_hash != payload_hash:
+    def _is_same(self, before: _Seen, packet: Dict[str, Any], record: Any) -> bool:
+        if before.payload_hash and record.payload_hash and before.payload_hash != record.payload_hash:
             return False
         if any(before.packet.get(name) != packet.get(name) for name in self._OWN):
             return False
+        if record.followed:
+            return True
         # address translation changes one end
         ends = [[known.get(end + part) for part in ("", "_port")] for end in ("src", "dst")
                 for known in (before.packet, packet)]
@@ -193,18 +201,22 @@ class Printer:
 
     def __init__(self, stream: Any, facts: Facts, as_json: bool, metadata: bool) -> None:
         self._stream, self._facts, self._json, self._metadata = stream, facts, as_json, metadata
-        self._changes: Optional[Changes] = Changes(facts.captured) if metadata else None
+        self._changes = Changes(facts.captured)
 
     def write(self, record: Any) -> None:
         """Write one record, in one write."""
         shown = describe(record, self._facts)
-        changed = self._changes.of(record, shown["point"], shown["packet"]) if self._changes else []
+        changed, elapsed_ns = self._changes.of(record, shown["point"], shown["packet"])
         if self._json:
-            self._stream.write(json.dumps(dict(shown, changed=changed) if changed else shown) + "\n")
+            if elapsed_ns is not None:
+                shown["elapsed_ns"] = elapsed_ns
+            self._stream.write(json.dumps(dict(shown, changed=changed) if changed and self._metadata else shown) + "\n")
             return
         line = format_line(shown, self._metadata)
         if shown.get("made_up"):
             line += " (its headers are not made yet: as its socket will make them)"
-        if changed:
+        if elapsed_ns is not None:
+            line += " +%.1fus" % (elapsed_ns / 1e3)
+        if changed and self._metadata:
             line += " changed: " + ", ".join(changed)
         self._stream.write("".join([line, "\n"] + ["    %s\n" % frame for frame in shown.get("stack", [])]))

@@ -33,8 +33,8 @@ PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing"
 
 # variable -> option of both tracers; the points are the business of one tracer only
 FILTER = (("src", "src"), ("dst", "dst"), ("protocol", "protocol"), ("src_port", "src-port"), ("dst_port", "dst-port"),
-          ("bidirectional", "both-directions"), ("interfaces", "interface"), ("netns", "netns"), ("vlan", "vlan"),
-          ("filter", "filter"), ("inner_filter", "inner-filter"), ("max_records", "max-records"),
+          ("bidirectional", "both-directions"), ("follow", "follow"), ("interfaces", "interface"), ("netns", "netns"),
+          ("vlan", "vlan"), ("filter", "filter"), ("inner_filter", "inner-filter"), ("max_records", "max-records"),
           ("max_rate", "max-rate"), ("max_bytes", "max-bytes"), ("fields", "field"))
 POINTS = (("profile", "profile"), ("points", "point"), ("excluded_points", "exclude-point"),
           ("required_points", "require-point"), ("stacks", "stack"))
@@ -144,6 +144,14 @@ def options(pairs, settings):
     return words
 
 
+def _drops_elsewhere(words, follow):
+    """Return how the datapath tracer leaves drops to the drop monitor, which cannot know of those that it follows."""
+    left_out = "--exclude-point=skb.drop"
+    if left_out in words:
+        return []
+    return ["--only-followed=skb.drop"] if follow else [left_out]
+
+
 def tracer_arguments(settings):
     """Return for each tracer the words of its command line that say what to record.
 
@@ -156,7 +164,8 @@ def tracer_arguments(settings):
         if REQUIRE_DROPS in words:
             words.remove(REQUIRE_DROPS)
             arguments["drop_monitor"].append(REQUIRE_DROPS)
-        words = [word for word in words if word != STACK_OF_DROPS] + ["--exclude-point=skb.drop"]
+        words = [word for word in words if word != STACK_OF_DROPS]
+        words += _drops_elsewhere(words, settings["follow"])
     arguments[last] += words
     return arguments
 

@@ -87,6 +87,8 @@ def test_every_default_is_declared():
     ({"capture_max_records": 1000, "capture_max_bytes": "1000000"}, ["--max-records=1000", "--max-bytes=1000000"]),
     ({"capture_max_rate": 5000}, ["--max-rate=5000"]),
     ({"capture_points": ["skb.drop"]}, ["--point=skb.drop"]),
+    ({"capture_follow": "yes"}, ["--follow"]),
+    ({"capture_follow": False}, []),
     ({"capture_src": "", "capture_dst": None}, []),
 ])
 def test_variables_become_words_of_the_command_line(plan, variables, words):
@@ -105,6 +107,15 @@ def test_points_are_the_datapath_tracers_and_drops_are_recorded_once(plan):
     result = plan({"capture_profile": ["nic"], "capture_excluded_points": ["skb.free"]})
     assert without_limits(result) == {"drop_monitor": [], "datapath_tracing": [
         "--profile=nic", "--exclude-point=skb.free", "--exclude-point=skb.drop"]}
+
+
+def test_only_the_datapath_tracer_knows_of_drops_of_what_it_follows(plan):
+    followed = plan({"capture_follow": True})
+    assert without_limits(followed) == {"drop_monitor": ["--follow"],
+                                        "datapath_tracing": ["--follow", "--only-followed=skb.drop"]}
+    not_there = plan({"capture_follow": True, "capture_excluded_points": ["skb.drop"]})
+    assert without_limits(not_there) == {"drop_monitor": ["--follow"],
+                                         "datapath_tracing": ["--follow", "--exclude-point=skb.drop"]}
 
 
 def test_a_required_point_goes_to_the_tracer_that_looks_at_it(plan):

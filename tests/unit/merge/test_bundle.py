@@ -12,6 +12,7 @@ from support.bundles import Bundle, ethernet, ipv4, udp
 from fleetmerge.bundle.manifest import open_bundle
 from fleetmerge.bundle.records import canonical, dtype_of
 from fleetmerge.errors import BundleError
+from skbtrace.capture import record
 
 
 @pytest.fixture
@@ -43,7 +44,8 @@ BAD = [
     (lambda m: m["record"]["fields"][0].update(type="f80"), "description of a record"),
     (lambda m: m["record"].update(stride=10), "do not fit its stride"),
     (lambda m: m["files"].clear(), "how long records.bin is"),
-    (lambda m: m["files"]["records.bin"].update(bytes=288), "has 2880 bytes where the manifest says 288"),
+    (lambda m: m["files"]["records.bin"].update(bytes=288),
+     "has %d bytes where the manifest says 288" % (10 * record.STRIDE)),
     (lambda m: m.update(devices={}), "'devices' is not a list"),
     (lambda m: m.update(devices=[{"name": "eth0"}]), "devices are not a list of"),
     (lambda m: m["points"].update(attached=[1]), "points are not a list of"),

@@ -79,6 +79,7 @@ def test_same_lines_as_live(tracer: str, tmp_path) -> None:
         {"queue_kind": 2, "queue_len": 500, "queue_limit": 500},
         {"vlan_present": 1, "vlan_tci": 0xE064}, {"netns": 4026532999}, {"ifindex": 0}, {"comm": "a name (x)"},
         {"comm": b"\xff\xfeodd"}, {"skb": 0x1234, "head": 0}, {"pid": 0, "comm": "swapper/1", "cpu": 511},
+        {"followed": 1, "mark": 3},
     ]
     for number, fields in enumerate(odd):
         fields = dict(fields)

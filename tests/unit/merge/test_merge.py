@@ -65,8 +65,9 @@ def test_the_whole_way(where: Any) -> None:
         "Of 20 packets in 1 flow, 7 were lost.",
         "7 packets were dropped on hv-b at vnet0 in tun_net_xmit (FULL_RING); the device's own tx_dropped counter rose "
         "by 7. They were of the flow %s, from 2026-11-22T11:27:50.000100Z to 2026-11-22T11:27:50.600100Z. Usually: the "
-        "VM did not take packets from its tap as fast as they came: the tap's ring was full. Look at: CPU steal and "
-        "load of the VM, its virtio queue size and number of queues, vhost threads pinned to busy CPUs." % FLOW]
+        "VM did not take packets from its tap as fast as they came: the tap's ring was full. Causes: a VM without CPU "
+        "time, a vhost thread that waits for a CPU, bursts longer than the ring. Look at: CPU steal and load of the "
+        "VM, its virtio queue size and number of queues, vhost threads pinned to busy CPUs." % FLOW]
     assert summary["verdict"][1] in done.stdout
     assert "13 packets left the hosts that were traced; what became of them was not seen." in summary["doubts"]
     assert done.stdout.startswith((where / "verdict.txt").read_text())
@@ -186,7 +187,7 @@ def test_what_the_role_wrote_down_is_used(where: Any) -> None:
 
 def test_everything_that_limits_trust_is_said(where: Any) -> None:
     bundle = host_a()
-    bundle.manifest["counters"].update(lost=12, unparsed=3, stacks_lost=2)
+    bundle.manifest["counters"].update(lost=12, unparsed=3, stacks_lost=2, forgotten=4)
     bundle.manifest["points"]["skipped"] = {"ovs.upcall": "no such tracepoint"}
     bundle.manifest["window"]["late_by_ns"] = 800_000_000
     bundle.manifest["window"]["ended_ns"] -= 2_000_000_000
@@ -198,6 +199,7 @@ def test_everything_that_limits_trust_is_said(where: Any) -> None:
     text = doubts(where)
     for words in ("The data of hv-a is partial: datapath_tracing: the tracer says so: disk full.",
                   "hv-a lost 12 records of its datapath_tracing (40 were kept): its counts are minima.",
+                  "4 packets on hv-a were not followed any further by its datapath_tracing,",
                   "hv-a could not look at ovs.upcall: no such tracepoint.", "hv-a began 0.800 s late",
                   "hv-a stopped 2.000 s before the end of the window (limit)",
                   "The datapath_tracing on hv-a hit its limit max_records = 40: later records were cut.",

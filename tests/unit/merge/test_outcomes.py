@@ -37,7 +37,8 @@ def judge(others: list[Any], *, trusts: dict[str, Trust] | None = None, bound: f
           **fields: Any) -> tuple[int, int, set[str]]:
     """Return (outcome, where it should have been seen next, words of the gaps) of one packet."""
     pending = {"packet": 0, "unit": 0, "place": A_TX, "how": BY_OUT, "gaps": 0, "stream": STREAM, "time": 5 * SECOND,
-               "home": LAYOUT.device[B_TX], "stays": True, "told": NOWHERE, "fragment": False, "unsure": False}
+               "home": LAYOUT.device[B_TX], "stays": True, "told": NOWHERE, "fragment": False, "unsure": False,
+               "strange": False, "followed": False}
     types = {"gaps": "u4", "stream": "u8", "place": "i4", "how": "u1", "home": "i4", "told": "i4"}
     columns = {name: np.array([value], types.get(name)) for name, value in {**pending, **fields}.items()}
     entrances = Entrances(LAYOUT)
@@ -225,3 +226,21 @@ def test_a_host_without_records_was_on_no_way() -> None:
     facts = facts_of({}, ["hv-x"])
     assert (facts.start[0], facts.end[0]) == (np.inf, -np.inf)
     assert not facts.late[0] and not facts.early[0] and not facts.next[0] and not facts.inside[0]
+
+
+def test_nobody_looks_elsewhere_for_what_does_not_match_any_more() -> None:
+    """After address translation another host, with the same filter, cannot know the packet."""
+    assert judge(BOTH, strange=True, followed=True) == (LEFT, NOWHERE, set())
+    assert judge([], strange=True, followed=True, crossed=((A_TX, B_RX, 5),)) == (LEFT, NOWHERE, set())
+    # where it was seen last it matched, and it should have come to the next host like the others
+    assert judge(BOTH, followed=True) == (VANISHED, B_RX, set())
+
+
+def test_what_is_followed_may_have_gone_on_as_a_copy() -> None:
+    others = went((4, A_TX), (6, A_TX), place=A_RX)
+    here = {"place": A_RX, "how": BY_OPEN, **NO_HOME}
+    assert judge(others, **here) == (VANISHED, A_TX, set())
+    assert judge(others, followed=True, **here) == (UNKNOWN, A_TX, {"COPIED"})
+    crowded = {"hv-a": replace(TRUST, forgotten="hv-a had no room")}
+    assert judge(others, followed=True, trusts=crowded, **here) == (UNKNOWN, A_TX, {"COPIED", "FORGOTTEN"})
+    assert judge(others, trusts=crowded, **here) == (VANISHED, A_TX, set())

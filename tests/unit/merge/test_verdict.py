@@ -25,6 +25,18 @@ def test_what_nobody_knows_is_not_explained() -> None:
     assert meaning.meaning(None, None) is None
 
 
+def test_a_reason_of_a_newer_kernel_is_told_as_itself(tmp_path: Any) -> None:
+    fleet = Fleet()
+    fleet.talk()
+    for number in range(30):
+        fleet.send(1 + 0.01 * number, udp_packet(number), drop=number == 9)
+    fleet.b.manifest["drop_reasons"]["77"] = "OF_A_NEWER_KERNEL"
+    page = text(tmp_path, fleet)
+    assert "in tun_net_xmit (OF_A_NEWER_KERNEL)" in page
+    assert ("The dictionary of drops does not know the reason OF_A_NEWER_KERNEL. Usually: the tap could not take it" in
+            page.replace("\n  ", " "))
+
+
 def text(tmp_path: Any, fleet: Fleet, expected: tuple[str, ...] = ()) -> str:
     run = fleet.write(tmp_path)
     merged(run, expected)

@@ -132,6 +132,16 @@ def test_the_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert offer("skb.drop", drop, {})[0] == [("raw_tracepoint", "kfree_skb", 0, False)] * 2  # with types, without
 
 
+def test_a_qdisc_that_tells_why_it_drops() -> None:
+    """As kernels from 7.1 on describe it."""
+    types = ("*", "Qdisc*", "netdev_queue*", "net_device*", "sk_buff*", "qdisc_drop_reason")
+    newest = Described({"btf_trace_qdisc_drop": [("", kind) for kind in types]})
+    found, reasons = hooks.candidates(points.BY_NAME["qdisc.drop"], newest, {})
+    assert [hook.arguments for hook in found] == [{"skb": 3, "queue": 0, "device": 2, "reason": 4}] * 2
+    assert not reasons
+    assert offer("qdisc.drop", Described({}), {}) == ([], ["this kernel has no tracepoint qdisc_drop"])
+
+
 def test_functions_that_cannot_be_had_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hooks, "has_kprobes", lambda: True)
     none = Described({})

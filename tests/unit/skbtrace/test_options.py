@@ -44,6 +44,11 @@ REFUSED = [
     (["--require-point", "dev.tz"], "--require-point is 'dev.tz'"),
     (["--require-point", "dev.tx", "--exclude-point", "dev.tx"],
      "--require-point and --exclude-point are both 'dev.tx'"),
+    (["--follow", "--only-followed", "dev.tz"], "--only-followed is 'dev.tz'"),
+    (["--follow", "--only-followed", "skb.drop", "--exclude-point", "skb.drop"],
+     "--only-followed and --exclude-point are both 'skb.drop'"),
+    (["--only-followed", "skb.drop"], "--only-followed needs --follow"),
+    (["--summary", "--run-dir", "x"], "--summary and --run-dir exclude each other"),
     (["--format", "xml"], "--format is 'xml': it must be text or json"),
     (["--interface", "a-name-that-is-far-too-long"], "--interface is 'a-name-that-is-far-too-long'"),
     (["--run-id", "../../etc"], "--run-id is '../../etc'"),
@@ -124,3 +129,17 @@ def test_describe_tells_only_what_was_asked_for() -> None:
     assert filters.describe(parse()[1]) == {}
     assert filters.describe(parse("--src", "fd00::1", "--protocol", "17", "--dst-port", "53")[1]) == {
         "src": "fd00::1", "protocol": "udp", "dst_port": "53"}
+
+
+def test_packets_are_followed_where_they_can_go_on() -> None:
+    """Of a packet that looks like others, only where every end is seen."""
+    def constants(*arguments: str) -> dict[str, int]:
+        return points.follow_defines(parse("--follow", *arguments)[0])
+
+    assert constants() == {"FOLLOW": 1, "HAVE_ENDS": 1}
+    assert constants("--exclude-point", "skb.free") == {"FOLLOW": 1}
+    assert constants("--exclude-point", "skb.drop") == {"FOLLOW": 1}
+    assert constants("--point", "dev.tx", "--only-followed", "skb.drop", "--point", "skb.free") == {
+        "FOLLOW": 1, "HAVE_ENDS": 1}
+    assert constants("--point", "skb.drop") == {}
+    assert points.follow_defines(parse()[0]) == {}

@@ -90,12 +90,37 @@ MACS = " mac=02:00:00:00:00:01 > 02:00:00:00:00:02"
 
 def test_metadata_and_what_changed_since_the_point_before() -> None:
     first = make(PACKETS[1][0], skb=0x10, head=0x20, mark=5)
-    second = make(PACKETS[1][0], skb=0x10, head=0x20, mark=6, gso_size=1448, ifindex=4)
+    second = make(PACKETS[1][0], skb=0x10, head=0x20, mark=6, gso_size=1448, ifindex=4, time_ns=123_469_089)
     other = make(PACKETS[1][0], skb=0x30, head=0x20, mark=9)
     lines = printed([first, other, second], metadata=True)
     assert lines[0].endswith(" mark=5 skb=0x10 head=0x20" + MACS)
     assert lines[1].endswith(" mark=9 skb=0x30 head=0x20" + MACS)
-    assert lines[2].endswith(MACS + " changed: mark 5->6, gso_size 0->1448")
+    assert lines[2].endswith(MACS + " +12.3us changed: mark 5->6, gso_size 0->1448")
+
+
+def test_how_long_a_packet_took_is_never_told_of_two() -> None:
+    first = make(PACKETS[1][0], skb=0x10, head=0x20, time_ns=1_000_000)
+    at_the_next = {"skb": 0x10, "head": 0x20, "ifindex": 4}
+    again = make(PACKETS[1][0], skb=0x10, head=0x20, time_ns=3_000_000)  # where it was before: the skb was used again
+    stranger = make(PACKETS[2][0], time_ns=4_000_000, **at_the_next)
+    earlier = make(PACKETS[1][0], time_ns=999_000, **at_the_next)
+    for other in (again, stranger, earlier):
+        assert printed([first, other])[1].endswith(MACS)
+        assert "elapsed_ns" not in json.loads(printed([first, other], as_json=True)[1])
+    assert printed([first, make(PACKETS[1][0], time_ns=1_001_500, **at_the_next)])[1].endswith(MACS + " +1.5us")
+    next_one = make(PACKETS[1][0], time_ns=1_001_500, **at_the_next)
+    assert json.loads(printed([first, next_one], as_json=True)[1])["elapsed_ns"] == 1500
+
+
+def test_a_packet_that_is_followed_says_so() -> None:
+    """And it is the same one, though both of its ends are other ones now: the kernel's side has made sure."""
+    first = make(ethernet(ipv4(A4, B4, udp(1000, 53, 10), ident=7)), skb=0x10, head=0x20)
+    translated = ethernet(ipv4("10.0.0.1", "10.0.0.2", udp(1, 2, 10), ident=7))
+    matching, followed = (make(translated, skb=0x10, head=0x20, ifindex=4, followed=mark) for mark in (0, 1))
+    assert printed([first, followed])[1].endswith(" len=74 followed" + MACS + " +0.0us")
+    assert printed([first, matching])[1].endswith(" len=74" + MACS)
+    assert json.loads(printed([followed], as_json=True)[0])["followed"] is True
+    assert "followed" not in json.loads(printed([matching], as_json=True)[0])
 
 
 def changed(packet: bytes, **fields: object) -> bool:

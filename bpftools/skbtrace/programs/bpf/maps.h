@@ -11,6 +11,7 @@ struct window {
 struct counters {
     u64 seen;           /* skbs that passed the point */
     u64 matched;        /* of these, let through by the filter, inside the window */
+    u64 followed;       /* of these, which the filter lets through only because it did before */
     u64 lost;           /* of these, without room in the buffer */
     u64 shed;           /* of these, over the rate limit */
     u64 outside_window; /* let through by the filter, but before or after the window */
@@ -19,7 +20,9 @@ struct counters {
     u64 undecided;      /* later fragments, whose ports are in the first one */
     u64 no_device;      /* packets that would match, without the device or the namespace that the filter names */
     u64 stacks_lost;    /* recorded, but without room for the call stack */
+    u64 forgotten;      /* matched packets that others took the place of: they are not followed any more */
     u64 missed;         /* not looked at: in a list that is longer than is walked */
+    u64 skb;            /* no counter: an address on its way through memory, see follow.h */
 };
 
 BPF_ARRAY(window, struct window, 1);
@@ -45,6 +48,29 @@ BPF_PERF_OUTPUT(events);
 #define NESTING 4 /* a task, a softirq, a hard interrupt and an NMI may each be in a program on one CPU */
 #define GATHERED 256
 
+/* what is remembered of a packet that is followed, see follow.h */
+struct followed {
+    u64 skb;      /* 0: nobody */
+    u64 head;
+    u64 time_ns;  /* when it was seen last */
+    u64 begin;    /* point and device where it was seen first */
+    u64 witness;  /* of its bytes, of what nobody changes */
+    u32 src, dst; /* its ends: address, and port of UDP */
+    u32 l3;       /* the innermost IP header, from head */
+    u32 rest;     /* bytes from there to skb->tail: they stay where the head is another one */
+    u16 l4;       /* from l3 */
+    u8 protocol;  /* of what stands there; IP_OTHER in a later fragment */
+    u8 read;      /* so many bytes from l4 on are in the witness */
+};
+
+#define WITNESS_READ 24
+
+struct sight {
+    struct followed now;
+    u32 l4[WITNESS_READ / 4]; /* the bytes from l4 on */
+    u32 followed;             /* it does not match here, and is wanted all the same */
+};
+
 /* memory for what is too large for the stack; nothing is done with it for a packet that the filter rejects */
 struct scratch {
     u64 busy;                /* the program that took it has not finished: it was interrupted by the one that asks */
@@ -52,6 +78,9 @@ struct scratch {
     struct sk_buff skb;
     u64 shared_info[SHARED_INFO_READ / 8];
     u64 hashed[PAYLOAD_HASHED / 8];
+#ifdef FOLLOW
+    struct sight sight;      /* what is to be remembered of the packet */
+#endif
     u64 base;                /* what a packet's offsets are added to: skb.head, or the copy in bytes[] */
     u64 end;                 /* offset of the end of what can be read there */
     u8 bytes[2 * GATHERED];  /* the packet's first bytes, from the linear part and from what follows it */

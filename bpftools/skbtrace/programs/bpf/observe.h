@@ -12,6 +12,7 @@ struct look {
     struct first_look first;
     struct packet packet;
     struct place place;
+    struct trail trail;
 };
 
 /* the fields of a first look lie together in every kernel, in this order */
@@ -127,7 +128,7 @@ static __always_inline int judge_packet(struct look *look, void *ctx, u64 recipe
     find_bytes(look, recipe, address, level);
     outer = judge_outer(&look->first, p, recipe, address, level);
 #ifndef FILTER_INNER_EXPRESSION
-    if (outer == NO_MATCH)
+    if (outer == NO_MATCH && !is_known(&look->trail))
         return NO_MATCH;
 #endif
     verdict = judge_bytes(p, find_headers(look, recipe));
@@ -136,16 +137,21 @@ static __always_inline int judge_packet(struct look *look, void *ctx, u64 recipe
 
 /* what else the filter says, of the skb in scratch */
 static __always_inline int judge_place(int verdict, struct look *look, void *ctx, u64 recipe,
-                                       const struct sk_buff *skb)
+                                       u64 address, struct scratch *scratch)
 {
+    const struct sk_buff *skb = &scratch->skb;
     u64 device = argument(ctx, recipe, DEVICE);
     int here;
 
     if (!match_vlan(skb, &look->packet))
-        return NO_MATCH;
+        verdict = NO_MATCH;
     look->place = place_of(skb, device ? device : (u64)skb->dev, argument(ctx, recipe, SOCK));
     if (!skb->protocol && !look->place.ifindex && !bits(recipe, IP, 1) && !bits(recipe, MADE_UP, 1))
         return NO_MATCH; /* what unix and netlink sockets send is in skbs, too, but is no packet */
+    verdict = follow(verdict, &look->trail, &scratch->sight, &look->first, &look->packet, address,
+                     here_of(recipe, &look->place), recipe);
+    if (verdict == NO_MATCH)
+        return NO_MATCH;
     here = match_place(&look->place);
     return here == MATCH || (here == NO_DEVICE && verdict != MATCH) ? verdict : here;
 }
@@ -209,6 +215,7 @@ static __always_inline void fill(struct record *r, void *ctx, u64 address, u64 n
     bpf_get_current_comm(r->comm, sizeof(r->comm));
     r->netns = look->place.netns;
     r->ifindex = look->place.ifindex;
+    r->followed = is_followed(scratch);
     r->stack_id = -1;
 #ifdef HAVE_STACKS
     if (bits(recipe, STACK, 1))
@@ -261,8 +268,9 @@ static __always_inline int observe(void *ctx, u64 address, u64 recipe)
     count->seen++;
     if (read_first(&look.first, address, bits(recipe, TYPED, 1)))
         return 0;
+    begin_trail(&look.trail, &look.first, address, count);
     verdict = judge_packet(&look, ctx, recipe, address, &level);
-    if (verdict == NO_MATCH && level == NO_SCRATCH)
+    if (verdict == NO_MATCH && level == NO_SCRATCH && !is_known(&look.trail))
         return 0;
     if (level == NO_SCRATCH)
         level = read_skb(address);
@@ -271,17 +279,20 @@ static __always_inline int observe(void *ctx, u64 address, u64 recipe)
         count->lost++;
         return 0;
     }
-    if (verdict != NO_MATCH)
-        verdict = judge_place(verdict, &look, ctx, recipe, &scratch->skb);
-    if (verdict != NO_MATCH) {
-        now = bpf_ktime_get_ns();
+    if (verdict != NO_MATCH || is_known(&look.trail))
+        verdict = judge_place(verdict, &look, ctx, recipe, address, scratch);
+    now = bpf_ktime_get_ns();
+    if (verdict != NO_MATCH && is_recorded_here(scratch, recipe)) {
         if (is_wanted(verdict, now, count)) {
+            count->followed += is_followed(scratch);
             if (is_within_rate(now))
                 make_record(ctx, address, now, &look, recipe, count, scratch);
             else
                 count->shed++;
         }
     }
+    end_trail(verdict, &scratch->sight, &look.first, &look.packet, here_of(recipe, &look.place), now, recipe,
+              count);
     give_back(scratch);
     return 0;
 }

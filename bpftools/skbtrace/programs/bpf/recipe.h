@@ -26,6 +26,8 @@
 #define RECIPE_WALK_SHIFT 48        /* the skb is the first of a list: look at each */
 #define RECIPE_KPROBE_SHIFT 53      /* the hook is a kprobe */
 #define RECIPE_COUNT_SHIFT 49       /* 4 bits: which argument says how many are in the list */
+#define RECIPE_END_SHIFT 62         /* one bit each from here: the packet is freed */
+#define RECIPE_ONLY_FOLLOWED_SHIFT 63 /* another tracer records what matches here */
 #define NO_ARGUMENT 15
 #define MOST_WALKED 9 /* skbs of a list: the verifier goes through every one; more are seldom taken from a qdisc at once */
 

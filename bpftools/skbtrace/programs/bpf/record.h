@@ -51,6 +51,7 @@ struct record {
     u8 queue_kind;        /* 0 none, 1 qdisc, 2 socket receive buffer */
     u8 packet_layer;      /* 2: packet[] begins with the Ethernet header, 3: with the network header */
     u8 packet_len;        /* bytes of packet[] that are headers; the rest is zero */
+    u8 followed;          /* 1: it does not match here, but did before, on this host */
     char comm[16];
     u8 packet[128];
     u64 fields[FIELD_SLOTS]; /* those asked for by name, then a bit for each that was there; none if none was asked for */
