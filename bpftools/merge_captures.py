@@ -17,6 +17,8 @@ examples:
                                                   name hosts that sent nothing
   %(prog)s --output merged hv-a/drop_monitor hv-b/drop_monitor
                                                   merge bundles that were brought together by hand
+  %(prog)s --compare 00f3a9c2d41b7e05 captures/latest
+                                                  one packet of a merged run: what changed on its way
   %(prog)s --check captures/20261122T112750Z-a1b2 only say whether the bundles can be merged
 """
 
@@ -40,6 +42,9 @@ def arguments() -> argparse.ArgumentParser:
                              "same name")
     parser.add_argument("--certificates", metavar="DIR",
                         help="with --scheduler: the certificates of its run (ca.pem, cert.pem, key.pem)")
+    parser.add_argument("--compare", metavar="JOURNEY",
+                        help="merge nothing; of a run that was merged, print one packet's table: its places down, over "
+                             "all hosts, across only what changed, changes marked with *")
     parser.add_argument("--check", action="store_true", help="write nothing; only say whether the input can be merged")
     parser.add_argument("--quiet", action="store_true", help="do not print the verdict")
     parser.add_argument("--version", action="version", version=TOOL_VERSION)
@@ -56,9 +61,24 @@ def _merge(request: Any, scheduler: str | None, certificates: str | None) -> Non
         merge(request, cluster.executor(), cluster.workers)
 
 
+def _compare(paths: list[str], journey: str) -> int:
+    from fleetmerge.merge import EVENTS
+    from fleetmerge.products import compare
+    try:
+        if len(paths) != 1:
+            raise MergeError("--compare takes one run, not %d" % len(paths))
+        sys.stdout.write(compare.table(os.path.join(paths[0], EVENTS), journey))
+    except MergeError as error:
+        print("error: %s" % error, file=sys.stderr)
+        return 2
+    return 0
+
+
 def main() -> int:
     """Run the command; return its exit status: 0 merged, 2 the input cannot be merged, 1 the merge failed."""
     options = arguments().parse_args()
+    if options.compare:
+        return _compare(options.paths, options.compare)
     from fleetmerge import merge
     from fleetmerge.bundle import find as inputs
     from fleetmerge.findings import topology

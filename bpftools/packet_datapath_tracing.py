@@ -19,6 +19,8 @@ EXAMPLES = """examples:
     ./packet_datapath_tracing.py --filter 'tcp port 443 and (host 10.0.0.1 or net 10.1.0.0/16)'
   with the queues that the packets meet
     ./packet_datapath_tracing.py --dst 192.168.32.20 --protocol udp --profile queues
+  with two numbers of the kernel's structures, and who sends
+    ./packet_datapath_tracing.py --dst 192.168.32.20 --field sk_buff.mark --field 'sk_buff.dev->mtu' --stack dev.tx
   one namespace, one device, the first hundred records
     ./packet_datapath_tracing.py --netns hv-a --interface vnet0 --max-records 100
 """

@@ -17,6 +17,7 @@ def _list_points() -> None:
     for point in points.TABLE:
         queue = "; queue: %s" % point.queue_kind if point.queue_kind else ""
         print("%-16s %s (%s)%s" % (point.name, point.what, point.tracepoint, queue))
+    print("%-16s any function of the kernel that takes a packet; func:NAME@ARG by this argument" % "func:NAME")
     for kind in queues.TABLE:
         print("queue %-10s %s, in %s" % (kind.name, kind.what, kind.unit))
     for name in sorted(points.PROFILES):

@@ -13,7 +13,8 @@ class TracerError(RuntimeError):
 
 # how the caller speaks of options that are not simply the option's name with another prefix
 _VARIABLES = {"both-directions": "bidirectional", "interface": "interfaces", "point": "points",
-              "exclude-point": "excluded_points", "require-point": "required_points"}
+              "exclude-point": "excluded_points", "require-point": "required_points",
+              "field": "fields", "stack": "stacks"}
 
 
 def option(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, List, NoReturn, Optional, Tuple
 from . import VERSION, foreign
 from .capture import record
 from .errors import InputError, option
-from .programs import expressions, filters, points, rate, sample
+from .programs import expressions, fields, filters, points, rate, sample
 
 MOST_SECONDS = 24 * 3600
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -51,10 +51,16 @@ def make_parser(program: str, what: str, examples: str, default_profile: str) ->
     where.add_argument("--profile", action="append", default=[], metavar="NAME",
                        help="a set of points: %s (default: %s)" % (", ".join(sorted(points.PROFILES)), default_profile))
     where.add_argument("--point", action="append", default=[], metavar="NAME",
-                       help="a single point; may be given more than once; --list-points names them")
+                       help="a single point; may be given more than once; --list-points names them; func:NAME is any "
+                            "function of the kernel that takes a packet, func:NAME@ARG by this argument of it")
     where.add_argument("--exclude-point", action="append", default=[], metavar="NAME", help="leave this point out")
     where.add_argument("--require-point", action="append", default=[], metavar="NAME",
                        help="look at this point too, and do not run where it cannot be had")
+    where.add_argument("--stack", action="append", default=[], metavar="POINT",
+                       help="look at this point too, and take the call stack there, as at drops")
+    where.add_argument("--field", action="append", default=[], metavar="NAME",
+                       help="with each record, this number by its kernel name, such as sk_buff.mark or "
+                            "'sk_buff.dev->mtu'; may be given %d times" % fields.MOST)
     where.add_argument("--follow", action="store_true",
                        help="record a packet that has matched until it is freed, also where it does not match any "
                             "more: behind NAT, in a tunnel, as a clone; a packet that is rejected costs 15 ns more")
@@ -86,6 +92,9 @@ def make_parser(program: str, what: str, examples: str, default_profile: str) ->
 
 def _add_output(output: Any) -> None:
     output.add_argument("--format", default="text", metavar="FORMAT", help="text (default) or json: an object a line")
+    output.add_argument("--compare", action="store_true",
+                        help="a table for each packet instead of lines: its points down, across only what changed, "
+                             "changes marked with *")
     output.add_argument("--summary", action="store_true",
                         help="no lines, only how many packets each point saw, matched, lost, …, at the end")
     output.add_argument("--run-dir", metavar="DIR",
@@ -127,23 +136,41 @@ def _check_points(options: Any) -> None:
             raise InputError("%s is %r: it must be one of %s"
                              % (option("profile"), name, ", ".join(sorted(points.PROFILES))))
     for key, names in (("point", options.point), ("exclude-point", options.exclude_point),
-                       ("require-point", options.require_point), ("only-followed", options.only_followed)):
+                       ("require-point", options.require_point), ("stack", options.stack),
+                       ("only-followed", options.only_followed)):
         for name in names:
-            if name not in points.BY_NAME:
-                raise InputError("%s is %r: it must be one of %s"
-                                 % (option(key), name, ", ".join(sorted(points.BY_NAME))))
-    for name in options.require_point:
-        if name in options.exclude_point:
-            raise InputError("%s and %s are both %r: a point is either needed or left out"
-                             % (option("require-point"), option("exclude-point"), name))
-    for name in options.only_followed:
-        if name in options.exclude_point:
-            raise InputError("%s and %s are both %r: a point is either looked at or left out"
-                             % (option("only-followed"), option("exclude-point"), name))
-        if not options.follow:
-            raise InputError("%s needs %s" % (option("only-followed"), option("follow")))
+            if not points.named(name):
+                raise InputError("%s is %r: it must be one of %s, or func:NAME"
+                                 % (option(key), foreign.from_system(name), ", ".join(sorted(points.BY_NAME))))
+    for key, names in (("require-point", options.require_point), ("stack", options.stack),
+                       ("only-followed", options.only_followed)):
+        for name in names:
+            if name in options.exclude_point:
+                raise InputError("%s and %s are both %r: a point is either looked at or left out"
+                                 % (option(key), option("exclude-point"), name))
+    if options.only_followed and not options.follow:
+        raise InputError("%s needs %s" % (option("only-followed"), option("follow")))
     if not points.wanted(options):
         raise InputError("%s leaves no point at which to look" % option("exclude-point"))
+
+
+def _check_compare(options: Any) -> None:
+    for name, given in (("run-dir", options.run_dir), ("format", options.format != "text"),
+                        ("summary", options.summary)):
+        if options.compare and given:
+            raise InputError("%s and %s exclude each other" % (option("compare"), option(name)))
+
+
+def _check_choice(options: Any) -> None:
+    """Refuse what cannot be chosen together."""
+    if options.sample > 1 and options.follow:
+        raise InputError("%s and %s exclude each other: what is left out cannot be followed"
+                         % (option("sample"), option("follow")))
+    if options.follow and (options.filter or options.inner_filter):
+        raise InputError("%s and %s exclude each other: together they take more of a program's stack than kernels allow"
+                         % (option("follow"), option("filter" if options.filter else "inner-filter")))
+    if options.sample_drops and options.sample == 1:
+        raise InputError("%s needs %s: without it, every packet is taken" % (option("sample-drops"), option("sample")))
 
 
 def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, filters.Filter]:
@@ -153,19 +180,18 @@ def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, f
     options.duration = _seconds("duration", options.duration)
     options.wait_window = _seconds("wait-window", options.wait_window)
     options.max_records = _number("max-records", options.max_records, 1, 10 ** 12, "records")
-    options.max_bytes = _number("max-bytes", options.max_bytes, record.STRIDE, 10 ** 15, "bytes")
+    options.field = fields.check(options.field)
+    options.max_bytes = _number("max-bytes", options.max_bytes, record.Layout(len(options.field)).stride, 10 ** 15,
+                                "bytes")
     options.max_rate = _number("max-rate", options.max_rate, 1, rate.MOST, "records a second")
     options.sample = _number("sample", options.sample, 1, sample.MOST, "packets")
-    if options.sample > 1 and options.follow:
-        raise InputError("%s and %s exclude each other: what is left out cannot be followed"
-                         % (option("sample"), option("follow")))
-    if options.sample_drops and options.sample == 1:
-        raise InputError("%s needs %s: without it, every packet is taken" % (option("sample-drops"), option("sample")))
+    _check_choice(options)
     options.buffer_pages = _number("buffer-pages", options.buffer_pages, 8, 1 << 18, "pages")
     if options.buffer_pages & (options.buffer_pages - 1):
         raise InputError("%s is %d: it must be a power of two" % (option("buffer-pages"), options.buffer_pages))
     if options.trial and options.run_dir:
         raise InputError("%s and %s exclude each other" % (option("trial"), option("run-dir")))
+    _check_compare(options)
     if options.summary and options.run_dir:
         raise InputError("%s and %s exclude each other: the manifest has what a summary tells"
                          % (option("summary"), option("run-dir")))

@@ -36,6 +36,8 @@ BATCH = 512
 ROUNDS = 10
 FILTER = ["--src", "127.0.0.1", "--dst", TO, "--protocol", "udp", "--dst-port"]
 UNLIMITED = ["--max-rate", "10000000"]
+FIELDS = ["sk_buff.dev->mtu", "sk_buff.mark", "sk_buff.truesize", "sk_buff.sk->sk_state", "sk_buff.sk->sk_err",
+          "sk_buff.dev->features", "sk_buff.csum_start", "skb_shared_info.dataref.counter"]
 # the same filter in bpftrace's language, and as much of the packet as it easily prints
 BPFTRACE = """
 tracepoint:net:netif_receive_skb, tracepoint:net:net_dev_start_xmit {
@@ -50,6 +52,11 @@ tracepoint:net:netif_receive_skb, tracepoint:net:net_dev_start_xmit {
     }
 }
 """
+
+
+def words(fields: list) -> list:
+    """The fields as options."""
+    return [word for name in fields for word in ("--field", name)]
 
 
 class _Iovec(ctypes.Structure):
@@ -192,6 +199,8 @@ def bench_cost(seconds: float) -> None:
                 ("packet rejected by its address", ["--src", "10.9.9.9", "--protocol", "udp"], None),
                 ("packet rejected by its port", [*FILTER, PORT + 1], PORT + 1),
                 ("packet recorded", [*FILTER, PORT, *UNLIMITED], PORT),
+                ("packet recorded with a field", [*FILTER, PORT, *UNLIMITED, *words(FIELDS[:1])], None),
+                ("packet recorded with eight fields", [*FILTER, PORT, *UNLIMITED, *words(FIELDS)], None),
                 ("packet shed by the rate limit", [*FILTER, PORT, "--max-rate", 1], None)):
             ns, ratio = bench_program(arguments, seconds)
             peer, lost = bench_bpftrace(port, seconds) if port else (0.0, "")

@@ -2,6 +2,7 @@
 """The real playbooks on the lab: what they bring home, what they survive, what they refuse."""
 import json
 
+import duckdb
 import pytest
 from support.lab import ROOT, Lab, wait_until
 from support.playbooks import Play, kill, tracers_on, wait_for_state
@@ -25,6 +26,7 @@ def nothing_is_left(lab: Lab, hosts=BOTH) -> bool:
 
 def test_a_command_is_traced_on_both_hosts(lab, play):
     done = play.run("reproduce.yml", **PING, capture_run_id="r", capture_duration=60,
+                    capture_fields=["sk_buff.dev->mtu"], capture_stacks=["dev.tx"],
                     reproduce_command="ip netns exec vm-a ping -q -c 20 -i 0.02 -p 5ca1ab1e 192.168.32.20; exit 3")
     assert done.returncode == 0, done.stdout
     assert play.summary("r")["reproduce"]["status"] == 3
@@ -36,11 +38,15 @@ def test_a_command_is_traced_on_both_hosts(lab, play):
         assert manifest["per_point"]["dev.rx"]["matched"] == 2 * 20
         assert manifest["per_point"]["dev.tx"]["matched"] == 2 * 20
         assert "skb.drop" not in manifest["per_point"]
+        assert manifest["fields"] == [{"name": "sk_buff.dev->mtu", "kind": "unsigned"}]
         records = (play.output_dir / "r" / "hosts" / host / "datapath_tracing" / "records.bin").read_bytes()
         assert bytes([192, 168, 32, 10, 192, 168, 32, 20]) in records
         assert bytes.fromhex("5ca1ab1e") not in records  # payload stays on the hypervisor
         assert manifest["counters"]["lost"] == 0
         assert manifest["window"]["ended_ns"] - manifest["window"]["start_ns"] < 30e9  # closed when the command ended
+    events = duckdb.sql("""SELECT point, stack IS NOT NULL, "sk_buff.dev->mtu", count(*) FROM '%s' WHERE point IN
+                        ('dev.rx', 'dev.tx') GROUP BY ALL ORDER BY ALL""" % (play.output_dir / "r" / "events.parquet"))
+    assert events.fetchall() == [("dev.rx", False, 1500, 2 * 2 * 20), ("dev.tx", True, 1500, 2 * 2 * 20)]
     assert nothing_is_left(lab)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import BundleError
 from ..words import printable
+from .captured import Captured, captured_of
 from .records import dtype_of
 
 FORMAT = "skbfleet-bundle/1"
@@ -24,7 +25,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}\Z")
 _SECTIONS: dict[str, type] = {"record": dict, "points": dict, "files": dict, "counters": dict, "per_point": dict,
                               "devices": list, "netns": dict, "symbols": dict, "stacks": dict, "drop_reasons": dict,
                               "clock": dict, "limits": list, "window": dict, "filter": dict, "kernel": dict,
-                              "guards": dict, "sample": dict, "queues": dict}
+                              "guards": dict, "sample": dict, "queues": dict, "fields": list}
 
 
 @dataclass
@@ -41,6 +42,7 @@ class Bundle:
     promised: int                     # that the manifest speaks of
     sha256: str                       # of records.bin, as the manifest has it
     problems: list[str] = field(default_factory=list)  # why it is partial; empty if it is complete
+    captured: list[Captured] = field(default_factory=list)  # the fields that were asked for by name
 
     @property
     def path(self) -> str:
@@ -105,7 +107,8 @@ def _open(directory: str) -> Bundle:
     if size > entry["bytes"]:
         raise BundleError("%s has %d bytes where the manifest says %d" % (RECORDS, size, entry["bytes"]))
     bundle = Bundle(directory, names["host"], names["tracer"], names["run_id"], manifest, dtype,
-                    size // dtype.itemsize, entry["bytes"] // dtype.itemsize, str(entry["sha256"]))
+                    size // dtype.itemsize, entry["bytes"] // dtype.itemsize, str(entry["sha256"]),
+                    captured=captured_of(manifest, dtype))
     if bundle.truncated or size < entry["bytes"]:
         bundle.problems.append("%s is cut off: %d of %d records are there" % (RECORDS, bundle.records, bundle.promised))
     if manifest.get("status") == "partial":

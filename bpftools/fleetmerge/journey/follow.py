@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from ..arrays import joined, picked
+from ..bundle.captured import Recorded
 from ..clock.host import HostClock
 from ..packet.identity import FOLLOWED, IS_ARP, IS_FRAGMENT, UNREADABLE, among, mix
 from ..packet.places import FAR, NEAR
@@ -50,6 +51,7 @@ class Setting:
     homes: Homes
     many: np.ndarray                    # u8, sorted: flows to many receivers
     unwanted: np.ndarray                # u1 by drop: BRIDGE, CLOSED, or 0
+    recorded: Recorded                  # fields that were asked for by name
     told: dict[int, int] = field(default_factory=dict)   # address -> place where the topology says that it comes in
     sample: Sample | None = None        # which packets were taken; None: all
 
@@ -112,7 +114,7 @@ class _Part:
         self._choose(waiting)
         on_way = on_the_way(self._layout, [way for way in self._ways if self._reached(way)], self._stream)[0]
         rows = self._steps()
-        steps = measure(rows, self._packets, self._layout)
+        steps = measure(rows, self._packets, self._layout, self._setting.recorded)
         slowest = {pair: step.most for pair, step in steps.items()}
         self._judge(on_way, slowest, rows)
         units = self._packets.units

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..bundle.captured import Recorded
 from .atlas import Layout
 from .packets import Packets
 
@@ -49,29 +50,33 @@ class Step:
 
 
 def measure(rows: Mapping[Pair, Sequence[tuple[np.ndarray, np.ndarray]]], packets: Packets,
-            layout: Layout) -> dict[Pair, Step]:
+            layout: Layout, recorded: Recorded) -> dict[Pair, Step]:
     """Return the steps; rows: of each pair of places the units before and after, in pieces."""
     return {pair: _step(np.concatenate([one for one, _ in parts]), np.concatenate([two for _, two in parts]), packets,
-                        bool(layout.host[pair[0]] == layout.host[pair[1]])) for pair, parts in rows.items()}
+                        recorded if layout.host[pair[0]] == layout.host[pair[1]] else None)
+            for pair, parts in rows.items()}
 
 
-def _step(one: np.ndarray, two: np.ndarray, packets: Packets, same_host: bool) -> Step:
+def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded | None) -> Step:
+    """Return a step; recorded: fields that were asked for, None between hosts, where they tell nothing."""
     units = packets.units
     rows, before, after = units.rows, units.row[one], units.row[two]
     leads = units.lead[one]
     out = Step(int(leads.sum()), int(units.size[one].sum()) + 40 * int(leads.sum()))
     sure = ~(packets.unsure[one] | packets.unsure[two])
-    time = units.own if same_host else rows["time"]
+    time = units.own if recorded else rows["time"]
     came, went = time[before][sure], time[after][sure]
     took = (went - came).astype("f8")
     if len(took):
         out.least, out.most = float(took.min()), float(took.max())
         out.times = [took[:: -(-len(took) // _MOST_TIMES)]]
     _in_order(out, rows["flow"][before][sure], came, went)
-    for name in _ON_HOST if same_host else _BETWEEN:
+    for name in _ON_HOST if recorded else _BETWEEN:
         count = int((rows[name][before] != rows[name][after]).sum())
         if count:
             out.changed[name] = count
+    if recorded:
+        out.changed.update(recorded.changed(rows, before, after))
     return out
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..bundle.captured import Captured, slots_of
 from ..bundle.records import CANONICAL, canonical
 from ..packet.headers import Headers, inner, parse
 
@@ -22,6 +23,7 @@ class Batch:
     inner: Headers
     length: np.ndarray    # s8: bytes from the network header on
     vlan: np.ndarray      # s4: VLAN id, from the accelerated tag or the packet; -1 without one
+    slots: np.ndarray     # u8: see captured.slots_of()
     _columns: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -36,9 +38,10 @@ class Batch:
         return self._columns[name]
 
 
-def make_batch(parts: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
+def make_batch(parts: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]],
+               captured: Sequence[Sequence[Captured]] = ()) -> Batch:
     """Build a batch from (bundle number, records, wall times, numbers of the records) of each bundle; records of one
-    bundle keep their order where their times are equal."""
+    bundle keep their order where their times are equal. captured: of each bundle, where there are any."""
     layouts = {part[1].dtype for part in parts}
     raws = [part[1] for part in parts] if len(layouts) == 1 else [canonical(part[1]) for part in parts]
     wall = np.concatenate([part[2] for part in parts])
@@ -48,10 +51,12 @@ def make_batch(parts: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]]) 
     raw = np.concatenate([part.view("V%d" % layout.itemsize) for part in raws])[order].view(layout)
     bundle = np.repeat(np.array([part[0] for part in parts], "u2"), [len(part[1]) for part in parts])[order]
     number = np.concatenate([part[3] for part in parts])[order]
-    return _parsed(raw, bundle, number, wall[order])
+    slots = np.concatenate([slots_of(part[1], captured[part[0]]) for part in parts])[order] if any(captured) else \
+        np.zeros((len(raw), 0), "u8")
+    return _parsed(raw, bundle, number, wall[order], slots)
 
 
-def _parsed(raw: np.ndarray, bundle: np.ndarray, number: np.ndarray, wall: np.ndarray) -> Batch:
+def _parsed(raw: np.ndarray, bundle: np.ndarray, number: np.ndarray, wall: np.ndarray, slots: np.ndarray) -> Batch:
     if set(CANONICAL.names or ()) - set(raw.dtype.names or ()):
         raw = canonical(raw)
     length = raw["len"].astype("i8") - (raw["network_offset"].astype("i8") - raw["data_offset"])
@@ -59,4 +64,4 @@ def _parsed(raw: np.ndarray, bundle: np.ndarray, number: np.ndarray, wall: np.nd
     parsed = parse(packet, valid, raw["packet_layer"], raw["protocol"], length)
     rows, inside = inner(parsed, packet, valid)
     vlan = np.where(raw["vlan_present"] > 0, (raw["vlan_tci"] & 0xFFF).astype("i4"), parsed.vlan)
-    return Batch(raw, bundle, number, wall, parsed, rows, inside, length, vlan)
+    return Batch(raw, bundle, number, wall, parsed, rows, inside, length, vlan, slots)

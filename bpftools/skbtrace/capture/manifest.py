@@ -9,7 +9,6 @@ from typing import Any, Dict, Set, Tuple
 from .. import VERSION, foreign
 from ..host import clock
 from ..programs import expressions, filters, queues, sample
-from . import record
 
 FORMAT = "skbfleet-bundle/1"
 _CHUNK = 1 << 20
@@ -50,10 +49,10 @@ def file_entry(path: str) -> Dict[str, Any]:
 def _name_stacks(tracer: Any, records_path: str) -> None:
     """Resolve the location and the stack of every record that has one, while this kernel's symbols are at hand."""
     seen: Set[Tuple[int, int]] = set()
-    size = record.STRIDE * 4096
+    size = tracer.layout.stride * 4096
     with open(records_path, "rb") as handle:
         for chunk in iter(lambda: handle.read(size), b""):
-            seen.update(record.locations(chunk))
+            seen.update(tracer.layout.locations(chunk))
     for location, stack_id in seen:
         if location:
             tracer.symbols.name(location)
@@ -75,7 +74,8 @@ def build(tracer: Any, budget: Any) -> Dict[str, Any]:
         "host": tracer.options.host, "tool_version": VERSION, "bcc_version": bcc.__version__,
         "python_version": platform.python_version(), "kernel": _kernel(),
         "command_line": [foreign.from_system(word) for word in sys.argv if not expressions.is_program(word)],
-        "filter": filters.describe(tracer.chosen), "record": record.describe(), "points": _points(tracer),
+        "filter": filters.describe(tracer.chosen), "record": tracer.layout.describe(),
+        "fields": [dict(one._asdict()) for one in tracer.captured], "points": _points(tracer),
         "window": _window(tracer), "counters": totals, "per_point": per_point,
         "guards": {"max_rate": tracer.options.max_rate}, "sample": sample.describe(tracer.options),
         "devices": tracer.devices.finish(), "netns": {str(key): name for key, name in tracer.scope.names.items()},

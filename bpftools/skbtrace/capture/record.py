@@ -6,12 +6,12 @@ import struct
 from collections import namedtuple
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
-from ..programs import BPF_DIR
+from ..programs import BPF_DIR, fields
 
 HEADER = os.path.join(BPF_DIR, "record.h")
 RING_HEADER = 8  # bytes that the ring buffer puts before each record; the perf path writes zeros there
 _FORMATS = {"u8": "B", "u16": "H", "u32": "I", "s32": "i", "u64": "Q", "char": "s"}
-_MEMBER = re.compile(r"^\s+(u8|u16|u32|s32|u64|char)\s+(\w+)(?:\[(\d+)\])?;", re.MULTILINE)
+_MEMBER = re.compile(r"^\s+(u8|u16|u32|s32|u64|char)\s+(\w+)(?:\[(\w+)\])?;", re.MULTILINE)
 
 
 class Field(NamedTuple):
@@ -23,61 +23,70 @@ class Field(NamedTuple):
     offset: int
 
 
-def read_layout(path: str = HEADER) -> List[Field]:
-    """Return the fields of `struct record` in order; offsets in bytes, with the padding that C inserts."""
+def read_fields(slots: int, path: str = HEADER) -> List[Field]:
+    """Return the fields of `struct record` in order; offsets in bytes, with the padding that C inserts.
+
+    slots: numbers in the array of fields that were asked for by name; without any the record does not have it.
+    """
     with open(path) as handle:
         source = handle.read()
-    fields = []
+    found = []
     offset = 0
     for ctype, name, count in _MEMBER.findall(source):
-        size = struct.calcsize(_FORMATS[ctype])
-        offset += -offset % size
-        fields.append(Field(name, ctype, int(count or 1), offset))
-        offset += size * int(count or 1)
-    return fields
+        number = slots if count == "FIELD_SLOTS" else int(count or 1)
+        if number:
+            size = struct.calcsize(_FORMATS[ctype])
+            offset += -offset % size
+            found.append(Field(name, ctype, number, offset))
+            offset += size * number
+    return found
 
 
-FIELDS = read_layout()
-_END = FIELDS[-1].offset + struct.calcsize(_FORMATS[FIELDS[-1].type]) * FIELDS[-1].count
-SIZE = _END + -_END % 8
-STRIDE = RING_HEADER + SIZE
+class Layout:
+    """A record with so many fields that were asked for by name; size and stride in bytes."""
+
+    def __init__(self, captured: int = 0) -> None:
+        self.fields = read_fields(fields.slots(captured))
+        end = self.fields[-1].offset + struct.calcsize(_FORMATS[self.fields[-1].type]) * self.fields[-1].count
+        self.size = end + -end % 8
+        self.stride = RING_HEADER + self.size
+        # a named tuple of ints, and of bytes where a field has several elements
+        self.record: Any = namedtuple("Record", [field.name for field in self.fields])  # type: ignore[misc]
+        self._unpacker = struct.Struct(self._struct_format())
+
+    def describe(self) -> Dict[str, Any]:
+        """Return the layout as the manifest carries it, so that an old bundle stays readable."""
+        return {"size": self.size, "stride": self.stride, "header": RING_HEADER, "byte_order": "little",
+                "fields": [dict(field._asdict()) for field in self.fields]}
+
+    def _struct_format(self) -> str:
+        parts = ["<"]
+        position = 0
+        for field in self.fields:
+            parts.append("x" * (field.offset - position))
+            code = _FORMATS[field.type]
+            size = struct.calcsize(code) * field.count
+            parts.append("%ds" % size if field.count > 1 else code)  # arrays come out as one bytes object
+            position = field.offset + size
+        parts.append("x" * (self.size - position))
+        return "".join(parts)
+
+    def unpack(self, buffer: Any, offset: int = 0) -> Any:
+        """Decode the record (without its ring header) that starts at `offset` of a bytes-like object."""
+        return self.record._make(self._unpacker.unpack_from(buffer, offset))
+
+    def locations(self, spool: bytes) -> Iterator[Tuple[int, int]]:
+        """Yield (location, stack_id) of each record of a piece of a spool."""
+        for (address,), (stack_id,) in zip(self._each("location", "Q", spool), self._each("stack_id", "i", spool)):
+            yield address, stack_id
+
+    def _each(self, name: str, code: str, spool: bytes) -> Iterator[Any]:
+        before = RING_HEADER + next(field.offset for field in self.fields if field.name == name)
+        after = self.stride - before - struct.calcsize(code)
+        return struct.Struct("<%dx%s%dx" % (before, code, after)).iter_unpack(spool)
 
 
-def describe() -> Dict[str, Any]:
-    """Return the layout as the manifest carries it, so that an old bundle stays readable."""
-    return {"size": SIZE, "stride": STRIDE, "header": RING_HEADER, "byte_order": "little",
-            "fields": [dict(field._asdict()) for field in FIELDS]}
-
-
-def _struct_format() -> str:
-    parts = ["<"]
-    position = 0
-    for field in FIELDS:
-        parts.append("x" * (field.offset - position))
-        code = _FORMATS[field.type]
-        # byte arrays come out as one bytes object
-        parts.append("%ds" % field.count if field.count > 1 else code)
-        position = field.offset + struct.calcsize(code) * field.count
-    parts.append("x" * (SIZE - position))
-    return "".join(parts)
-
-
-_UNPACKER = struct.Struct(_struct_format())
-# a named tuple of ints, and of bytes where a field has several elements
-Record: Any = namedtuple("Record", [field.name for field in FIELDS])  # type: ignore[misc]
-
-
-def unpack(buffer: Any, offset: int = 0) -> Any:
-    """Decode the record (without its ring header) that starts at `offset` of a bytes-like object."""
-    return Record._make(_UNPACKER.unpack_from(buffer, offset))
-
-
-_OFFSETS = {field.name: RING_HEADER + field.offset for field in FIELDS}
-
-
-def locations(spool: bytes) -> Iterator[Tuple[int, int]]:
-    """Yield (location, stack_id) of each record of a piece of a spool."""
-    location = struct.Struct("<%dxQ%dx" % (_OFFSETS["location"], STRIDE - _OFFSETS["location"] - 8))
-    stack = struct.Struct("<%dxi%dx" % (_OFFSETS["stack_id"], STRIDE - _OFFSETS["stack_id"] - 4))
-    for (address,), (stack_id,) in zip(location.iter_unpack(spool), stack.iter_unpack(spool)):
-        yield address, stack_id
+# what a record is as long as nothing more is asked for
+PLAIN = Layout()
+FIELDS, SIZE, STRIDE = PLAIN.fields, PLAIN.size, PLAIN.stride
+Record, unpack, describe, locations = PLAIN.record, PLAIN.unpack, PLAIN.describe, PLAIN.locations

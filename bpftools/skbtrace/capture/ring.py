@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Getting records out of the kernel in bulk: bytes as they lie in the buffer, many records at a time.
 
-Both buffers hand `take` one bytes-like object that holds whole records of record.STRIDE bytes each.
+Both buffers hand `take` one bytes-like object that holds whole records of `stride` bytes each.
 """
 import mmap
 import platform
@@ -20,8 +20,9 @@ class RingBuffer:
     slice show all their headers at once. Plain loads are ordered on x86 alone: other machines get CallbackBuffer.
     """
 
-    def __init__(self, descriptor: int, size: int, take: Take) -> None:
+    def __init__(self, descriptor: int, size: int, stride: int, take: Take) -> None:
         """descriptor: of the map; size: of its data in bytes, a power of two; take: gets the records."""
+        self._stride = stride
         self._mask = size - 1
         self._take = take
         page = mmap.PAGESIZE
@@ -39,18 +40,18 @@ class RingBuffer:
             return 0
         offset = begin & self._mask
         waiting = self._data[offset:offset + end - begin]
-        flags = bytes(waiting[_HEADER_TOP_BYTE::record.STRIDE])
+        flags = bytes(waiting[_HEADER_TOP_BYTE::self._stride])
         ready = len(flags) - len(flags.lstrip(b"\0")) if any(flags) else len(flags)
         if ready:
-            self._take(waiting[:ready * record.STRIDE])
-            self._consumer[0] = begin + ready * record.STRIDE
+            self._take(waiting[:ready * self._stride])
+            self._consumer[0] = begin + ready * self._stride
         return ready
 
 
 class CallbackBuffer:
     """A ring buffer or perf buffer through bcc's own reader: an upcall per record, gathered into bulk."""
 
-    def __init__(self, bpf: Any, ring: bool, pages: int, take: Take) -> None:
+    def __init__(self, bpf: Any, ring: bool, pages: int, stride: int, take: Take) -> None:
         """bpf: bcc's object; ring: its map `events` is a ring buffer, else a perf buffer of `pages` a CPU."""
         import ctypes
         self._bpf, self._ring, self._take = bpf, ring, take
@@ -60,7 +61,7 @@ class CallbackBuffer:
         def gather(_cpu: Any, data: int, _size: int) -> int:
             # a perf record brings the ring's eight header bytes itself (struct scratch of maps.h)
             header = bytes(record.RING_HEADER) if ring else b""
-            self._gathered.append(header + ctypes.string_at(data, record.STRIDE - len(header)))
+            self._gathered.append(header + ctypes.string_at(data, stride - len(header)))
             return 0
 
         def count(lost: int) -> None:
@@ -83,8 +84,8 @@ class CallbackBuffer:
         return len(gathered)
 
 
-def open_buffer(bpf: Any, ring: bool, pages: int, take: Take) -> Any:
+def open_buffer(bpf: Any, ring: bool, pages: int, stride: int, take: Take) -> Any:
     """Return the reader that fits: `pages` of the ring, or of each CPU's perf buffer."""
     if ring and platform.machine() == "x86_64":
-        return RingBuffer(bpf["events"].map_fd, pages * mmap.PAGESIZE, take)
-    return CallbackBuffer(bpf, ring, pages, take)
+        return RingBuffer(bpf["events"].map_fd, pages * mmap.PAGESIZE, stride, take)
+    return CallbackBuffer(bpf, ring, pages, stride, take)

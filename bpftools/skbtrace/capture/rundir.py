@@ -74,9 +74,9 @@ class RunDir:
 
     def _run(self, tracer: Any) -> None:
         options = tracer.options
-        self._budget = Budget(options.max_records, options.max_bytes)
+        self._budget = Budget(options.max_records, options.max_bytes, tracer.layout.stride)
         self._manifest = files.ReservedJson("manifest.json", _MANIFEST_ROOM)
-        spool = Spool(self.path, self._budget)
+        spool = Spool(self.path, self._budget, tracer.layout.stride)
         tracer.open_buffer(spool.take)
         if self._wait_until is None:
             tracer.window.open_now(options.duration)

@@ -3,18 +3,19 @@
 from typing import Any, Dict, List, Optional
 
 from ..host import limits
-from . import files, record
+from . import files
 
 
 class Budget:
     """How many records may still be kept."""
 
-    def __init__(self, max_records: Optional[int], max_bytes: Optional[int]) -> None:
+    def __init__(self, max_records: Optional[int], max_bytes: Optional[int], stride: int) -> None:
+        """stride: bytes of a record."""
         self.kept = 0  # records
         self.cut = 0   # records that came after a limit was reached
         self.limits: List[Dict[str, Any]] = []
         bounds = [("max_records", max_records, max_records),
-                  ("max_bytes", max_bytes, None if max_bytes is None else max_bytes // record.STRIDE)]
+                  ("max_bytes", max_bytes, None if max_bytes is None else max_bytes // stride)]
         self._bounds = [(name, value, records) for name, value, records in bounds if records is not None]
 
     def allow(self, wanted: int) -> int:
@@ -41,23 +42,24 @@ def spare_disk(budget: Budget, free: int) -> None:
 class Spool:
     """records.bin of a run directory, which is the current one."""
 
-    def __init__(self, directory: str, budget: Budget) -> None:
+    def __init__(self, directory: str, budget: Budget, stride: int) -> None:
         self.budget = budget
+        self._stride = stride
         self._directory = directory
         self._file = files.open_new("records.bin")
 
     def take(self, records: Any) -> None:
         """Append whole records; a disk that runs full ends the capture and leaves whole records only."""
-        allowed = self.budget.allow(len(records) // record.STRIDE)
-        waiting = memoryview(records)[:allowed * record.STRIDE]
+        allowed = self.budget.allow(len(records) // self._stride)
+        waiting = memoryview(records)[:allowed * self._stride]
         try:
             while waiting:
                 waiting = waiting[self._file.write(waiting):]
         except OSError as error:
             if error.errno not in files.NO_ROOM:
                 raise
-            whole = self._file.tell() // record.STRIDE
-            self._file.truncate(whole * record.STRIDE)
+            whole = self._file.tell() // self._stride
+            self._file.truncate(whole * self._stride)
             self.budget.cut += self.budget.kept - whole
             self.budget.kept = whole
             self.budget.hit("disk", 0, "the disk is full")

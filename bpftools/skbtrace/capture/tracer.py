@@ -9,8 +9,8 @@ from ..errors import TracerError, option
 from ..host import clock, devices, limits
 from ..kernel import lookup, reasons, structs
 from ..kernel.symbols import Symbols
-from ..programs import filters, hooks, pages, points, program, queues, rate, sample
-from . import ring
+from ..programs import fields, filters, hooks, pages, points, program, queues, rate, sample
+from . import record, ring
 from .scope import Scope
 from .window import Window
 
@@ -42,6 +42,9 @@ class Tracer:
         names += pages.STRUCTS + queues.type_names()
         names += hooks.wanted_functions(asked_for) + ["btf_trace_" + point.tracepoint for point in asked_for]
         self._types = lookup.read_types(names)
+        self._fields = fields.find(options.field, self._types)
+        self.captured = fields.describe(self._fields)
+        self.layout = record.Layout(len(self.captured))
         # name -> why there is nothing to look at, as when the point's module is not in this kernel
         why = [(point.name, hooks.why_absent(point, self._types)) for point in asked_for]
         self.absent = {name: reason for name, reason in why if reason}
@@ -66,6 +69,7 @@ class Tracer:
         limits.raise_memlock()
         constants = filters.defines(self.chosen, self.scope.netns)
         constants.update(rate.defines(self.options.max_rate))
+        constants.update(fields.defines(self._fields))
         constants.update(points.follow_defines(self.options))
         constants.update(sample.defines(self.options))
         constants.update(pages.constants(self._types.vmlinux if self._types else None))
@@ -136,7 +140,8 @@ class Tracer:
     def open_buffer(self, take: ring.Take) -> None:
         """Choose who gets the records."""
         uses_ring = "USE_RING_BUFFER" in self.declarations.constants
-        self._buffer = ring.open_buffer(self.program.bpf, uses_ring, self.options.buffer_pages, take)
+        self._buffer = ring.open_buffer(self.program.bpf, uses_ring, self.options.buffer_pages,
+                                        self.layout.stride, take)
 
     def _stop(self, _number: int, _frame: Any) -> None:
         self.stopped_by = "signal"

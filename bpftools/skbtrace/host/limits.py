@@ -2,6 +2,7 @@
 """What this host has: asked before anything is loaded, so that what is missing is said in one sentence."""
 import importlib.util
 import os
+import re
 import resource
 import sys
 from typing import Union
@@ -40,7 +41,8 @@ def raise_memlock() -> None:
 def memlock_hint() -> str:
     """Return what to do if it was the limit of locked memory that stood in the way; empty if there is none."""
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
-    if limit == resource.RLIM_INFINITY:
+    version = [int(part) for part in re.findall(r"\d+", os.uname().release)[:2]]
+    if limit == resource.RLIM_INFINITY or version >= [5, 11]:
         return ""
     return (" (kernels before 5.11 count BPF maps as locked memory, of which this process may have %d KiB: "
             "raise that with ulimit -l, or LimitMEMLOCK= in its unit, or give it CAP_SYS_RESOURCE)" % (limit >> 10))

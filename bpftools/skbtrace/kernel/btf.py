@@ -157,6 +157,64 @@ class Btf:
             return None
         return next((row[1] for row in self._rows(type_id) if row[0] == variable), None)
 
+    def struct_id(self, name: str) -> int:
+        """Return the type id of `struct name`, 0 if there is none; unlike others it need not have been announced."""
+        offset = self._strings.find(b"\0" + name.encode() + b"\0") + 1
+        for number, start in enumerate(self._starts):
+            if offset and self._words[start] == self._first_string + offset and \
+                    self._words[start + 1] >> 24 & 31 == STRUCT:
+                return self._first_id + number
+        return 0
+
+    def find(self, type_id: int, name: str) -> Optional[Tuple[int, int, int]]:
+        """Return (offset in bits, width if it is a bitfield, type id) of a struct's or union's member."""
+        return self._find(self._strip(type_id), name)
+
+    def names(self, type_id: int) -> List[str]:
+        """Return the names of a struct's or union's members, those of anonymous ones included."""
+        type_id = self._strip(type_id)
+        if self._kind(type_id) not in (STRUCT, UNION):
+            return []
+        return [name for row in self._rows(type_id)
+                for name in ([self._string(row[0])] if row[0] else self.names(row[1]))]
+
+    def kind(self, type_id: int) -> int:
+        """Return what a type is behind its typedefs; 0 is void."""
+        return self._kind(self._strip(type_id))
+
+    def name(self, type_id: int) -> str:
+        """Return the type's own name."""
+        return self._string(self._word(self._strip(type_id), 0))
+
+    def target(self, type_id: int) -> int:
+        """Return the type id that a pointer leads to; 0 is void."""
+        return self._strip(self._word(self._strip(type_id), 2))
+
+    def array(self, type_id: int) -> Optional[Tuple[int, int]]:
+        """Return (type id of the elements, how many) of an array, None if it is none."""
+        type_id = self._strip(type_id)
+        return (self._word(type_id, 3), self._word(type_id, 5)) if self._kind(type_id) == ARRAY else None
+
+    def bits(self, type_id: int) -> int:
+        """Return the width of a number in bits."""
+        type_id = self._strip(type_id)
+        return self._word(type_id, 3) & 0xFF if self._kind(type_id) == INT else self.size(type_id) * 8
+
+    def is_signed(self, type_id: int) -> bool:
+        """Whether a number may be below 0."""
+        type_id = self._strip(type_id)
+        kind = self._kind(type_id)
+        return bool(self._word(type_id, 3) >> 24 & 1) if kind == INT else \
+            kind in (ENUM, ENUM64) and bool(self._word(type_id, 1) >> 31)
+
+    def has_type_name(self, type_id: int, names: Iterable[str]) -> bool:
+        """Whether a type is declared by one of these typedefs."""
+        while self._kind(type_id) in _TRANSPARENT:
+            if self._kind(type_id) == TYPEDEF and self._string(self._word(type_id, 0)) in names:
+                return True
+            type_id = self._word(type_id, 2)
+        return False
+
     def enum(self, name: str) -> Dict[int, str]:
         """Return number -> enumerator of `enum name`; empty if there is none."""
         type_id = self._named.get((ENUM, name))

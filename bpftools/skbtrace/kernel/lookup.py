@@ -3,6 +3,7 @@
 
 Nothing is concluded from the kernel's version: distributions bring changes back to old numbers.
 """
+import difflib
 import os
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
@@ -34,6 +35,14 @@ def find_functions(names: Iterable[str]) -> Dict[str, List[Function]]:
             if name in found and words[1] in "tT" and not any(part in "." + suffix for part in _NOT_THE_FUNCTION):
                 found[name].append(Function(words[2], words[3].strip("[]") if len(words) > 3 else ""))
     return found
+
+
+def nearest_functions(name: str) -> List[str]:
+    """Return the names of functions that are nearest to one that is not there."""
+    with open(_KALLSYMS) as handle:
+        rows = [line.split(None, 3) for line in handle]
+    names = {row[2].strip() for row in rows if row[1] in "tT" and abs(len(row[2].strip()) - len(name)) <= 2}
+    return difflib.get_close_matches(name, sorted(names), 3, 0.7)
 
 
 class Types:

@@ -5,10 +5,9 @@ import platform
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ..kernel import lookup
-from . import loader, points
+from . import functions, loader, points
 
 RAW_TRACEPOINT, FENTRY, KPROBE = "raw_tracepoint", "fentry", "kprobe"
-KPROBE_ARGUMENTS = 6  # what x86-64 passes in registers
 
 
 class Hook(NamedTuple):
@@ -75,17 +74,17 @@ def wanted_functions(wanted: List[points.Point]) -> List[str]:
 
 
 def candidates(point: points.Point, types: Optional[lookup.Types],
-               functions: Dict[str, List[lookup.Function]]) -> Tuple[List[Hook], List[str]]:
+               found: Dict[str, List[lookup.Function]]) -> Tuple[List[Hook], List[str]]:
     """Return the hooks to try in this order, and why others are not among them.
 
-    types: None where the kernel has no BTF; functions: what lookup.find_functions found.
+    types: None where the kernel has no BTF; found: what lookup.find_functions found.
     """
     hooks: List[Hook] = []
     reasons: List[str] = []
     if point.tracepoint:
         _offer_tracepoint(point, types, hooks, reasons)
     for name in point.functions:
-        _offer_function(point, name, types, functions.get(name, []), hooks, reasons)
+        _offer_function(point, name, types, found.get(name, []), hooks, reasons)
     return hooks, reasons
 
 
@@ -125,30 +124,43 @@ def _offer_tracepoint(point: points.Point, types: Optional[lookup.Types], hooks:
         reasons.append("this kernel's tracepoint %s does not show the packet" % point.tracepoint)
 
 
+def _nearest(point: points.Point, name: str) -> str:
+    """Return the functions that somebody who asked for one by its name may have meant."""
+    nearest = lookup.nearest_functions(name) if functions.is_function(point) else []
+    return "; the nearest are " + ", ".join(nearest) if nearest else ""
+
+
 def _offer_function(point: points.Point, name: str, types: Optional[lookup.Types], found: List[lookup.Function],
                     hooks: List[Hook], reasons: List[str]) -> None:
     if len(found) != 1:
         reasons.append("%d functions are called %s" % (len(found), name) if found else
-                       "no function %s: it was inlined, or its module is not loaded" % name)
+                       "no function %s: it was inlined, or its module is not loaded%s" % (name, _nearest(point, name)))
         return
     function = found[0]
     module_types = types.of(function.module) if types else None
     described = module_types.parameters(name) if module_types else None
     places, indirect = _places(point, [kind for _name, kind in described] if described else None)
+    if functions.is_function(point):
+        try:
+            places["skb"], indirect = functions.packet(point, described)
+        except functions.NoPacket as why:
+            reasons.append(str(why))
+            return
     if "skb" not in places:
         reasons.append("function %s of this kernel takes no packet" % name)
+        return
+    if places["skb"] >= points.MOST_ARGUMENTS:
+        reasons.append("the packet is not in a register of %s" % name)
         return
     btf_id = module_types.function_id(name) if module_types else None
     if btf_id and function.symbol == name:
         # older kernels let fentry neither read a pointer to a pointer nor have arguments that are on the stack
-        sure = not indirect and len(described or []) <= KPROBE_ARGUMENTS
+        sure = not indirect and len(described or []) <= points.MOST_ARGUMENTS
         hooks.append(Hook(FENTRY, name, function.module, btf_id, places, indirect, sure))
     # a compiler's suffix means a copy with other arguments; the first one is the last that it would change
     if function.symbol != name and (places["skb"] != 0 or ".constprop" not in function.symbol):
         reasons.append("function %s exists as %s only, whose arguments may differ" % (name, function.symbol))
     elif not has_kprobes():
         reasons.append("this kernel has no kprobes")
-    elif places["skb"] >= KPROBE_ARGUMENTS:
-        reasons.append("the packet is not in a register of %s" % name)
     else:
         hooks.append(Hook(KPROBE, function.symbol, function.module, 0, places, indirect))

@@ -6,9 +6,14 @@ A new point is a new row. A row names a tracepoint, or functions of which the fi
 kernel has it, and by the place (from 0) that it has where the kernel does not describe its functions. An argument that
 this kernel does not have is left out. Sources: include/trace/events/ and net/ of the kernel, 4.18 to 7.2.
 """
+import re
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from . import queues
+
+MOST_ARGUMENTS = 6  # in registers, where a hook finds them
+FUNCTION = "func:"  # begins the names of points that are no rows of the table
+_FUNCTION = re.compile(r"func:([A-Za-z_]\w{0,127})(?:@\w{1,64})?", re.ASCII)
 
 
 class Argument(NamedTuple):
@@ -196,13 +201,26 @@ PROFILES: Dict[str, List[str]] = {
 }
 
 
+def named(name: str) -> Optional[Point]:
+    """Return the point of this name: a row of the table, or any function that takes a packet; None if there is none.
+
+    func:NAME and func:NAME@ARG are points at a function; functions.py tells which argument the packet is.
+    """
+    found = _FUNCTION.fullmatch(name)
+    if not found:
+        return BY_NAME.get(name)
+    return _function(name, found.group(1), 1, "function %s takes a packet" % found.group(1), sock=_sock(None))
+
+
 def wanted(options: Any) -> List[Point]:
-    """Return the points asked for, in the order of the table."""
+    """Return the points asked for, in the order of the table; functions come last."""
     profiles = options.profile or ([] if options.point else [options.default_profile])
-    names = set(options.point).union(options.require_point, options.only_followed,
+    names = set(options.point).union(options.require_point, options.stack, options.only_followed,
                                      *(PROFILES[name] for name in profiles))
     names -= set(options.exclude_point)
-    return [point for point in TABLE if point.name in names]
+    functions = [named(name) for name in sorted(names - set(BY_NAME))]
+    return [point._replace(stack=point.stack or point.name in options.stack)
+            for point in TABLE + functions if point and point.name in names]
 
 
 def follow_defines(options: Any) -> Dict[str, int]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From points and filter to BPF programs that are compiled, loaded and attached."""
 import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -10,7 +11,8 @@ from . import BPF_DIR, compiler, hooks, loader, points, recipe
 
 # bcc rewrites map accesses in its main file only: the parts are joined, each named for the compiler's messages
 PARTS = ["record.h", "read.h", "skb.h", "packet.h", "tunnel.h", "maps.h", "rate.h", "filter.h", "frame.h", "gather.h",
-         "socket.h", "sample.h", "fill.h", "recipe.h", "queue.h", "follow.h", "expression.h", "observe.h", "points.h"]
+         "socket.h", "sample.h", "fill.h", "fields.h", "recipe.h", "queue.h", "follow.h", "expression.h", "observe.h",
+         "points.h"]
 STACK_ENTRIES = 16384
 _AT_ONCE = 8  # hooks attached, or let go, at the same time: the kernel makes each wait until no CPU can be in it
 
@@ -110,7 +112,7 @@ class Program:
     def _load(self, number: int, point: points.Point, hook: hooks.Hook) -> int:
         code = recipe.apply(self.bpf.dump_func("point_kprobe" if hook.kind == hooks.KPROBE else "point_raw"),
                             recipe.encode(number, point, hook, point.name in self._only_followed))
-        name = point.name.replace(".", "_")
+        name = re.sub(r"\W", "_", point.name)
         if hook.btf_id:
             attach_type = loader.ATTACH_FENTRY if hook.kind == hooks.FENTRY else loader.ATTACH_RAW_TRACEPOINT
             return loader.load(loader.PROG_TYPE_TRACING, name, code, self._version, attach_type, hook.btf_id,

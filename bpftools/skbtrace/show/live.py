@@ -4,7 +4,7 @@ import sys
 from typing import Any, Dict, List, Tuple
 
 from ..capture.spool import Budget
-from . import summary, text
+from . import compare, summary, text
 from .stream import Stream
 from .terminal import Terminal
 
@@ -18,11 +18,13 @@ def run(tracer: Any) -> None:
     facts = text.Facts(options.host, {attached.id: attached.name for attached in tracer.program.attached},
                        tracer.devices, tracer.scope.names, tracer.reasons, tracer.symbols,
                        armed["realtime_ns"] - armed["monotonic_ns"],
-                       {attached.id for attached in tracer.program.attached if attached.made_up})
-    budget = Budget(options.max_records, options.max_bytes)
+                       {attached.id for attached in tracer.program.attached if attached.made_up}, tracer.captured)
+    budget = Budget(options.max_records, options.max_bytes, tracer.layout.stride)
     lines, remarks = Stream(sys.stdout.fileno()), Stream(sys.stderr.fileno())
-    printer = text.Printer(lines, facts, options.format == "json", options.tracer == "datapath_tracing")
-    terminal: Any = summary.Silent(budget) if options.summary else Terminal(printer, lines, sys.stdout.fileno(), budget)
+    printer: Any = compare.Comparison(lines, facts) if options.compare else text.Printer(
+        lines, facts, options.format == "json", options.tracer == "datapath_tracing")
+    terminal: Any = summary.Silent(budget, tracer.layout.stride) if options.summary else Terminal(
+        printer, lines, sys.stdout.fileno(), budget, tracer.layout)
     tracer.open_buffer(terminal.take)
     try:
         tracer.window.open_now(options.duration)  # before it is said: whoever reads it may send at once
@@ -31,6 +33,8 @@ def run(tracer: Any) -> None:
     finally:
         tracer.finish()
         tracer.release_signals()
+        if options.compare:
+            printer.finish()
         if options.summary:
             shown = summary.as_json if options.format == "json" else summary.table
             lines.write(shown(tracer.counters(), tracer.totals()))

@@ -3,7 +3,6 @@
 import json
 from typing import Any, Dict, List
 
-from ..capture import record
 from ..capture.spool import Budget
 from ..capture.tracer import COUNTERS
 
@@ -13,12 +12,14 @@ _ALWAYS = ("seen", "matched", "lost", "shed")  # columns that are shown if nothi
 class Silent:
     """Takes records, up to the limits that the user set, and shows none."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, stride: int) -> None:
+        """stride: bytes of a record."""
+        self._stride = stride
         self.budget = budget
 
     def take(self, records: Any) -> None:
         """Count whole records."""
-        self.budget.allow(len(records) // record.STRIDE)
+        self.budget.allow(len(records) // self._stride)
 
     def check(self) -> bool:
         """Whether somebody still reads: nothing is written before the end."""

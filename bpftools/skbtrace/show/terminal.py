@@ -15,8 +15,10 @@ from .stream import Stream
 class Terminal:
     """Lines for a reader, who may be slow, stall, or go away: what he did not get is counted."""
 
-    def __init__(self, printer: text.Printer, stream: Stream, descriptor: int, budget: Budget) -> None:
+    def __init__(self, printer: text.Printer, stream: Stream, descriptor: int, budget: Budget,
+                 layout: record.Layout) -> None:
         """stream: what the printer writes to; descriptor: what the stream writes to."""
+        self._layout = layout
         self.budget = budget
         self._printer = printer
         self._stream = stream
@@ -28,12 +30,13 @@ class Terminal:
 
     def take(self, records: Any) -> None:
         """Print whole records."""
-        allowed = self.budget.allow(len(records) // record.STRIDE)
+        stride = self._layout.stride
+        allowed = self.budget.allow(len(records) // stride)
         # copied out of the ring at once: making text of it takes its time
-        batch = bytes(memoryview(records)[:allowed * record.STRIDE])
-        for offset in range(record.RING_HEADER, len(batch), record.STRIDE):
+        batch = bytes(memoryview(records)[:allowed * stride])
+        for offset in range(record.RING_HEADER, len(batch), stride):
             if self._stream.has_room():
-                self._printer.write(record.unpack(batch, offset))
+                self._printer.write(self._layout.unpack(batch, offset))
             else:
                 self._refused += 1
 

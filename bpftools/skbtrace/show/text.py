@@ -3,10 +3,10 @@
 import json
 import time
 from collections import OrderedDict
-from typing import AbstractSet, Any, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import AbstractSet, Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .. import foreign
-from ..programs import queues
+from ..programs import fields, queues
 from . import headers
 
 # shown by the datapath tracer where it says something: not zero, and not `usual`
@@ -21,9 +21,11 @@ class Facts:
 
     def __init__(self, host: str, points: Dict[int, str], devices: Any, namespaces: Dict[int, str],
                  reasons: Dict[int, str], symbols: Any, realtime_offset_ns: int,
-                 made_up: AbstractSet[int] = frozenset()) -> None:
+                 made_up: AbstractSet[int] = frozenset(), captured: Sequence[fields.Captured] = ()) -> None:
         """devices: has name(netns, ifindex); symbols: has name(address) and stack(stack_id);
-        realtime_offset_ns: wall clock minus monotonic clock; made_up: points whose packets have no headers yet."""
+        realtime_offset_ns: wall clock minus monotonic clock; made_up: points whose packets have no headers yet;
+        captured: the fields that were asked for by name."""
+        self.captured = captured
         self.made_up = made_up
         self.host, self.points, self.devices, self.namespaces = host, points, devices, namespaces
         self.reasons, self.symbols, self.realtime_offset_ns = reasons, symbols, realtime_offset_ns
@@ -58,6 +60,8 @@ def describe(record: Any, facts: Facts) -> Dict[str, Any]:
     if record.point in facts.made_up:
         shown["made_up"] = True
     shown.update((name, getattr(record, name)) for name, usual in METADATA if getattr(record, name) != usual)
+    if facts.captured:
+        shown["fields"] = dict(zip([one.name for one in facts.captured], fields.values(facts.captured, record)))
     if record.queue_kind:
         shown["queue"] = {"kind": queues.NAMES[record.queue_kind], "length": record.queue_len,
                           "limit": record.queue_limit, "backlog": record.queue_backlog}
@@ -112,6 +116,7 @@ def format_line(shown: Dict[str, Any], metadata: bool) -> str:
     words += ["%s=%s" % (name, shown[name]) for name in ("reason", "at") if name in shown]
     if "queue" in shown:
         words.append("queue=%(kind)s:%(length)d/%(limit)d,backlog=%(backlog)d" % shown["queue"])
+    words += ["%s=%s" % (name, "-" if value is None else value) for name, value in shown.get("fields", {}).items()]
     if "followed" in shown:
         words.append("followed")
     if metadata:
@@ -125,7 +130,7 @@ def format_line(shown: Dict[str, Any], metadata: bool) -> str:
 class _Seen(NamedTuple):
     """What is remembered of a packet."""
 
-    values: Tuple[int, ...]
+    values: Tuple[Any, ...]
     time_ns: int
     packet: Dict[str, Any]
     payload_hash: int
@@ -141,33 +146,41 @@ class Changes:
     """
 
     _COMPARED = ("len", "protocol", "vlan_tci", "vlan_present") + tuple(name for name, _usual in METADATA)
-    _FREED = ("skb.drop", "skb.free")
+    FREED = ("skb.drop", "skb.free")
     _OWN = ("protocol", "id", "seq", "ack", "icmp_seq", "type", "code", "fragment_offset", "operation")
 
-    def __init__(self) -> None:
+    def __init__(self, captured: Sequence[fields.Captured] = ()) -> None:
+        self._captured = captured
+        self.names = self._COMPARED + tuple(one.name for one in captured)
         self._last: OrderedDict[Tuple[int, int], _Seen] = OrderedDict()
 
     def of(self, record: Any, point: str, packet: Dict[str, Any]) -> Tuple[List[str], Optional[int]]:
         """Return e.g. (["mark 0->5"], ns) against the same packet's previous record, ns is None if there is none;
         packet: its decoded headers."""
+        before, values = self.values(record, point, packet)
+        if before is None:
+            return [], None
+        # of a field that was not there before, or is not any more, nothing is known to have changed
+        return ["%s %s->%s" % (name, old, new) for name, old, new in zip(self.names, before.values, values)
+                if old != new and old is not None and new is not None], record.time_ns - before.time_ns
+
+    def values(self, record: Any, point: str, packet: Dict[str, Any]) -> Tuple[Optional[_Seen], Tuple[Any, ...]]:
+        """Return the same packet's previous record, None if it has none, and the values of `names` in this one."""
         key = record.skb, record.head
         place = record.point, record.netns, record.ifindex
-        values = tuple(getattr(record, name) for name in self._COMPARED)
+        values = tuple([getattr(record, name) for name in self._COMPARED] + fields.values(self._captured, record))
         innermost = packet.get("inner", packet)
         before = self._last.pop(key, None)
         if before and (place in before.places or record.time_ns < before.time_ns
                        or not self._is_same(before, innermost, record)):
             before = None
-        if point not in self._FREED:
+        if point not in self.FREED:
             places = before.places if before else set()
             places.add(place)
             self._last[key] = _Seen(values, record.time_ns, innermost, record.payload_hash, places)
             if len(self._last) > _REMEMBERED:
                 self._last.popitem(last=False)
-        if before is None:
-            return [], None
-        return ["%s %d->%d" % (name, old, new) for name, old, new in zip(self._COMPARED, before.values, values)
-                if old != new], record.time_ns - before.time_ns
+        return before, values
 
     def _is_same(self, before: _Seen, packet: Dict[str, Any], record: Any) -> bool:
         if before.payload_hash and record.payload_hash and before.payload_hash != record.payload_hash:
@@ -187,7 +200,7 @@ class Printer:
 
     def __init__(self, stream: Any, facts: Facts, as_json: bool, metadata: bool) -> None:
         self._stream, self._facts, self._json, self._metadata = stream, facts, as_json, metadata
-        self._changes = Changes()
+        self._changes = Changes(facts.captured)
 
     def write(self, record: Any) -> None:
         """Write one record, in one write."""

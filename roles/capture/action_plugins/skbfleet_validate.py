@@ -37,12 +37,14 @@ PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing"
 FILTER = (("src", "src"), ("dst", "dst"), ("protocol", "protocol"), ("src_port", "src-port"), ("dst_port", "dst-port"),
           ("bidirectional", "both-directions"), ("follow", "follow"), ("interfaces", "interface"), ("netns", "netns"),
           ("vlan", "vlan"), ("filter", "filter"), ("inner_filter", "inner-filter"), ("max_records", "max-records"),
-          ("max_rate", "max-rate"), ("max_bytes", "max-bytes"), ("sample", "sample"), ("sample_drops", "sample-drops"))
+          ("max_rate", "max-rate"), ("max_bytes", "max-bytes"), ("sample", "sample"), ("sample_drops", "sample-drops"),
+          ("fields", "field"))
 POINTS = (("profile", "profile"), ("points", "point"), ("excluded_points", "exclude-point"),
-          ("required_points", "require-point"))
+          ("required_points", "require-point"), ("stacks", "stack"))
 PATIENCE = 60  # s
 DAY = 86400  # s
 REQUIRE_DROPS = "--require-point=skb.drop"
+STACK_OF_DROPS = "--stack=skb.drop"  # which the drop monitor takes in any case
 OF_A_CASE = {PREFIX + name for name, _option in FILTER + POINTS} | {PREFIX + "tracers", PREFIX + "duration"}
 OF_THE_SITE = (PREFIX + "max_duration",)  # for the owner of the inventory alone to set
 LIMITS = tuple(PREFIX + name for name in ("max_records", "max_rate", "max_bytes"))  # which a capture always has
@@ -184,6 +186,7 @@ def tracer_arguments(settings):
         if REQUIRE_DROPS in words:
             words.remove(REQUIRE_DROPS)
             arguments["drop_monitor"].append(REQUIRE_DROPS)
+        words = [word for word in words if word != STACK_OF_DROPS]
         words += _drops_elsewhere(words, settings["follow"])
     arguments[last] += words
     return arguments

@@ -150,11 +150,23 @@ def test_a_required_point_goes_to_the_tracer_that_looks_at_it(plan):
         "--require-point=tun.xmit", "--exclude-point=skb.drop"]}
 
 
+def test_fields_are_both_tracers_and_stacks_those_of_the_one_that_looks_there(plan):
+    result = plan({"capture_fields": ["sk_buff.mark", "sk_buff.dev->mtu"], "capture_points": ["func:ip_rcv@skb"],
+                   "capture_stacks": ["skb.drop", "dev.tx"]})
+    fields = ["--field=sk_buff.mark", "--field=sk_buff.dev->mtu"]
+    assert without_limits(result) == {"drop_monitor": fields, "datapath_tracing": [
+        *fields, "--point=func:ip_rcv@skb", "--stack=dev.tx", "--exclude-point=skb.drop"]}
+    alone = plan({"capture_stacks": ["skb.drop"]}, only=["drop_monitor"])
+    assert without_limits(alone) == {"drop_monitor": ["--stack=skb.drop"]}
+
+
 def test_a_value_cannot_become_an_option(refusal):
     assert refusal({"capture_src": "--run-dir=/etc"}).startswith("capture_src is '--run-dir=/etc': it must be an IPv4")
 
 
 @pytest.mark.parametrize(("variables", "sentence"), [
+    ({"capture_fields": ["task_struct.pid"]}, "capture_fields is 'task_struct.pid': it must be the kernel's name"),
+    ({"capture_stacks": ["dev.tz"]}, "capture_stacks is 'dev.tz': it must be one of"),
     ({"capture_src": "192.168.32.300"}, "capture_src is '192.168.32.300': it must be an IPv4 or IPv6 address"),
     ({"capture_src": "192.0.2.1; touch /tmp/x"}, "capture_src is '192.0.2.1; touch /tmp/x': it must be"),
     ({"capture_src": "192.0.2.1", "capture_dst": "2001:db8::1"},

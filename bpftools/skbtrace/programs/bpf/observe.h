@@ -273,6 +273,7 @@ static __always_inline void fill(struct record *r, void *ctx, u64 address, u64 n
     if (bits(recipe, IP, 1) && !r->protocol)
         r->protocol = ethertype_of(r->packet[0]);
     fill_queue(r, ctx, recipe, look->place.device);
+    fill_fields(r, address, skb, look->place.device, argument(ctx, recipe, SOCK));
 }
 
 static __always_inline void make_record(void *ctx, u64 address, u64 now, struct look *look,

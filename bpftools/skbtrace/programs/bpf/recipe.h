@@ -57,6 +57,8 @@ static __always_inline u64 raw_argument(struct bpf_raw_tracepoint_args *ctx, u64
         load_argument(value, ctx->args[3]);
     else if (which == 4)
         load_argument(value, ctx->args[4]);
+    else if (which == 5)
+        load_argument(value, ctx->args[5]);
     return value;
 }
 

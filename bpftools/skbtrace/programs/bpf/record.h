@@ -5,6 +5,9 @@
  * one "type name;" or "type name[count];" a line, naturally aligned, largest first.
  */
 #define PACKET_MAX 128
+#ifndef FIELD_SLOTS
+#define FIELD_SLOTS 0
+#endif
 
 struct record {
     u64 time_ns;          /* CLOCK_MONOTONIC */
@@ -51,4 +54,5 @@ struct record {
     u8 followed;          /* 1: it does not match here, but did before, on this host */
     char comm[16];
     u8 packet[128];
+    u64 fields[FIELD_SLOTS]; /* those asked for by name, then a bit for each that was there; none if none was asked for */
 };
