@@ -116,8 +116,9 @@ def test_what_never_comes_to_the_other_host_has_vanished(lab, play):
                                    {"host": "hv-b", "device": "eth0", "point": "dev.rx"}]
     # nothing came back, so the clocks may be two seconds apart: of each end of the window nobody can tell
     assert set(losses) == {"likely", "unknown"}
-    assert 30 <= losses["likely"]["packets"] <= 45
-    assert losses["likely"]["packets"] + losses["unknown"]["packets"] >= 105
+    assert 0 < losses["likely"]["packets"] <= 45
+    sent = sum(flow["packets"] for flow in play.summary("cut")["flows"] if "icmp" in flow["key"])
+    assert losses["likely"]["packets"] + losses["unknown"]["packets"] == sent
     assert "known from the topology alone" in losses["likely"]["why"]
     assert not any("were seen there" in ground for loss in losses.values() for ground in loss["grounds"])
     assert any("Probably %d packets vanished between hv-a eth0" % losses["likely"]["packets"] in sentence
