@@ -65,6 +65,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "likely": _total(followed, "likely"),
         "unknown": _total(followed, "likely", "unknown"),
         "became": dict(zip(NAMES, became, strict=True)),
+        "retransmitted": int(findings.flows["again"].sum()), "keepalives": int(findings.flows["asks"].sum()),
         **request.facts,
         "hosts": {host.name: host_entry(host) for host in hosts},
         "flows": flows(findings, names, lost, witnesses), "flows_total": len(findings.flows),

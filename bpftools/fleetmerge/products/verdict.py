@@ -191,13 +191,12 @@ def _copies(summary: Mapping[str, Any]) -> list[str]:
 def _on_the_way(summary: Mapping[str, Any]) -> list[str]:
     """Say what else happened: retransmissions, overtaking, copies made on the way, changes, and where the time went."""
     out = []
-    again = sum(flow["retransmitted"] for flow in summary["flows"])
+    again, asks = summary["retransmitted"], summary["keepalives"]
     if again:
         out.append("%s sent again by TCP." % ("1 segment was" if again == 1 else "%d segments were" % again))
     for place in summary["loops"]:
         out.append("%s went round in a loop: they came to %s three times and more, each time with a lower TTL." % (
             plural(place["packets"], "packet"), _place(place)))
-    asks = sum(flow["keepalives"] for flow in summary["flows"])
     if asks:
         out.append("%s sent to keep connections alive, or to ask whether the receiver has room." % (
             "1 segment was" if asks == 1 else "%d segments were" % asks))

@@ -79,6 +79,18 @@ def test_each_record_has_its_ethernet_addresses(tmp_path: Path) -> None:
         ("02:00:00:00:00:01", "02:00:00:00:00:02"), (None, None), (None, None)]
 
 
+def test_what_was_sent_again_is_counted_over_all_flows(tmp_path: Path, fleet: Fleet) -> None:
+    """summary.json lists no more than 1,000 of them."""
+    for number in range(1200):
+        for again in range(2):
+            fleet.send(1 + 0.001 * number + 0.5 * again, ethernet(ipv4(
+                A, B, tcp(20000 + number, 443, seq=7, payload=100), protocol=6, ident=1 + 2 * number + again)))
+    run = fleet.write(tmp_path)
+    summary = merged(run)
+    assert (len(summary["flows"]), summary["retransmitted"]) == (1000, 1200)
+    assert "1200 segments were sent again by TCP." in summary["verdict"]
+
+
 def test_times_sent_and_one_packet_of_several_places(tmp_path: Path, fleet: Fleet) -> None:
     """Sent twice are two journeys; a packet that was joined on the way shows the first of those that it carries."""
     for number in range(4):
