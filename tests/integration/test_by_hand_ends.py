@@ -32,7 +32,7 @@ def test_duration_ends_it(lab: Lab) -> None:
 
 
 def test_limits_end_it_to_the_record(lab: Lab) -> None:
-    for options, kept in ((["--max-records", 5], 5), (["--max-bytes", 288 * 3 + 1], 3)):
+    for options, kept in ((["--max-records", 5], 5), (["--max-bytes", record.STRIDE * 3 + 1], 3)):
         with tracing(lab.netns("hv-a"), "datapath_tracing", "--netns", "self", "--protocol", "icmp",
                      "--point", "dev.rx", "--point", "dev.tx", *options) as tracer:
             lab.netns("vm-a").run(["ping", "-q", "-c", "5", "-i", "0.01", lab.address("vm-b")])

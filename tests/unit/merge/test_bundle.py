@@ -81,7 +81,7 @@ def test_missing_files(directory: str, name: str) -> None:
 
 
 def test_truncated_records_are_counted(directory: str) -> None:
-    os.truncate(os.path.join(directory, "records.bin"), 3 * 288 + 100)
+    os.truncate(os.path.join(directory, "records.bin"), 3 * record.STRIDE + 100)
     bundle = open_bundle(directory)
     assert (bundle.records, bundle.promised) == (3, 10)
     assert bundle.problems == ["records.bin is cut off: 3 of 10 records are there"]

@@ -11,6 +11,8 @@ import duckdb
 import pytest
 from support.bundles import RUN_ID, Bundle, ethernet, ipv4, tcp, udp
 
+from skbtrace.capture import record
+
 COMMAND = os.path.join(os.path.dirname(__file__), "..", "..", "..", "bpftools", "merge_captures.py")
 FLOW = "192.168.32.10:40112 > 192.168.32.20:443 tcp"
 LOCATION = 0xFFFFFFFF81A01234
@@ -224,7 +226,7 @@ def test_a_damaged_bundle_costs_its_own_data_only(where: Any, damage: str) -> No
     directory = host_b().write(where)
     records = os.path.join(directory, "records.bin")
     if damage == "cut":
-        os.truncate(records, 3 * 288 + 5)
+        os.truncate(records, 3 * record.STRIDE + 5)
     elif damage == "flipped":
         with open(records, "r+b") as handle:
             handle.seek(500)
