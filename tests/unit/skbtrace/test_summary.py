@@ -26,6 +26,6 @@ def test_as_one_object() -> None:
 
 def test_limits_hold_though_nothing_is_shown() -> None:
     budget = Budget(3, None, record.STRIDE)
-    silent = summary.Silent(budget)
+    silent = summary.Silent(budget, record.STRIDE)
     silent.take(bytes(5 * record.STRIDE))
     assert (budget.kept, budget.cut, len(budget.limits), silent.unshown()) == (3, 2, 1, 0)
