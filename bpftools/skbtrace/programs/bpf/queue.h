@@ -114,9 +114,11 @@ static __always_inline int fill_ring(struct record *r, u64 ring)
 /* from a per-CPU pointer to this CPU's memory */
 static __always_inline u64 on_this_cpu(u64 pointer)
 {
-    u32 cpu = bpf_get_smp_processor_id(), zero = 0;
+    u64 cpu = bpf_get_smp_processor_id();
+    u32 zero = 0;
     struct cpu_offsets *offsets = cpu_offsets.lookup(&zero);
 
+    opaque(cpu); /* else what is compared may be a copy, from which the verifier of 6.1 learns nothing */
     return offsets && cpu < CPUS ? pointer + offsets->of[cpu] : 0;
 }
 #endif
