@@ -337,13 +337,13 @@ class _Part:
         return any(shape.tree.doubles and not self._packets.twins[shape.starts[0]] for shape in self._shapes)
 
     def _contested(self, packets: np.ndarray) -> np.ndarray:
-        """Whether one that looks the same was dropped, and yet seems to have gone on, or came to VMs on two hosts: then
-        it may be this one that did."""
+        """Whether one that looks the same was dropped, and yet seems to have gone on, or came to VMs on two hosts, or
+        came twice: then it may be this one that did."""
         key = self._packets.units.key[self._starts]
         others = [extra.packets for extra in self._extras if extra.kind == OF_BRANCH]
         for shape in self._shapes:
             legs = {leaf.leg for leaf in shape.tree.leaves if leaf.kind == IN_VM}
-            if len({shape.tree.legs[leg].host for leg in legs}) > 1:
+            if len({shape.tree.legs[leg].host for leg in legs}) > 1 or shape.tree.doubles:
                 others.append(shape.packets[self._packets.unsure[shape.starts]])
         return among(key[packets], np.unique(key[np.concatenate(others)])) if others else np.zeros(len(packets), bool)
 
