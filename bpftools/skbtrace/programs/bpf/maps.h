@@ -46,6 +46,11 @@ BPF_PERF_OUTPUT(events);
 /* as much of the shared info as is read, the last field of that being gso_type on every kernel; in whole words */
 #define SHARED_INFO_READ ((__builtin_offsetof(struct skb_shared_info, gso_type) + sizeof(u32) + 7) / 8 * 8)
 
+#ifdef HAVE_QUEUE_TAP
+/* as much of a ptr_ring as is read: its queue is the last field of that on every kernel; in whole words */
+#define RING_READ ((__builtin_offsetof(struct ptr_ring, queue) + 2 * sizeof(u64) - 1) / 8 * 8)
+#endif
+
 #define NESTING 4 /* a task, a softirq, a hard interrupt and an NMI may each be in a program on one CPU */
 #define GATHERED 256
 
@@ -79,6 +84,9 @@ struct scratch {
     struct sk_buff skb;
     u64 shared_info[SHARED_INFO_READ / 8];
     u64 hashed[PAYLOAD_HASHED / 8];
+#ifdef HAVE_QUEUE_TAP
+    u64 ring[RING_READ / 8]; /* of the tap that the packet goes to */
+#endif
 #ifdef FOLLOW
     struct sight sight;      /* what is to be remembered of the packet */
 #endif

@@ -272,7 +272,7 @@ static __always_inline void fill(struct record *r, void *ctx, u64 address, u64 n
         fill_packet(r, &look->packet, find_payload(&look->packet), scratch);
     if (bits(recipe, IP, 1) && !r->protocol)
         r->protocol = ethertype_of(r->packet[0]);
-    fill_queue(r, ctx, recipe, look->place.device);
+    fill_queue(r, ctx, recipe, look->place.device, scratch);
     fill_fields(r, address, skb, look->place.device, argument(ctx, recipe, SOCK));
 }
 
@@ -302,7 +302,7 @@ static __always_inline int observe(void *ctx, u64 address, u64 recipe)
     int verdict, level = NO_SCRATCH;
     struct scratch *scratch;
     struct look look;
-    u64 now, taken;
+    u64 now = 0, taken;
 
     if (!count || !address)
         return 0;
@@ -325,7 +325,8 @@ static __always_inline int observe(void *ctx, u64 address, u64 recipe)
     }
     if (verdict != NO_MATCH || is_known(&look.trail))
         verdict = judge_place(verdict, &look, ctx, recipe, address, scratch);
-    now = bpf_ktime_get_ns();
+    if (verdict != NO_MATCH || is_known(&look.trail))
+        now = bpf_ktime_get_ns();
     if (verdict != NO_MATCH && is_recorded_here(scratch, recipe)) {
         if (is_wanted(verdict, now, count)) {
             count->followed += is_followed(scratch);

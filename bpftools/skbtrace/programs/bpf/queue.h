@@ -73,37 +73,58 @@ static __always_inline int fill_qdisc(struct record *r, u64 qdisc)
 #endif
 
 #ifdef HAVE_QUEUE_TAP
+/* the operations that taps have, once one was seen: they are compared, so that their name need not be read each time */
+BPF_ARRAY(tap_operations, u64, 1);
+
+static __always_inline int is_tap(u64 device)
+{
+    u64 operations = device ? READ_FIELD(struct net_device, rtnl_link_ops, device) : 0;
+    u32 kind = 0, zero = 0;
+    u64 *known = tap_operations.lookup(&zero);
+
+    if (!operations || !known)
+        return 0;
+    if (operations == *known)
+        return 1;
+    read_memory(&kind, sizeof(kind), READ_FIELD(struct rtnl_link_ops, kind, operations));
+    if (kind != KIND_TUN)
+        return 0;
+    *known = operations;
+    return 1;
+}
+
 static __always_inline u64 ring_of(u64 device, u16 mapping)
 {
-    u64 operations = device ? READ_FIELD(struct net_device, rtnl_link_ops, device) : 0, file = 0;
-    u32 kind = 0;
+    u64 file = 0;
 
-    if (!operations)
+    if (!is_tap(device))
         return 0;
-    read_memory(&kind, sizeof(kind), READ_FIELD(struct rtnl_link_ops, kind, operations));
     device += DEVICE_PRIVATE;
-    if (kind != KIND_TUN || mapping >= READ_FIELD(struct tun_struct, numqueues, device))
+    if (mapping >= READ_FIELD(struct tun_struct, numqueues, device))
         return 0;
     read_memory(&file, sizeof(file), device + __builtin_offsetof(struct tun_struct, tfiles) + mapping * sizeof(file));
     return file ? file + __builtin_offsetof(struct tun_file, tx_ring) : 0;
 }
 
+#define ring_field(ring, field) \
+    (*(typeof(((struct ptr_ring *)0)->field) *)((void *)(ring) + __builtin_offsetof(struct ptr_ring, field)))
+
 /* slots are taken from the consumer's tail to the producer; where these meet, the slot itself tells */
-static __always_inline int fill_ring(struct record *r, u64 ring)
+static __always_inline int fill_ring(struct record *r, u64 address, u64 *ring)
 {
     u32 next, size;
     u64 slot = 0;
 
-    if (!ring)
+    if (!address || read_memory(ring, RING_READ, address))
         return 0;
-    size = READ_FIELD(struct ptr_ring, size, ring);
-    next = READ_FIELD(struct ptr_ring, producer, ring);
+    size = ring_field(ring, size);
+    next = ring_field(ring, producer);
     r->queue_limit = size;
-    r->queue_len = next - READ_FIELD(struct ptr_ring, consumer_tail, ring);
+    r->queue_len = next - ring_field(ring, consumer_tail);
     if ((s32)r->queue_len < 0)
         r->queue_len += size;
     if (!r->queue_len)
-        read_memory(&slot, sizeof(slot), READ_FIELD(struct ptr_ring, queue, ring) + next * sizeof(slot));
+        read_memory(&slot, sizeof(slot), (u64)ring_field(ring, queue) + next * sizeof(slot));
     if (slot)
         r->queue_len = size;
     return 1;
@@ -167,7 +188,8 @@ static __always_inline int fill_send(struct record *r, u64 sk)
     if (kind == number)                                                                            \
         r->queue_backlog = READ_FIELD(struct type, backlog, queue);
 
-static __always_inline int fill_kind(struct record *r, u8 kind, u64 queue, u64 device)
+static __always_inline int fill_kind(struct record *r, u8 kind, u64 queue, u64 device,
+                                     struct scratch *scratch)
 {
 #ifdef HAVE_QUEUE_QDISC
     if (kind == QUEUE_QDISC)
@@ -175,7 +197,7 @@ static __always_inline int fill_kind(struct record *r, u8 kind, u64 queue, u64 d
 #endif
 #ifdef HAVE_QUEUE_TAP
     if (kind == QUEUE_TAP)
-        return fill_ring(r, ring_of(device, r->queue_mapping));
+        return fill_ring(r, ring_of(device, r->queue_mapping), scratch->ring);
 #endif
 #ifdef HAVE_QUEUE_SOFTNET
     if (kind == QUEUE_SOFTNET)
@@ -205,7 +227,8 @@ static __always_inline u8 kind_of_drop(u32 reason, u64 sk)
     return kind;
 }
 
-static __always_inline void fill_queue(struct record *r, void *ctx, u64 recipe, u64 device)
+static __always_inline void fill_queue(struct record *r, void *ctx, u64 recipe, u64 device,
+                                       struct scratch *scratch)
 {
     u64 queue = argument(ctx, recipe, QUEUE);
     u8 kind = bits(recipe, QUEUE_KIND, 15);
@@ -221,5 +244,5 @@ static __always_inline void fill_queue(struct record *r, void *ctx, u64 recipe, 
     if (kind == QUEUE_QDISC && bits(recipe, QUEUE, 15) == NO_ARGUMENT)
         queue = qdisc_of(device, r->queue_mapping);
 #endif
-    r->queue_kind = kind && fill_kind(r, kind, queue, device) ? kind : QUEUE_NONE;
+    r->queue_kind = kind && fill_kind(r, kind, queue, device, scratch) ? kind : QUEUE_NONE;
 }
