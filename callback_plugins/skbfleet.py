@@ -32,11 +32,12 @@ extends_documentation_fragment:
 
 def _will_be_rescued(task: Any) -> bool:
     """Whether a failure of this task ends nothing: the block around it goes on without the host."""
-    parent = task._parent
+    child, parent = task, task._parent
     while parent:
         if getattr(parent, "rescue", None):
-            return True
-        parent = parent._parent
+            beyond = {one._uuid for one in [*parent.rescue, *parent.always]}
+            return child._uuid not in beyond
+        child, parent = parent, parent._parent
     return False
 
 
@@ -54,7 +55,7 @@ class Brief(CallbackBase):
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
         """Say that there is nobody to do it."""
-        self._display.display("no host of the inventory is meant", constants.COLOR_SKIP)
+        self._display.display("no host matches", constants.COLOR_SKIP)
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Show what the task before came to."""
@@ -77,7 +78,7 @@ class Brief(CallbackBase):
         if ignore_errors:
             return
         if _will_be_rescued(result._task):
-            self._say(result, [(told.FAILED, "the other hosts go on; why is told at the end")])
+            self._say(result, [(told.FAILED, "it takes no further part; why is told at the end")])
         else:
             self._say(result, [(told.ERROR, text) for text in told.of_failure(result._result)])
 

@@ -18,6 +18,10 @@ options:
     description: What lasts until then, for the line that is shown.
     type: str
     required: true
+  interruptible:
+    description: Whether Ctrl-C ends the wait alone; if not, it ends everything, as elsewhere in a playbook.
+    type: bool
+    default: true
 attributes:
   check_mode:
     support: none
@@ -31,7 +35,7 @@ EXAMPLES = r"""
 - name: Wait for the end of the window
   skbfleet_wait:
     until_ns: 1763812800000000000
-    what: The window is open
+    what: The window lasts
 """
 
 RETURN = r"""

@@ -8,8 +8,6 @@ ERROR, FAILED = "ERROR", "failed"
 _LABEL = 9       # columns
 _HOSTS = 8       # names in one line
 _LINE = 20000    # characters
-_FILTER = ("src", "dst", "protocol", "src_port", "dst_port", "bidirectional", "vlan", "filter", "inner_filter",
-           "interfaces", "netns")
 
 
 def clean(text):
@@ -23,9 +21,10 @@ def line(label, hosts, text):
     return (start + ": ".join(part for part in (_some(hosts), text) if part)).rstrip()
 
 
-def plan(settings, hosts):
-    """Return what is about to happen, for a person: settings by their names without capture_, the hosts' names."""
-    words = [name if settings[name] is True else "%s=%s" % (name, shown(settings[name])) for name in _FILTER
+def plan(settings, which, hosts):
+    """Return what is about to happen, for a person: settings by their names without capture_; which: those that say
+    which packets, and where; the hosts' names."""
+    words = [_setting(name, settings[name]) for name in which
              if settings.get(name) not in (None, False, []) and (name, settings[name]) != ("protocol", "all")]
     return ["run %s on %s" % (settings["run_id"], _some(hosts)),
             "%s %s" % (_sample(settings), ", ".join(words) or "every packet"),
@@ -34,6 +33,12 @@ def plan(settings, hosts):
                 *(settings[name] for name in ("duration", "max_records", "max_bytes", "max_rate"))),
             "into %s" % os.path.join(settings["output_dir"], settings["run_id"]),
             "If this terminal dies: ansible-playbook playbooks/collect.yml -e capture_run_id=%s" % settings["run_id"]]
+
+
+def _setting(name, value):
+    if value is True:
+        return name
+    return "%s=%s" % (name, shown(",".join(map(str, value)) if isinstance(value, list) else value))
 
 
 def _sample(settings):

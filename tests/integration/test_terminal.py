@@ -63,3 +63,13 @@ def test_a_window_that_is_closed_before_it_opens_is_said_to_be(lab, play):
     assert status == 0, shown
     for host in ("hv-a", "hv-b"):
         assert f"- The window of {host} was closed before it opened: nothing could be recorded." in shown
+
+
+def test_a_command_does_not_run_before_its_window_whoever_is_impatient(lab, play):
+    command = play.command("reproduce.yml", capture_run_id="patient", capture_protocol="icmp", capture_duration=60,
+                           reproduce_command="ip netns exec vm-a ping -q -c 10 -i 0.02 192.168.32.20")
+    status, shown = terminal(command, {**play.environment, "TERM": "xterm"}, [])
+    assert status == 0, shown
+    assert "Waiting for the window to be open everywhere, until " in shown
+    assert "Ctrl-C" not in shown
+    assert play.manifest("patient", "hv-a", "datapath_tracing")["per_point"]["dev.rx"]["matched"] == 20

@@ -48,6 +48,9 @@ STACK_OF_DROPS = "--stack=skb.drop"  # which the drop monitor takes in any case
 OF_A_CASE = {PREFIX + name for name, _option in FILTER + POINTS} | {PREFIX + "tracers", PREFIX + "duration"}
 OF_THE_SITE = (PREFIX + "max_duration",)  # for the owner of the inventory alone to set
 LIMITS = tuple(PREFIX + name for name in ("max_records", "max_rate", "max_bytes"))  # which a capture always has
+# said before a capture begins, beside its limits
+WHICH = [name for name, _option in FILTER + POINTS
+         if PREFIX + name not in LIMITS and name not in ("sample", "sample_drops")]
 # one of them makes a capture bounded
 WHICH_PACKETS = ("src", "dst", "protocol", "src_port", "dst_port", "vlan", "filter", "inner_filter")
 
@@ -248,7 +251,7 @@ class ActionModule(ActionBase):
             settle_start(settings, time.time())
         if args.get("run", "new") != "any":
             check_limit(task_vars)
-        words = plan(settings, task_vars["ansible_play_hosts_all"]) if args.get("run", "new") == "new" else []
+        words = plan(settings, WHICH, task_vars["ansible_play_hosts_all"]) if args.get("run", "new") == "new" else []
         return {"changed": False, "settings": settings, "arguments": arguments, "words": words}
 
     def _settings(self, specs, given, task_vars):
