@@ -6,6 +6,7 @@ import os
 from ansible.module_utils.skbfleet_foreign import shown
 
 OURS = ("capture_", "pair_", "merge_", "preflight_", "prereqs_", "lab_", "reproduce_")
+LEFT_OVER = "_raw_params"  # where Ansible puts what of -e 'a=b c' belongs to no name
 ALIKE = 0.84  # of difflib: captur_case and capture_case, not capture_case and case
 
 
@@ -42,7 +43,11 @@ def check_prefix(variables, prefix, known):
 
 
 def check_given(given, known):
-    """Refuse what was given with -e and looks like a variable of skbfleet, but is none."""
+    """Refuse what was given with -e and looks like a variable of skbfleet, but is none, and words that Ansible found
+    behind a value and would leave out."""
+    if LEFT_OVER in given:
+        raise Refused("-e has %.200r, which belongs to no variable: it must be name=value, and a value with spaces in "
+                      "it JSON: -e '{\"capture_filter\": \"tcp port 443\"}'" % str(given[LEFT_OVER]))
     for name in sorted(map(str, given)):
         if name in known or name.startswith(("ansible_", "__")):
             continue

@@ -177,6 +177,14 @@ def test_bad_input_is_refused_before_any_host_is_touched(play, tmp_path, variabl
     assert not play.output_dir.exists()
 
 
+def test_half_a_filter_is_refused(play):
+    """Ansible takes `tcp` for the value of -e capture_filter='tcp port 443', and keeps the rest for itself."""
+    done = play.run("capture.yml", "-i", "192.0.2.1,", "-e", "capture_filter=tcp port 443")
+    assert done.returncode != 0
+    assert "-e has 'port 443', which belongs to no variable: it must be name=value" in done.stdout
+    assert not play.output_dir.exists()
+
+
 def test_one_hosts_bad_variable_stops_all_before_any_is_touched(play, tmp_path):
     inventory = tmp_path / "hosts.yml"
     inventory.write_text("hypervisors:\n  hosts:\n    hv-a: {ansible_host: 192.0.2.1}\n"

@@ -310,6 +310,11 @@ def test_what_is_given_and_only_looks_like_ours_is_refused(plan, refusal, name, 
     assert near in sentence
 
 
+def test_words_behind_a_value_are_refused(refusal):
+    assert refusal(given={"capture_filter": "tcp", "_raw_params": "port 443"}).startswith(
+        "-e has 'port 443', which belongs to no variable: it must be name=value")
+
+
 def test_other_variables_may_be_given(plan):
     plan(given={"ansible_user": "me", "ticket": 7, "case": "x", "src": "y", "datacentre": "z"})
 
