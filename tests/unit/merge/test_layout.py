@@ -7,7 +7,7 @@ import pytest
 
 import fleetmerge
 
-_STAGES = ("bundle", "packet", "clock", "journey", "findings", "products")
+_STAGES = ("bundle", "packet", "clock", "journey", "findings", "products", "runs")
 _ROOT = Path(fleetmerge.__file__).parent
 
 

@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Say what is different between two merged runs: losses, ways, latencies, changed fields, queues."""
+import argparse
+import json
+import sys
+
+from fleetmerge import TOOL_VERSION
+from fleetmerge.errors import MergeError
+
+EXAMPLES = """
+examples:
+  %(prog)s captures/20261122T112750Z captures/20261123T031500Z     a good run, and a bad one
+  %(prog)s --json captures/20261122T112750Z captures/latest        the same for a program
+"""
+
+
+def main() -> int:
+    """Run the command; return its exit status: 0 compared, 2 a run cannot be read."""
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("before", metavar="GOOD", help="the directory of a merged run")
+    parser.add_argument("after", metavar="BAD", help="that of another one")
+    parser.add_argument("--json", action="store_true", help="print {different: [...], limits: [...], text: ...}")
+    parser.add_argument("--version", action="version", version=TOOL_VERSION)
+    options = parser.parse_args()
+    from fleetmerge.runs import compare, read
+    try:
+        good, bad = read.read(options.before), read.read(options.after)
+    except MergeError as error:
+        print("error: %s" % error, file=sys.stderr)
+        return 2
+    page = compare.text(good, bad)
+    sys.stdout.write(json.dumps(dict(compare.compare(good, bad), text=page)) + "\n" if options.json else page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
