@@ -4,6 +4,7 @@
 With -v everything is as Ansible shows it.
 """
 import os
+import sys
 from typing import Any
 
 import ansible.module_utils
@@ -107,8 +108,34 @@ Base: Any = Default if Display().verbosity else Brief
 
 
 class CallbackModule(Base):
-    """Brief, or with -v Ansible's own."""
+    """Brief, or with -v Ansible's own; its exit status says what a capture came to, which Ansible has no number for."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "skbfleet"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._result = ""           # of the last merge
+        self._refused = False
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """Remember what a merge came to."""
+        super().v2_runner_on_ok(result)
+        if result._task.action.split(".")[-1] == "skbfleet_merge":
+            self._result = str(result._result.get("result", ""))
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """Remember that a role refused what it was given: all that its validate.yml does comes before the first host is
+        touched."""
+        super().v2_runner_on_failed(result, ignore_errors)
+        where = result._task.get_path().rpartition(":")[0]
+        self._refused |= not ignore_errors and os.path.basename(where) == "validate.yml"
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """End with the status of what the capture came to; a failure that is no part of that keeps Ansible's."""
+        super().v2_playbook_on_stats(stats)
+        failed = bool(stats.failures or stats.dark)
+        status = told.exit_status(self._result, failed, self._refused)
+        if status:
+            sys.exit(status)

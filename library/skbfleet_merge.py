@@ -77,6 +77,10 @@ hosts:
   description: Host name to C(complete), C(partial) or C(missing).
   returned: success, not in check mode
   type: dict
+result:
+  description: The run in a word, C(no loss), C(loss), C(unknown), C(nothing matched) or C(partial).
+  returned: success, not in check mode
+  type: str
 drops:
   description: How many packets were dropped.
   returned: success, not in check mode
@@ -149,7 +153,7 @@ def outcome(run_dir):
         # with words of hosts and VMs in them: devices, processes, reasons
         "verdict": [shown(line, LINE) for line in summary["verdict"][:LINES]],
         "doubts": [shown(line, LINE) for line in summary["doubts"][:LINES]], "drops": summary["drops"],
-        "records": summary["records"],
+        "records": summary["records"], "result": summary["result"],
         "hosts": {name: host["status"] for name, host in summary["hosts"].items()},
         "products": {name: os.path.join(run_dir, name) for name in PRODUCTS
                      if os.path.exists(os.path.join(run_dir, name))},

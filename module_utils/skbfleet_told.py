@@ -5,9 +5,19 @@ import os
 from ansible.module_utils.skbfleet_foreign import escaped, shown
 
 ERROR, FAILED = "ERROR", "failed"
+REFUSED = 14     # exit status: nothing was touched
+_STATUS = {"loss": 10, "unknown": 11, "nothing matched": 12, "partial": 13}    # of what a merge came to
 _LABEL = 9       # columns
 _HOSTS = 8       # names in one line
 _LINE = 20000    # characters
+
+
+def exit_status(result, failed, refused):
+    """Return the exit status of a playbook, 0 where Ansible has its own; result: of its merge, "" if none was made;
+    failed: whether any host failed, which a partial run has told."""
+    if result == "partial" or not failed:
+        return _STATUS.get(result, 0)
+    return REFUSED if refused and not result else 0
 
 
 def clean(text):

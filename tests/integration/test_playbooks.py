@@ -5,7 +5,7 @@ import json
 import duckdb
 import pytest
 from support.lab import ROOT, Lab, wait_until
-from support.playbooks import Play, kill, tracers_on, wait_for_state
+from support.playbooks import PARTIAL, REFUSED, Play, kill, tracers_on, wait_for_state
 
 BOTH = ("hv-a", "hv-b")
 PING = {"capture_src": "192.168.32.10", "capture_dst": "192.168.32.20", "capture_protocol": "icmp",
@@ -79,7 +79,7 @@ def test_a_connection_that_is_lost_in_the_window_costs_nothing_for_good(lab, pla
     done = play.run("reproduce.yml", **PING, capture_run_id="l", capture_duration=5,
                     reproduce_command=f"ip -n hv-b link set mgmt0 down; {ping}")
     lab.netns("hv-b").run(["ip", "link", "set", "mgmt0", "up"])
-    assert done.returncode != 0
+    assert done.returncode == PARTIAL, done.stdout
     before = play.outcome("l")["hosts"]
     assert {name: one["status"] for name, one in before.items()} == {"hv-a": "complete", "hv-b": "missing"}
     assert before["hv-b"]["why"].endswith("its records wait for playbooks/collect.yml")
@@ -116,7 +116,7 @@ def test_a_host_that_cannot_be_reached_costs_its_own_data(lab, play, tmp_path):
                     "'-F none -o ConnectTimeout=2'}\n")
     done = play.run("drop_monitor.yml", "-i", str(ROOT / "inventories" / "lab"), "-i", str(more),
                     capture_run_id="u", capture_duration=1)
-    assert done.returncode != 0
+    assert done.returncode == PARTIAL, done.stdout
     assert "failed   hv-0: it takes no further part; why is told at the end" in done.stdout.splitlines()
     assert [line[:33] for line in done.stdout.splitlines() if line.startswith("ERROR")] == [
         "ERROR    1 of 3 hosts failed, the"]
@@ -172,7 +172,7 @@ def test_bad_input_is_refused_before_any_host_is_touched(play, tmp_path, variabl
              for name, value in variables.items()}
     # hosts that do not exist: whoever speaks to one of them fails in another way
     done = play.run("capture.yml", "-i", "192.0.2.1,192.0.2.2,", **given)
-    assert done.returncode != 0
+    assert done.returncode == REFUSED, done.stdout
     assert sentence.replace("MARK", str(mark)) in " ".join(done.stdout.split())
     assert "Traceback" not in done.stdout
     assert "cannot be reached" not in done.stdout
@@ -183,7 +183,7 @@ def test_bad_input_is_refused_before_any_host_is_touched(play, tmp_path, variabl
 def test_half_a_filter_is_refused(play):
     """Ansible takes `tcp` for the value of -e capture_filter='tcp port 443', and keeps the rest for itself."""
     done = play.run("capture.yml", "-i", "192.0.2.1,", "-e", "capture_filter=tcp port 443")
-    assert done.returncode != 0
+    assert done.returncode == REFUSED
     assert "-e has 'port 443', which belongs to no variable: it must be name=value" in done.stdout
     assert not play.output_dir.exists()
 
@@ -193,7 +193,7 @@ def test_one_hosts_bad_variable_stops_all_before_any_is_touched(play, tmp_path):
     inventory.write_text("hypervisors:\n  hosts:\n    hv-a: {ansible_host: 192.0.2.1}\n"
                          "    hv-b: {ansible_host: 192.0.2.2, capture_sorce: 192.0.2.9}\n")
     done = play.run("capture.yml", "-i", str(inventory))
-    assert done.returncode != 0
+    assert done.returncode == REFUSED
     assert "capture_sorce is not a variable of skbfleet, and was set to '192.0.2.9': did you mean" in done.stdout
     assert "cannot be reached" not in done.stdout
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.lab import ROOT, Lab
-from support.playbooks import Play, tracers_on
+from support.playbooks import LOSS, NOTHING_MATCHED, Play, tracers_on
 
 PAIR = {"pair_src": "192.168.32.10", "pair_dst": "192.168.32.20"}
 BOTH = ("hv-a", "hv-b")
@@ -108,7 +108,7 @@ def test_what_never_comes_to_the_other_host_has_vanished(lab, play):
            "arp daddr ip 192.168.32.0/24 drop; }; }")
     with lab.netns("wire").nft(cut), never_asking(lab), pinging(lab):
         done = play.run("vm_pair.yml", **PAIR, capture_run_id="cut", capture_duration=6)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == LOSS, done.stdout
     losses = {loss["certainty"]: loss for loss in play.summary("cut")["losses"] if "icmp" in loss["flow"]}
     for loss in losses.values():
         assert loss["kind"] == "vanished"
@@ -163,7 +163,7 @@ def test_an_address_that_nobody_carries_is_one_sentence_and_leaves_nothing(lab, 
 def test_one_host_carries_both_when_the_variables_say_so(lab, play):
     done = play.run("vm_pair.yml", pair_src="192.168.32.10", pair_dst="192.168.32.99", pair_dst_host="hv-a",
                     capture_run_id="o", capture_duration=1)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == NOTHING_MATCHED, done.stdout
     assert set(play.summary("o")["hosts"]) == {"hv-a"}
     topology = json.loads((play.output_dir / "o" / "topology.json").read_text())
     assert (topology["pair"]["dst"]["given"], topology["pair"]["src"]["given"]) == (True, False)
@@ -176,7 +176,7 @@ def test_a_host_that_cannot_be_reached_is_named_and_does_no_harm(lab, play, tmp_
     done = play.run("vm_pair.yml", *WIDE, "-i", str(more), **PAIR, capture_run_id="u", capture_duration=1)
     assert "hv-0: it cannot be reached" in said(done)
     assert set(play.summary("u")["hosts"]) == set(BOTH)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == NOTHING_MATCHED, done.stdout
 
 
 @pytest.mark.parametrize(("variables", "sentence"), [

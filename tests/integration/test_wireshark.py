@@ -12,7 +12,7 @@ import pytest
 from support.bundles import ethernet, ipv4, tcp
 from support.fleet import A, B, Fleet, merged
 from support.lab import ROOT
-from support.playbooks import Play
+from support.playbooks import LOSS, Play
 
 PROFILE = ROOT / "share" / "wireshark" / "skbfleet"
 
@@ -50,7 +50,7 @@ def test_a_run_with_drops_and_retransmissions(lab, tmp_path, wireshark):
     play = Play(tmp_path / "captures")
     done = play.run("reproduce.yml", capture_case=str(ROOT / "playbooks" / "cases" / "tcp_drop_443.yml"),
                     capture_run_id="r", reproduce_command="roles/lab/files/stall.py")
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == LOSS, done.stdout
     run = play.output_dir / "r"
     rows = wireshark.rows(run / "capture.pcapng", "tcp.port == 443", "frame.time_epoch", "frame.interface_name",
                           "frame.packet_id", "tcp.srcport", "tcp.dstport", "tcp.seq_raw")

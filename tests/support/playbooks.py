@@ -10,6 +10,8 @@ import sys
 from support.lab import ROOT, wait_until
 
 BIN = pathlib.Path(sys.executable).parent
+# exit statuses of a playbook that ends with a verdict, beside 0
+LOSS, UNKNOWN, NOTHING_MATCHED, PARTIAL, REFUSED = range(10, 15)
 
 
 class Play:

@@ -23,6 +23,7 @@ from .not_followed import drops_not_followed
 from .numbers import flows as not_followed
 from .numbers import host_entry, window
 from .queues import Queues, add_queues
+from .result import result
 from .store import Store
 
 FORMAT = "skbfleet-summary/1"
@@ -85,6 +86,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     }
     if sample and sample.agreed:
         summary["sample"] = thinned.sample_entry(sample, findings, followed)
+    summary["result"] = result(summary, lost)
     summary["verdict"] = verdict.sentences(hosts, summary, lost, devices)
     lossy = {name: trust.lossy for name, trust in trusts.items() if trust.lossy}
     summary["doubts"] = verdict.doubts(hosts, request.inputs.foreign, summary, lossy) + apart(trusts)

@@ -76,3 +76,12 @@ def test_the_verdict_ends_with_where_the_rest_is() -> None:
     assert "HOW FAR TO TRUST IT" not in lines
     assert lines[-1].endswith("/r/verdict.txt; beside it: events.parquet")
     assert "- hv-a lost records." in told.verdict(["x"], ["hv-a lost records."], {"verdict.txt": "/r/verdict.txt"})
+
+
+@pytest.mark.parametrize(("result", "failed", "refused", "status"), [
+    ("no loss", False, False, 0), ("loss", False, False, 10), ("unknown", False, False, 11),
+    ("nothing matched", False, False, 12), ("partial", False, False, 13), ("partial", True, False, 13),
+    ("loss", True, False, 0),             # Ansible's own: a host failed, and it was not the capture that did
+    ("", False, False, 0), ("", True, False, 0), ("", True, True, 14)])
+def test_the_exit_status_tells_what_a_capture_came_to(result: str, failed: bool, refused: bool, status: int) -> None:
+    assert told.exit_status(result, failed, refused) == status
