@@ -7,9 +7,9 @@ module: skbfleet_merge
 short_description: Merge the bundles of a run and say what they show
 description:
   - Runs skbfleet's merger, C(bpftools/merge_captures.py), on the controller, and returns its verdict.
-  - Makes C(timeline.log), C(events.parquet), C(journeys.parquet), C(capture.pcapng), C(summary.json) and
-    C(verdict.txt) in the run's directory, and lets the link C(latest) beside it point to it. Products that are there
-    are replaced.
+  - Makes C(timeline.log), C(events.parquet), C(journeys.parquet), C(capture.pcapng), C(summary.json), C(verdict.txt)
+    and C(report.html) in the run's directory, and lets the link C(latest) beside it point to it. Products that are
+    there are replaced.
   - Works on bundles alone; no host is asked.
 author: The skbfleet authors
 options:
@@ -31,6 +31,10 @@ options:
     type: dict
   pcapng:
     description: Whether to make C(capture.pcapng), which takes about a tenth of the time and half of the space.
+    type: bool
+    default: true
+  report:
+    description: Whether to make C(report.html), a page of at most 2 MB to look at in a browser.
     type: bool
     default: true
   scheduler:
@@ -114,11 +118,13 @@ ARGUMENTS = {
     "python": {"type": "path"},
     "expected": {"type": "dict"},
     "pcapng": {"type": "bool", "default": True},
+    "report": {"type": "bool", "default": True},
     "scheduler": {"type": "str"},
     "certificates": {"type": "path"},
 }
 LINE, LINES = 4000, 200  # of what is printed; the products have all of it
-PRODUCTS = ("verdict.txt", "summary.json", "timeline.log", "journeys.parquet", "events.parquet", "capture.pcapng")
+PRODUCTS = ("verdict.txt", "report.html", "summary.json", "timeline.log", "journeys.parquet", "events.parquet",
+            "capture.pcapng")
 
 
 def command_line(params, check_mode, expected_file):
@@ -128,8 +134,7 @@ def command_line(params, check_mode, expected_file):
         words.append("--check")
     if expected_file:
         words += ["--expect", expected_file]
-    if not params["pcapng"]:
-        words.append("--no-pcapng")
+    words += ["--no-" + name for name in ("pcapng", "report") if not params[name]]
     for name in ("scheduler", "certificates"):
         if params[name]:
             words += ["--" + name, params[name]]

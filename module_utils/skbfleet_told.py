@@ -69,8 +69,9 @@ def verdict(sentences, doubts, products):
     lines = ["", "VERDICT"] + ["- " + text for text in sentences]
     if doubts:
         lines += ["", "HOW FAR TO TRUST IT"] + ["- " + text for text in doubts]
-    files = ", ".join(sorted(name for name in products if name != "verdict.txt"))
-    return lines + ["", "Ways, steps with their latency, and what was seen where: %s; beside it: %s" % (
+    files = ", ".join(sorted(name for name in products if name not in ("verdict.txt", "report.html")))
+    look = ["To look at, in a browser: %s" % products["report.html"]] if "report.html" in products else []
+    return lines + [""] + look + ["Ways, steps with their latency, and what was seen where: %s; beside it: %s" % (
         products["verdict.txt"], files)]
 
 

@@ -25,6 +25,7 @@ from .journey.prepare import link, prepare
 from .packet.places import places_of
 from .packet.survey import Survey
 from .products import report
+from .products.page.document import page
 from .products.pcapng import interfaces
 from .products.ranges import plan
 from .products.store import Store
@@ -32,8 +33,8 @@ from .products.summary import Request, summarise
 from .work import Workers, explore_all, join_journeys, merge_ranges, survey_all
 
 TIMELINE, EVENTS, JOURNEYS = "timeline.log", "events.parquet", "journeys.parquet"
-SUMMARY, VERDICT, CAPTURE = "summary.json", "verdict.txt", "capture.pcapng"
-PRODUCTS = (TIMELINE, EVENTS, JOURNEYS, SUMMARY, VERDICT, CAPTURE)
+SUMMARY, VERDICT, REPORT, CAPTURE = "summary.json", "verdict.txt", "report.html", "capture.pcapng"
+PRODUCTS = (TIMELINE, EVENTS, JOURNEYS, SUMMARY, VERDICT, REPORT, CAPTURE)
 LATEST = "latest"
 
 
@@ -74,7 +75,8 @@ def merge(request: Request, executor: Executor | None = None, count: int = 0) ->
 
 def made(request: Request) -> tuple[str, ...]:
     """Return the names of the products that a merge makes."""
-    return PRODUCTS if request.packets else tuple(name for name in PRODUCTS if name != CAPTURE)
+    unwanted = {name for name, wanted in ((CAPTURE, request.packets), (REPORT, request.report)) if not wanted}
+    return tuple(name for name in PRODUCTS if name not in unwanted)
 
 
 def _verify(found: Inputs, workers: Workers, scratch: str) -> list[Usable]:
@@ -141,6 +143,9 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
         handle.write("\n")
     with open(os.path.join(scratch, VERDICT), "w", encoding="utf-8") as handle:
         handle.write(report.text(summary))
+    if request.report:
+        with open(os.path.join(scratch, REPORT), "w", encoding="utf-8") as handle:
+            handle.write(page(summary))
     return summary
 
 

@@ -40,6 +40,7 @@ class Request:
     homes: topology.Homes = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)   # goes into the summary as it is: reproduce, …
     packets: bool = True                                  # whether capture.pcapng is made
+    report: bool = True                                   # whether report.html is made
 
 
 def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: Findings, names: Names,
@@ -87,7 +88,9 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     if sample and sample.agreed:
         summary["sample"] = thinned.sample_entry(sample, findings, followed)
     summary["result"] = result(summary, lost)
-    summary["verdict"] = verdict.sentences(hosts, summary, lost, devices)
+    sentences = verdict.sentences(hosts, summary, lost, devices)
+    summary["verdict"] = [sentence.text for sentence in sentences]
+    summary["evidence"] = [sentence.evidence() for sentence in sentences]
     lossy = {name: trust.lossy for name, trust in trusts.items() if trust.lossy}
     summary["doubts"] = verdict.doubts(hosts, request.inputs.foreign, summary, lossy) + apart(trusts)
     summary["doubts"] += disagreements(findings, followed + copies, summary, names)

@@ -9,6 +9,7 @@ from ..findings.estimate import estimate, words
 from ..findings.hosts import Host
 from ..findings.meaning import Meaning, is_unknown, meaning, meaning_behind
 from ..words import iso
+from .evidence import Sentence, of_balance, of_flows, of_hosts, of_place, of_step, of_way
 
 _USUAL = ("queue",)   # changes that every packet sees
 _STEPS = 3   # slowest steps that are named
@@ -22,22 +23,22 @@ def plural(count: int, word: str) -> str:
 
 
 def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequence[dict[str, Any]],
-              devices: dict[Key, dict[str, Any]]) -> list[str]:
-    """Return the verdict. losses: with first_ns and last_ns."""
+              devices: dict[Key, dict[str, Any]]) -> list[Sentence]:
+    """Return the verdict, each sentence with its evidence. losses: with first_ns and last_ns."""
     harmful = [loss for loss in losses if not loss.get("harmless")]
     dropped, vanished = by_place(harmful, "drop"), by_place(harmful, "vanished")
     sample = summary.get("sample")
-    out = [_drop(place, devices) for place in dropped[:_PLACES]] + _rest(dropped[_PLACES:], "dropped")
-    out += [_vanished(place, devices) + _of_all(place, sample) for place in vanished[:_PLACES]]
+    out = [of_place(_drop(place, devices), place) for place in dropped[:_PLACES]] + _rest(dropped[_PLACES:], "dropped")
+    out += [of_place(_vanished(place, devices) + _of_all(place, sample), place) for place in vanished[:_PLACES]]
     out += _rest(vanished[_PLACES:], "lost, or perhaps lost,")
     harmless = [loss for loss in losses if loss.get("harmless")]
     if not losses:
         out.append(_no_loss(hosts, summary["records"], bool(sample)))
     elif summary["packets"] and not sample:
-        out.insert(0, _balance(summary, harmless))
+        out.insert(0, Sentence(_balance(summary, harmless), of_balance(summary, hosts)))
     if sample:
-        out = thinned.sentences(sample, summary["drops"]) + out
-    out += [_harmless(place) for place in by_place(harmless, "drop")]
+        out = [Sentence(text, of_hosts(hosts)) for text in thinned.sentences(sample, summary["drops"])] + out
+    out += [of_place(_harmless(place), place) for place in by_place(harmless, "drop")]
     out += _copies(summary)
     out += _other_ways(summary)
     out += _on_the_way(summary)
@@ -45,10 +46,11 @@ def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequenc
     return out
 
 
-def _rest(places: Sequence[dict[str, Any]], what: str) -> list[str]:
+def _rest(places: Sequence[dict[str, Any]], what: str) -> list[Sentence]:
     """Return a sentence for the places that are too many to be named."""
-    return ["%d more packets were %s at %s: see summary.json." % (
-        sum(place["packets"] for place in places), what, plural(len(places), "other place"))] if places else []
+    return [Sentence("%d more packets were %s at %s: see summary.json." % (
+        sum(place["packets"] for place in places), what, plural(len(places), "other place")),
+        sorted({place["why"] for place in places})[:_WAYS])] if places else []
 
 
 def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -89,7 +91,7 @@ def _harmless(place: dict[str, Any]) -> str:
         place["reason"] or "no reason", known.means if known else "")
 
 
-def _other_ways(summary: Mapping[str, Any]) -> list[str]:
+def _other_ways(summary: Mapping[str, Any]) -> list[Sentence]:
     """Say which flows took another way from some time on, those that took the same one together."""
     changes: dict[str, list[Mapping[str, Any]]] = {}
     for change in summary["path_changes"]:
@@ -99,7 +101,8 @@ def _other_ways(summary: Mapping[str, Any]) -> list[str]:
     out = []
     for way, same in sorted(changes.items(), key=lambda item: (-len(item[1]), item[0]))[:_WAYS]:
         who = same[0]["flow"] if len(same) == 1 else "%d flows (%s, ...)" % (len(same), same[0]["flow"])
-        out.append("From %s on, packets of %s took another way: %s." % (same[0]["when"], who, way))
+        out.append(Sentence("From %s on, packets of %s took another way: %s." % (same[0]["when"], who, way),
+                            of_way(same[0])))
     return out
 
 
@@ -182,41 +185,49 @@ def _counters(devices: dict[Key, dict[str, Any]], end: Mapping[str, str]) -> str
     return "its counters are not known"
 
 
-def _copies(summary: Mapping[str, Any]) -> list[str]:
+def _copies(summary: Mapping[str, Any]) -> list[Sentence]:
     count = summary["copies_dropped"]
-    return ["%s of packets %s dropped, which is no loss: what became of the packets does not depend on them." % (
-        "1 copy" if count == 1 else "%d copies" % count, "was" if count == 1 else "were")] if count else []
+    return [Sentence("%s of packets %s dropped, which is no loss: what became of the packets does not depend on them."
+                     % ("1 copy" if count == 1 else "%d copies" % count, "was" if count == 1 else "were"),
+                     ["%s on %s at %s in %s" % (plural(copy["packets"], "packet"), copy["host"], copy["device"],
+                                                copy["function"]) for copy in summary["copies"][:_WAYS]])
+            ] if count else []
 
 
-def _on_the_way(summary: Mapping[str, Any]) -> list[str]:
+def _on_the_way(summary: Mapping[str, Any]) -> list[Sentence]:
     """Say what else happened: retransmissions, overtaking, copies made on the way, changes, and where the time went."""
     out = []
     again, asks = summary["retransmitted"], summary["keepalives"]
     if again:
-        out.append("%s sent again by TCP." % ("1 segment was" if again == 1 else "%d segments were" % again))
+        out.append(Sentence("%s sent again by TCP." % ("1 segment was" if again == 1 else "%d segments were" % again),
+                            of_flows(summary["flows"], "retransmitted")))
     for place in summary["loops"]:
-        out.append("%s went round in a loop: they came to %s three times and more, each time with a lower TTL." % (
-            plural(place["packets"], "packet"), _place(place)))
+        out.append(Sentence(
+            "%s went round in a loop: they came to %s three times and more, each time with a lower TTL." % (
+                plural(place["packets"], "packet"), _place(place)), ["the TTL of each at this place, each time"]))
     if asks:
-        out.append("%s sent to keep connections alive, or to ask whether the receiver has room." % (
-            "1 segment was" if asks == 1 else "%d segments were" % asks))
+        out.append(Sentence("%s sent to keep connections alive, or to ask whether the receiver has room." % (
+            "1 segment was" if asks == 1 else "%d segments were" % asks), of_flows(summary["flows"], "keepalives")))
     for segment in summary["segments"]:
         one, two = segment["from"], segment["to"]
         route = "between %s %s and %s %s" % (one["host"], one["device"], two["host"], two["device"])
         if segment["reordered"] and one["host"] != two["host"]:
-            out.append("%s overtaken %s." % ("1 packet was" if segment["reordered"] == 1 else
-                                             "%d packets were" % segment["reordered"], route))
+            out.append(Sentence("%s overtaken %s." % ("1 packet was" if segment["reordered"] == 1 else
+                                                      "%d packets were" % segment["reordered"], route),
+                                [of_step(segment)]))
         if segment["duplicated"]:
-            out.append("%s twice %s." % ("1 packet came" if segment["duplicated"] == 1 else
-                                         "%d packets came" % segment["duplicated"], route))
+            out.append(Sentence("%s twice %s." % ("1 packet came" if segment["duplicated"] == 1 else
+                                                  "%d packets came" % segment["duplicated"], route),
+                                [of_step(segment)]))
         changes = ", ".join("%s of %s" % (name, plural(count, "packet"))
                             for name, count in sorted(segment["changed"].items()) if name not in _USUAL)
         if changes:
-            out.append("Changed %s: %s." % (route, changes))
+            out.append(Sentence("Changed %s: %s." % (route, changes), [of_step(segment)]))
     slow = sorted((segment for segment in summary["segments"] if segment["latency_us"]),
                   key=lambda segment: -segment["latency_us"]["p50"])[:_STEPS]
     if slow:
-        out.append("Most of the time goes to: %s." % "; ".join(_latency(segment) for segment in slow))
+        out.append(Sentence("Most of the time goes to: %s." % "; ".join(_latency(segment) for segment in slow),
+                            [of_step(segment) for segment in slow]))
     return out
 
 
@@ -228,7 +239,7 @@ def _latency(segment: Mapping[str, Any]) -> str:
         known)
 
 
-def _unexplained(losses: Sequence[dict[str, Any]], devices: dict[Key, dict[str, Any]]) -> list[str]:
+def _unexplained(losses: Sequence[dict[str, Any]], devices: dict[Key, dict[str, Any]]) -> list[Sentence]:
     """Name devices whose own counters saw losses where no loss of a matching packet was found."""
     explained = {(loss["host"], loss["device"]) for loss in losses}
     explained |= {(end["host"], end["device"]) for loss in losses for end in loss.get("between", [])}
@@ -236,24 +247,26 @@ def _unexplained(losses: Sequence[dict[str, Any]], devices: dict[Key, dict[str, 
     for (host, _, name), device in sorted(devices.items()):
         risen = drop_counters(device["rose"])
         if risen and (host, name) not in explained:
-            out.append("The own counters of %s on %s rose (%s), but no drop of a matching packet was recorded there: "
-                       "other traffic, or losses inside the device." % (
-                           name, host, ", ".join("%s by %d" % item for item in sorted(risen.items()))))
+            out.append(Sentence(
+                "The own counters of %s on %s rose (%s), but no drop of a matching packet was recorded there: other "
+                "traffic, or losses inside the device." % (
+                    name, host, ", ".join("%s by %d" % item for item in sorted(risen.items()))),
+                ["the device's counters when the tracers were armed and at the end"]))
     return out
 
 
-def _no_loss(hosts: Sequence[Host], records: int, sampled: bool) -> str:
+def _no_loss(hosts: Sequence[Host], records: int, sampled: bool) -> Sentence:
     if not records:
-        return "No packet that matches the filter was seen on any host."
+        return Sentence("No packet that matches the filter was seen on any host.", of_hosts(hosts))
     present = [host for host in hosts if host.bundles]
     buts = [("nobody looked for drops on %s", [host for host in present if not host.sees_drops()]),
             ("records are missing from %s", [host for host in present if host.status() != "complete"
                                               or host.lost or host.shed]),
             ("nothing came from %s", [host for host in hosts if not host.bundles])]
     words = [text % ", ".join(host.name for host in names) for text, names in buts if names]
-    return "No packet%s was lost%s." % (
+    return Sentence("No packet%s was lost%s." % (
         " that was taken" if sampled else "",
-        " as far as can be seen, but " + " and ".join(words) if words else "")
+        " as far as can be seen, but " + " and ".join(words) if words else ""), of_hosts(hosts), words)
 
 
 def doubts(hosts: Sequence[Host], foreign: Sequence[str], summary: Mapping[str, Any],

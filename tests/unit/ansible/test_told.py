@@ -85,3 +85,13 @@ def test_the_verdict_ends_with_where_the_rest_is() -> None:
     ("", False, False, 0), ("", True, False, 0), ("", True, True, 14)])
 def test_the_exit_status_tells_what_a_capture_came_to(result: str, failed: bool, refused: bool, status: int) -> None:
     assert told.exit_status(result, failed, refused) == status
+
+
+def test_a_page_to_look_at_has_a_line_of_its_own() -> None:
+    made = {name: "/captures/r1/" + name for name in ("verdict.txt", "report.html", "summary.json")}
+    lines = told.verdict(["No packet was lost."], [], made)
+    assert lines[-2:] == [
+        "To look at, in a browser: /captures/r1/report.html",
+        "Ways, steps with their latency, and what was seen where: /captures/r1/verdict.txt; beside it: summary.json"]
+    del made["report.html"]
+    assert told.verdict(["No packet was lost."], [], made)[-2:] == ["", lines[-1]]

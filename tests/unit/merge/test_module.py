@@ -42,7 +42,8 @@ def test_merges_and_returns_the_verdict(tmp_path: Any) -> None:
     assert result["hosts"] == {"hv-a": "complete", "hv-b": "missing"}
     assert "Nothing came from hv-b: switched off." in result["doubts"]
     assert all(os.path.isfile(path) for path in result["products"].values())
-    assert set(result["products"]) - set(call(run_dir=str(run), pcapng=False)[1]["products"]) == {"capture.pcapng"}
+    for option, product in (("pcapng", "capture.pcapng"), ("report", "report.html")):
+        assert set(result["products"]) - set(call(run_dir=str(run), **{option: False})[1]["products"]) == {product}
 
 
 def test_fails_with_the_merger_s_sentence(tmp_path: Any) -> None:

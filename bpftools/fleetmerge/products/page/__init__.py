@@ -1,0 +1,1 @@
+"""report.html: the run to look at."""

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verdict, each sentence with its evidence one click away, and how far to trust it."""
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...words import settings
+from .markup import Markup, clipped, grouped, joined, micros, more, table, tag
+
+SENTENCES = 200   # whose evidence is shown
+_HOSTS = 200      # that are listed
+_DOUBTS = 500
+_STACK = 64       # frames
+Summary = Mapping[str, Any]
+
+
+def head(summary: Summary) -> Markup:
+    """Return what run this is, and its numbers."""
+    window, hosts = summary["window"], summary["hosts"].values()
+    seconds = "%.3f s" % window["seconds"] if window["seconds"] is not None else "?"
+    complete = sum(host["status"] == "complete" for host in hosts)
+    facts = [("window", "%s to %s (%s)" % (window["start"], window["end"], seconds)),
+             ("filter", settings(summary["filter"]) or "none"),
+             ("hosts", "%d of %d complete" % (complete, len(hosts))), ("tracers", ", ".join(summary["tracers"]))]
+    facts += [("command", "%s (status %s)" % (summary["reproduce"].get("command"), summary["reproduce"].get("status")))
+              ] if summary.get("reproduce") else []
+    return tag("header", tag("p", "skbfleet", class_="mark"), tag("h1", summary["run_id"]),
+               tag("dl", *(tag("div", tag("dt", name), tag("dd", text)) for name, text in facts), class_="facts"),
+               tag("ul", *(_number(*one) for one in _numbers(summary)), class_="numbers"))
+
+
+def _numbers(summary: Summary) -> list[tuple[str, int, str]]:
+    """Return (what, how many, class) for the page's first line."""
+    nobody = summary["unknown"] - summary["likely"]
+    return [("records", summary["records"], ""), ("packets", summary["packets"], ""),
+            ("flows", summary["flows_total"], ""), ("lost", summary["lost"], "certain"),
+            ("probably lost", summary["likely"], "likely"), ("not known", nobody, "unknown"),
+            ("sent again", summary["retransmitted"], "again")]
+
+
+def _number(what: str, count: int, kind: str) -> Markup:
+    return tag("li", tag("b", grouped(count)), " ", tag("span", what), class_=kind if count and kind else None)
+
+
+def verdict(summary: Summary) -> Markup:
+    """Return the verdict's sentences."""
+    pairs = zip(summary["verdict"], summary["evidence"], strict=True)
+    return tag("section", tag("h2", "Verdict"), tag("ol", *(
+        tag("li", _sentence(number, text, evidence)) for number, (text, evidence) in enumerate(pairs)),
+        class_="verdict"), id="verdict")
+
+
+def _sentence(number: int, text: str, evidence: Mapping[str, Any]) -> Markup:
+    kind = evidence["certainty"] or "count"
+    lead, stop, rest = text.partition(". ") if evidence["certainty"] or not number else ("", "", text)
+    words = [tag("b", lead + stop.rstrip()) if lead else None, " " if lead and rest else None, rest]
+    if number >= SENTENCES:
+        return tag("p", *words, class_=kind)
+    return more(joined([*words, " ", tag("span", evidence["certainty"], class_="chip")
+                        if evidence["certainty"] else None]), _evidence(evidence), class_=kind,
+                id="sentence-%d" % number)
+
+
+def _evidence(evidence: Mapping[str, Any]) -> Markup:
+    """Return what a sentence rests on."""
+    parts = [_list("Grounds", evidence["grounds"]), _list("What is missing to be certain", evidence["missing_grounds"])]
+    if evidence["stack"]:
+        frames = [clipped(frame, 200) for frame in evidence["stack"][:_STACK]]
+        parts.append(tag("div", tag("h4", "Call stack"), tag("pre", Markup("\n").join(
+            tag("span", frame, class_="at" if frame == evidence["at"] else None) for frame in frames))))
+    if evidence["journeys"]:
+        parts.append(tag("div", tag("h4", "Packets, for example"), tag("p", *(joined([
+            tag("a", tag("code", journey), href="#packet-" + journey, class_="packet"), " "])
+            for journey in evidence["journeys"]))))
+    return tag("div", *parts, class_="evidence")
+
+
+def _list(title: str, texts: Sequence[str]) -> Markup | None:
+    return tag("div", tag("h4", title), tag("ul", *(tag("li", text) for text in texts))) if texts else None
+
+
+def trust(summary: Summary) -> Markup:
+    """Return what limits the trust in the verdict, and each host's points, clock and losses of records."""
+    doubts = summary["doubts"][:_DOUBTS] or ["Nothing was lost, no host is missing."]
+    left = len(summary["doubts"]) - len(doubts)
+    rows = [_host(name, host) for name, host in list(summary["hosts"].items())[:_HOSTS]]
+    hidden = len(summary["hosts"]) - len(rows)
+    return tag("section", tag("h2", "How far to trust it"), tag("ul", *(tag("li", doubt) for doubt in doubts),
+                                                               class_="doubts"),
+               tag("p", "%d more doubts are in summary.json." % left) if left > 0 else None,
+               tag("div", table(("host", "status", "records", "lost", "shed", "clock", "±", "how it is known", "kernel",
+                                 "points"), rows), class_="wide"),
+               tag("p", "%d more hosts are in summary.json." % hidden) if hidden else None, id="trust")
+
+
+def _host(name: str, host: Mapping[str, Any]) -> list[Any]:
+    clock = host["clock"] or {}
+    status = tag("span", host["status"], class_="status " + host["status"], title=host["why"] or None)
+    return [tag("b", name), joined([status, tag("div", host["why"], class_="why") if host["why"] else None]),
+            host["records"], host["lost"], host["shed"],
+            tag("span", "%+.1f µs" % clock["offset_us"]) if clock else "–",
+            (micros(clock["bound_us"]) if clock["bound_us"] is not None else "not known") if clock else "–",
+            clock.get("method", "–"), host["kernel"] or "–", _points(host["points"])]
+
+
+def _points(points: Mapping[str, Any]) -> Markup:
+    attached, skipped = points["attached"], points["skipped"]
+    words = "%d attached, %d skipped" % (len(attached), len(skipped))
+    return more(words, tag("p", *(joined([tag("code", clipped(point, 60)), " "]) for point in attached[:200])),
+                tag("ul", *(tag("li", tag("code", clipped(point, 60)), ": ", clipped(why, 300))
+                            for point, why in list(skipped.items())[:200])) if skipped else None)
