@@ -41,7 +41,7 @@ class Names:
     def ends(self, group: int) -> str:
         """Return the words for a pair of addresses."""
         rows = np.flatnonzero(self.atlas.flows["group"] == np.uint64(group))
-        return _without_ports(flow_of(self.atlas.flows[rows[0]]).rsplit(" ", 1)[0]) if len(rows) else "unknown"
+        return ends_of(flow_of(self.atlas.flows[rows[0]])) if len(rows) else "unknown"
 
     @staticmethod
     def network(network: int) -> str:
@@ -88,7 +88,8 @@ def _who(at: str, frames: Sequence[str]) -> str:
     return next((function for function in functions if function not in _HELPERS), functions[0])
 
 
-def _without_ports(text: str) -> str:
+def ends_of(flow: str) -> str:
+    """Return the words for the pair of addresses of a flow, given its words."""
     ends = [end[1:].split("]")[0] if end.startswith("[") else end.split(":")[0] if end.count(":") == 1 else end
-            for end in text.split(" > ")]
+            for end in flow.rsplit(" ", 1)[0].split(" > ")]
     return " > ".join(ends)

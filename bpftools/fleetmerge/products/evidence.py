@@ -22,18 +22,24 @@ class Sentence:
     journeys: Sequence[str] = field(default=())
     at: str = ""
     stack: Sequence[str] = ()
+    about: Mapping[str, Any] | None = None
 
     def evidence(self) -> dict[str, Any]:
         """Return what stands in summary.json beside the sentence."""
         return {"certainty": self.certainty, "grounds": list(self.grounds),
                 "missing_grounds": list(self.missing_grounds), "journeys": list(self.journeys), "at": self.at,
-                "stack": list(self.stack)}
+                "stack": list(self.stack), "about": self.about}
 
 
 def of_place(text: str, place: Mapping[str, Any]) -> Sentence:
     """Return a sentence about what was lost at one place; place: losses summed by verdict.by_place()."""
     return Sentence(text, place["grounds"], place["missing_grounds"], place["certainty"], place["journeys"][:_SAMPLES],
-                    place.get("at") or "", place.get("stack") or ())
+                    place.get("at") or "", place.get("stack") or (), about(place))
+
+
+def about(loss: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes a loss one of those that a sentence is about."""
+    return {name: loss.get(name) for name in ("kind", "host", "device", "function", "reason", "between", "certainty")}
 
 
 def of_hosts(hosts: Sequence[Host]) -> list[str]:

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from . import said
+from . import drawing, said
 from .markup import Markup, escaped, tag
 
 MOST = 2_000_000   # bytes
@@ -16,7 +16,7 @@ _HERE = pathlib.Path(__file__).parent
 def page(summary: Mapping[str, Any]) -> str:
     """Return report.html."""
     style, script = (Markup((_HERE / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
-    parts = [said.verdict(summary), said.trust(summary)]
+    parts = [said.verdict(summary), said.trust(summary), drawing.ways(summary)]
     return "<!DOCTYPE html>\n" + tag(
         "html", tag("head", tag("meta", charset="utf-8"), _policy(style, script),
                     tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
