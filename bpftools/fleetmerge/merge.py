@@ -25,8 +25,10 @@ from .journey.prepare import link, prepare
 from .packet.places import places_of
 from .packet.survey import Survey
 from .products import report
+from .products.page import series
 from .products.page.document import page
 from .products.pcapng import interfaces
+from .products.queues import Queues
 from .products.ranges import plan
 from .products.store import Store
 from .products.summary import Request, summarise
@@ -131,9 +133,11 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
                  interfaces(bundles, labels, places, surveys, clocks, counted, atlas) if request.packets else None)
     store = Store(events, scratch, counted, processes())
     try:
+        queues = Queues(store, labels)
         summary = summarise(request, hosts, store, findings, names, trusts,
                             seen(labels, surveys, places, clocks, atlas.counts), Witnesses(labels, surveys),
-                            setting.sample)
+                            setting.sample, queues)
+        fill = series.of_queues(queues, series.axis(summary)) if request.report else []
     finally:
         store.close()
     join_journeys(workers, findings.pieces, atlas, {host for host, trust in trusts.items() if trust.lossy}, scratch,
@@ -145,7 +149,7 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
         handle.write(report.text(summary))
     if request.report:
         with open(os.path.join(scratch, REPORT), "w", encoding="utf-8") as handle:
-            handle.write(page(summary))
+            handle.write(page(summary, os.path.join(scratch, JOURNEYS), events, fill))
     return summary
 
 

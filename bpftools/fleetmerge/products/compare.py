@@ -28,17 +28,15 @@ def table(events: str, journey: str) -> str:
 
     Raises MergeError if the run has no such packet.
     """
-    rows = _rows(events, journey)
+    rows = read(events, [journey])
     if not rows:
         raise MergeError("%s has no record of journey %r: journeys.parquet names them" % (events, journey))
-    before = _before(rows)
-    names = [name for name in rows[0] if name not in _BESIDE and any(
-        _differs(row, one[name], name) for row, one in zip(rows, before, strict=True))]
+    names, fields = changes(rows)
     cells = [["µs", "host", "device", "point", *names]]
-    for row, one in zip(rows, before, strict=True):
+    for row, values in zip(rows, fields, strict=True):
         cells.append(["%+.1f" % ((row["time"] - rows[0]["time"]) / 1e3),
                       *(_text(row[name]) for name in ("host", "device", "point")),
-                      *(_text(row[name]) + _MARK * _differs(row, one[name], name) for name in names)])
+                      *(text + _MARK * changed for text, changed in values)])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
     ends = [""] + ["".join("  %s=%s" % (name, _text(row[name])) for name in ("reason", "at") if row[name] is not None)
@@ -46,14 +44,25 @@ def table(events: str, journey: str) -> str:
     return "\n".join((line + end).rstrip() for line, end in zip(lines, ends, strict=True)) + "\n"
 
 
-def _rows(events: str, journey: str) -> list[Row]:
-    """Return the packet's records in the order of time, which is in ns since 1970."""
+def changes(rows: Sequence[Row]) -> tuple[list[str], list[list[tuple[str, bool]]]]:
+    """Return the fields that changed on a packet's way, and, for each record, their values and whether they differ from
+    what was known before it."""
+    before = _before(rows)
+    names = [name for name in rows[0] if name not in _BESIDE and any(
+        _differs(row[name], one[name]) for row, one in zip(rows, before, strict=True))]
+    return names, [[(_text(row[name]), _differs(row[name], one[name])) for name in names]
+                   for row, one in zip(rows, before, strict=True)]
+
+
+def read(events: str, journeys: Sequence[str]) -> list[Row]:
+    """Return the records of packets in the order of time, which is in ns since 1970."""
     if not os.path.exists(events):
         raise MergeError("%s is not there: the run has to be merged first" % events)
     try:
         with duckdb.connect(config={"memory_limit": MEMORY}) as connection:
             cursor = connection.execute("SELECT * REPLACE (epoch_ns(time) AS time) FROM read_parquet(?) "
-                                        "WHERE journey = ? ORDER BY time LIMIT %d" % _MOST, [events, journey])
+                                        "WHERE journey IN (%s) ORDER BY time LIMIT %d" % (
+                                            ", ".join("?" * len(journeys)), _MOST), [events, *journeys])
             names = [printable(column[0]) for column in cursor.description or []]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     except duckdb.Error as error:
@@ -78,8 +87,8 @@ def _before(rows: Sequence[Row]) -> list[Row]:
     return out
 
 
-def _differs(row: Row, before: Any, name: str) -> bool:
-    return before is not None and row[name] is not None and row[name] != before
+def _differs(value: Any, before: Any) -> bool:
+    return before is not None and value is not None and value != before
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from ..findings.hosts import Host
 
 _FLOWS = 5    # that are named
-_SAMPLES = 3  # journeys that are named
+SAMPLES = 3  # journeys that are named
 _HOSTS = 20   # that are named
 
 
@@ -33,7 +33,7 @@ class Sentence:
 
 def of_place(text: str, place: Mapping[str, Any]) -> Sentence:
     """Return a sentence about what was lost at one place; place: losses summed by verdict.by_place()."""
-    return Sentence(text, place["grounds"], place["missing_grounds"], place["certainty"], place["journeys"][:_SAMPLES],
+    return Sentence(text, place["grounds"], place["missing_grounds"], place["certainty"], place["journeys"],
                     place.get("at") or "", place.get("stack") or (), about(place))
 
 

@@ -94,6 +94,19 @@ class Queues:
             FROM following WHERE is_full AND next_full GROUP BY id""")
         return {row["id"]: row["ns"] / 1e9 for row in rows}
 
+    def over_time(self, start: int, width: int, most: int) -> list[tuple[dict[str, Any], list[tuple[int, int]]]]:
+        """Return the first queues of the table, with the most that packets found in them in each part of the time: how
+        many widths (ns) after the start, and how much."""
+        queues = self._store.rows('SELECT * FROM queues ORDER BY bad DESC, max DESC, records DESC, id LIMIT ?', most)
+        points: dict[int, list[tuple[int, int]]] = {}
+        for row in self._store.rows("""
+                SELECT id, (epoch_ns(time) - ?) // ? AS part, max(queue_len) AS length
+                FROM met SEMI JOIN (SELECT id FROM queues ORDER BY bad DESC, max DESC, records DESC, id LIMIT ?)
+                    USING (id)
+                GROUP BY id, part ORDER BY id, part""", start, width, most):
+            points.setdefault(row["id"], []).append((row["part"], row["length"]))
+        return [(dict(queue, unit=self._unit(queue["kind"])), points.get(queue["id"], [])) for queue in queues]
+
     def before_drops(self) -> dict[tuple[Any, ...], dict[str, Any]]:
         """Return, by host, namespace, device and reason of drops at queues, how full the queue was for the last
         packets that met it before the first of these drops."""

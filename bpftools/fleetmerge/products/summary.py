@@ -45,13 +45,12 @@ class Request:
 
 def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: Findings, names: Names,
               trusts: Mapping[str, Trust], places: list[dict[str, Any]], witnesses: Witnesses,
-              sample: Sample | None) -> dict[str, Any]:
+              sample: Sample | None, queues: Queues) -> dict[str, Any]:
     """Return the content of summary.json. places, witnesses: what was seen where, of all records and of each flow;
     sample: which packets were taken, None for all."""
     note_holes(findings, names.atlas.hosts, trusts)
     followed, copies = losses(findings, names, trusts)
     clocks = {host.name: host.bundles[0][2] for host in hosts if host.bundles}
-    queues = Queues(store, names.labels)
     add_queues(followed + copies, queues.before_drops())
     devices = device_table(hosts)
     lost = followed + drops_not_followed(store)

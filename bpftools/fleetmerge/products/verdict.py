@@ -9,7 +9,7 @@ from ..findings.estimate import estimate, words
 from ..findings.hosts import Host
 from ..findings.meaning import Meaning, is_unknown, meaning, meaning_behind
 from ..words import iso
-from .evidence import Sentence, of_balance, of_flows, of_hosts, of_place, of_step, of_way
+from .evidence import SAMPLES, Sentence, of_balance, of_flows, of_hosts, of_place, of_step, of_way
 
 _USUAL = ("queue",)   # changes that every packet sees
 _STEPS = 3   # slowest steps that are named
@@ -63,11 +63,12 @@ def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]
         key = tuple(str(loss.get(name)) for name in ("host", "netns", "device", "function", "reason", "between",
                                                      "certainty", "why"))
         place = places.setdefault(key, dict(loss, packets=0, wire_packets=0, bytes=0, squares=0, largest=0,
-                                               flows=0))
+                                            flows=0, journeys=[]))
         for name in ("packets", "wire_packets", "bytes", "squares"):
             place[name] += loss.get(name, 0)
         place["largest"] = max(place["largest"], loss.get("largest", 0))
         place["flows"] += 1
+        place["journeys"] += loss["journeys"][:max(0, SAMPLES - len(place["journeys"]))]
         place["first_ns"] = min(place["first_ns"], loss["first_ns"])
         place["last_ns"] = max(place["last_ns"], loss["last_ns"])
     return sorted(places.values(), key=lambda place: (place["certainty"] != "certain", -place["packets"]))

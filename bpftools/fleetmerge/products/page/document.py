@@ -3,26 +3,61 @@
 import base64
 import hashlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from . import drawing, said
-from .markup import Markup, escaped, tag
+from . import chosen, drawing, flows, said, series
+from .markup import Markup, data, escaped, joined, tag
+from .packets import packets
 
 MOST = 2_000_000   # bytes
+_SPARE = 2_000     # of these, for what stands in place of a part that is too large
+_PARTS = (("verdict", "Verdict"), ("trust", "Trust"), ("way", "Way"), ("time", "Time"), ("flows", "Flows"),
+          ("packets", "Packets"))
 _HERE = pathlib.Path(__file__).parent
 
 
-def page(summary: Mapping[str, Any]) -> str:
-    """Return report.html."""
+def page(summary: Mapping[str, Any], journeys: str, events: str, fill: Sequence[Mapping[str, Any]]) -> str:
+    """Return report.html. journeys, events: journeys.parquet and events.parquet; fill: what series.of_queues() said."""
+    along = series.axis(summary)
+    shown = chosen.choose(summary, journeys, events)
+    counts = series.of_packets(journeys, along)
     style, script = (Markup((_HERE / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
-    parts = [said.verdict(summary), said.trust(summary), drawing.ways(summary)]
+    names = {packet.journey for packet in shown}
+    makers: dict[str, Callable[[], Markup]] = {    # what must be there comes first, what may be left out last
+        "verdict": lambda: said.verdict(summary, names), "trust": lambda: said.trust(summary),
+        "way": lambda: drawing.ways(summary), "time": lambda: _time(summary, along, counts, fill),
+        "packets": lambda: packets(shown), "flows": lambda: flows.flows(summary)}
+    room = MOST - len(style.encode()) - len(script.encode()) - 2 * len(said.head(summary).encode()) - _SPARE
+    parts = {}
+    for name, make in makers.items():
+        part = make()
+        if len(part.encode()) > room:
+            part = tag("section", tag("p", "This part is too large for the page: see summary.json."), id=name)
+        room -= len(part.encode())
+        parts[name] = part
     return "<!DOCTYPE html>\n" + tag(
         "html", tag("head", tag("meta", charset="utf-8"), _policy(style, script),
                     tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
                     tag("meta", name="color-scheme", content="light dark"),
                     tag("title", "skbfleet %s" % summary["run_id"]), tag("style", style)),
-        tag("body", said.head(summary), tag("main", *parts), tag("script", script)), lang="en") + "\n"
+        tag("body", said.head(summary), tag("nav", *(tag("a", title, href="#" + name) for name, title in _PARTS)),
+            tag("main", *(parts[name] for name, _ in _PARTS)), tag("script", script)), lang="en") + "\n"
+
+
+def _time(summary: Mapping[str, Any], along: series.Axis | None, counts: Mapping[str, list[int]],
+          fill: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return what the page's script draws over time."""
+    if not along:
+        return tag("section", tag("h2", "Time"), tag("p", "Nothing was seen.", class_="dim"), id="time")
+    content = {"start": along.start, "width": along.width, "counts": counts, "fill": list(fill)}
+    return tag("section", tag("h2", "Time"),
+               tag("p", tag("span", id="reading", role="status"), " ", class_="note"),
+               tag("div", id="strips", tabindex=0, role="group", aria_label="packets, losses and queues over time"),
+               tag("p", "Drag to look closer, double-click for all of it; keys: + and −, arrows, 0. Packets stand "
+                        "where they were first seen, losses where they were last seen.", class_="note"),
+               tag("noscript", tag("p", "The curves need JavaScript.")), data("series", content),
+               joined([flows.queues(summary)]), id="time")
 
 
 def _policy(style: str, script: str) -> Markup:

@@ -3,6 +3,7 @@
 import html
 import json
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Any
 
 from ...words import printable
@@ -51,14 +52,17 @@ def more(summary: Any, *content: Any, **attributes: Any) -> Markup:
 
 
 def table(head: Iterable[Any], rows: Iterable[Iterable[Any]], **attributes: Any) -> Markup:
-    """Return a table; numbers stand right."""
-    return tag("table", tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in head))),
-               tag("tbody", *(tag("tr", *(_cell(cell) for cell in row)) for row in rows)), **attributes)
+    """Return a table; numbers stand right, and so does what stands over them."""
+    listed = [list(row) for row in rows]
+    numbers = [isinstance(cell, int) for cell in listed[0]] if listed else []
+    heads = (tag("th", cell, scope="col", class_="n" if number else None)
+             for cell, number in zip_longest(head, numbers))
+    return tag("table", tag("thead", tag("tr", *heads)),
+               tag("tbody", *(tag("tr", *(_cell(cell) for cell in row)) for row in listed)), **attributes)
 
 
 def _cell(cell: Any) -> Markup:
-    number = isinstance(cell, int | float) and not isinstance(cell, bool)
-    return tag("td", grouped(cell) if isinstance(cell, int) else cell, class_="n" if number else None)
+    return tag("td", grouped(cell), class_="n") if isinstance(cell, int) else tag("td", cell)
 
 
 def grouped(number: int) -> Markup:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verdict, each sentence with its evidence one click away, and how far to trust it."""
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ...words import settings
@@ -41,26 +41,26 @@ def _number(what: str, count: int, kind: str) -> Markup:
     return tag("li", tag("b", grouped(count)), " ", tag("span", what), class_=kind if count and kind else None)
 
 
-def verdict(summary: Summary) -> Markup:
-    """Return the verdict's sentences."""
+def verdict(summary: Summary, shown: Collection[str]) -> Markup:
+    """Return the verdict's sentences. shown: the packets that are on the page."""
     pairs = zip(summary["verdict"], summary["evidence"], strict=True)
     return tag("section", tag("h2", "Verdict"), tag("ol", *(
-        tag("li", _sentence(number, text, evidence)) for number, (text, evidence) in enumerate(pairs)),
+        tag("li", _sentence(number, text, evidence, shown)) for number, (text, evidence) in enumerate(pairs)),
         class_="verdict"), id="verdict")
 
 
-def _sentence(number: int, text: str, evidence: Mapping[str, Any]) -> Markup:
+def _sentence(number: int, text: str, evidence: Mapping[str, Any], shown: Collection[str]) -> Markup:
     kind = evidence["certainty"] or "count"
     lead, stop, rest = text.partition(". ") if evidence["certainty"] or not number else ("", "", text)
     words = [tag("b", lead + stop.rstrip()) if lead else None, " " if lead and rest else None, rest]
     if number >= SENTENCES:
         return tag("p", *words, class_=kind)
     return more(joined([*words, " ", tag("span", evidence["certainty"], class_="chip")
-                        if evidence["certainty"] else None]), _evidence(evidence), class_=kind,
+                        if evidence["certainty"] else None]), _evidence(evidence, shown), class_=kind,
                 id="sentence-%d" % number)
 
 
-def _evidence(evidence: Mapping[str, Any]) -> Markup:
+def _evidence(evidence: Mapping[str, Any], shown: Collection[str]) -> Markup:
     """Return what a sentence rests on."""
     parts = [_list("Grounds", evidence["grounds"]), _list("What is missing to be certain", evidence["missing_grounds"])]
     if evidence["stack"]:
@@ -69,8 +69,8 @@ def _evidence(evidence: Mapping[str, Any]) -> Markup:
             tag("span", frame, class_="at" if frame == evidence["at"] else None) for frame in frames))))
     if evidence["journeys"]:
         parts.append(tag("div", tag("h4", "Packets, for example"), tag("p", *(joined([
-            tag("a", tag("code", journey), href="#packet-" + journey, class_="packet"), " "])
-            for journey in evidence["journeys"]))))
+            tag("a", tag("code", journey), href="#packet-" + journey) if journey in shown else tag("code", journey),
+            " "]) for journey in evidence["journeys"]))))
     return tag("div", *parts, class_="evidence")
 
 

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run over time, in few numbers: packets, losses, what was sent again, and how full queues were."""
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from ..queues import Queues
+from ..store import MEMORY
+
+BINS = 1000
+_QUEUES = 8     # that are shown
+_KINDS = {"dropped": "outcome = 'dropped' AND certainty = 'certain'",
+          "vanished": "outcome = 'vanished' AND certainty = 'certain'",
+          "not certain": "outcome IN ('dropped', 'vanished', 'unknown') AND certainty <> 'certain'"}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Equal parts of the time in which packets were seen. start, width: ns."""
+
+    start: int
+    width: int
+
+
+def axis(summary: Mapping[str, Any]) -> Axis | None:
+    """Return the axis for a run; None if nothing was seen."""
+    if not summary["seen"]:
+        return None
+    first = min(_nanoseconds(place["first"]) for place in summary["seen"])
+    last = max(_nanoseconds(place["last"]) for place in summary["seen"]) + 1000
+    return Axis(first, max(1000, -(-(last - first) // BINS)))
+
+
+def _nanoseconds(iso: str) -> int:
+    moment = datetime.fromisoformat(iso)
+    return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+
+
+def of_queues(queues: Queues, along: Axis | None) -> list[dict[str, Any]]:
+    """Return how full the queues were that were full most often, or held most: the most in each part of the time."""
+    if not along:
+        return []
+    out = []
+    for queue, points in queues.over_time(along.start, along.width, _QUEUES):
+        fill: list[int | None] = [None] * BINS
+        for part, length in points:
+            if 0 <= part < BINS:
+                fill[part] = length
+        name = " ".join(str(queue[key]) for key in ("host", "device", "kind", "queue") if queue[key] != "")
+        out.append({"name": name, "unit": queue["unit"], "limit": queue["limit"], "fill": fill})
+    return out
+
+
+def of_packets(journeys: str, along: Axis | None) -> dict[str, list[int]]:
+    """Return how many packets were seen first in each part of the time, were sent again, or were last seen and lost.
+
+    journeys: journeys.parquet.
+    """
+    if not along:
+        return {}
+    with duckdb.connect(config={"memory_limit": MEMORY}) as connection:
+        def counts(moment: str, condition: str) -> list[int]:
+            out = [0] * BINS
+            for part, count in connection.execute(
+                    "SELECT (epoch_ns(%s) - ?) // ? AS part, count(*) FROM read_parquet(?) WHERE %s GROUP BY part" % (
+                        moment, condition), [along.start, along.width, journeys]).fetchall():
+                out[min(max(part, 0), BINS - 1)] += count
+            return out
+        lost = {name: counts("last", condition) for name, condition in _KINDS.items()}
+        return {"packets": counts("first", "true"), **lost, "sent again": counts("first", "sent_before > 0")}
