@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 from support import html
-from support.fleet import VNET0, Fleet, merged, udp_packet
+from support.bundles import WALL
+from support.fleet import RING, VNET0, Fleet, merged, udp_packet
 
+from fleetmerge.products.page import chosen, layout, series
+from fleetmerge.products.page.document import page
 from fleetmerge.products.page.markup import data, escaped, tag
+from fleetmerge.products.page.ways import graphs
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -28,7 +32,8 @@ def lossy() -> Fleet:
     fleet = Fleet()
     fleet.talk()
     for number in range(100):
-        fleet.send(1 + 0.01 * number, udp_packet(number), lose=number in (3, 4), drop=number == 9)
+        fleet.send(1 + 0.01 * number, udp_packet(number), lose=number in (3, 4), drop=number == 9, stack_id=4)
+    fleet.b.stack(4, [RING, fleet.b.symbol(RING + 64, "dev_hard_start_xmit+0x9e")])
     return fleet
 
 
@@ -46,6 +51,7 @@ def test_every_sentence_is_there_with_its_evidence(lost: tuple[dict[str, Any], h
         assert title == sentence + " " + evidence["certainty"] * bool(evidence["certainty"]) or title == sentence
         below = [item.text() for item in element.all("li")]
         assert below == evidence["grounds"] + evidence["missing_grounds"] != []
+        assert [frame.text() for stack in element.all("pre") for frame in stack.all("span")] == evidence["stack"]
     assert {element.attributes["class"] for element in said} == {"count", "certain"}
 
 
@@ -55,7 +61,7 @@ def test_what_limits_trust_is_there(lost: tuple[dict[str, Any], html.Element]) -
     assert [item.text() for item in next(trust.all("ul")).all("li")] == summary["doubts"] != []
     rows = [[cell.text() for cell in row.all("td")] for row in trust.all("tr")]
     assert [row[:3] for row in rows[1:]] == [
-        ["hv-a", "complete", "600"], ["hv-b", "complete", "597"], ["hv-c", "missing" + "no bundle came from it", "0"]]
+        ["hv-c", "missing" + "no bundle came from it", "0"], ["hv-a", "complete", "600"], ["hv-b", "complete", "597"]]
 
 
 def test_names_of_others_are_text(tmp_path: Path) -> None:
@@ -85,6 +91,84 @@ def test_nothing_runs_but_its_own_script(lost: tuple[dict[str, Any], html.Elemen
     for element in page.all():
         assert not {"style", "src"} & set(element.attributes)
         assert (element.attributes.get("href") or "#").startswith("#")
+
+
+def test_however_large_the_run_the_page_is_not(tmp_path: Path) -> None:
+    """Of a run with as much of everything as summary.json may have, and long names."""
+    run = lossy().write(tmp_path)
+    summary = merged(run)
+    name = "n" * 400
+    places = [{"host": "hv-%d" % number, "device": name, "point": "func:%s%d" % (name, number)} for number in range(99)]
+    (loss,) = [loss for loss in summary["losses"] if loss["kind"] == "drop"]
+    segment = summary["segments"][0]
+    summary.update(
+        hosts={"hv-%d" % number: summary["hosts"]["hv-a"] for number in range(1000)},
+        flows=[dict(summary["flows"][0], key="%s %d" % (name, number)) for number in range(1000)],
+        paths=[{"addresses": "%d > b" % number, "packets": 7, "places": places} for number in range(100)],
+        losses=[dict(loss, function=name + str(number), flow="%d:1 > b udp" % number) for number in range(10000)],
+        segments=[dict(segment, **{"from": one, "to": two}) for one in places for two in places],
+        queues=[{"host": name, "device": name, "queue": name, "kind": name, "unit": name, "records": 1, "min": 1,
+                 "median": 1, "p99": 1, "max": 1, "limit": 1, "full": {"share": 1.0}, "drops": 1}] * 500,
+        verdict=["%d %s" % (number, "word " * 300) for number in range(401)],
+        evidence=[dict(summary["evidence"][1], stack=[name] * 128) for _ in range(401)], doubts=[name * 5] * 5000)
+    fill = [{"name": name, "unit": name, "limit": 10**6, "fill": [10**6] * series.BINS}] * 8
+    text = page(summary, str(run / "journeys.parquet"), str(run / "events.parquet"), fill)
+    assert len(text.encode()) <= 2_000_000
+    said = [part.text() for part in next(html.read(text).all("section", id="verdict")).all()
+            if part.attributes.get("class") in ("certain", "count", "likely", "unknown")]
+    assert len(said) == 401 and all(words.startswith("%d word" % number) for number, words in enumerate(said))
+
+
+def test_series_add_up(tmp_path: Path) -> None:
+    run = lossy().write(tmp_path)
+    summary = merged(run)
+    along = series.axis(summary)
+    counts = series.of_packets(str(run / "journeys.parquet"), along)
+    assert {name: sum(values) for name, values in counts.items()} == {
+        "packets": summary["packets"], "dropped": 1, "vanished": 2, "not certain": 0, "sent again": 0}
+    assert along is not None and all(len(values) == series.BINS for values in counts.values())
+    assert counts["vanished"].index(1) == (int(1.03e9) + 8000 + WALL - along.start) // along.width
+
+
+def test_packets_to_look_at(tmp_path: Path) -> None:
+    run = lossy().write(tmp_path)
+    summary = merged(run)
+    shown = chosen.choose(summary, str(run / "journeys.parquet"), str(run / "events.parquet"))
+    assert [packet.kind for packet in shown] == ["lost"] * 3 + ["slow"] * 4 + ["healthy"] * 4
+    assert {packet.journey for packet in shown[:3]} == {one for loss in summary["losses"] for one in loss["journeys"]}
+    assert {packet.flow for packet in shown[-4:]} == {summary["losses"][0]["flow"]}
+    assert all(len(packet.records) >= len(packet.places) > 1 for packet in shown)
+    report = html.read((run / "report.html").read_text())
+    (dropped,) = [packet for packet in report.all("details", class_="packet") if "FULL_RING" in packet.text()]
+    assert [row.text() for row in dropped.all("b", class_="changed")] == ["106", "106"]
+
+
+def branch(name: str, before: int | None, own: bool = True) -> dict[str, Any]:
+    return {"host": "hv", "device": name, "point": "dev.rx", "before": before, "own": own}
+
+
+def test_ways_with_branches_and_short_cuts() -> None:
+    """A copy beside the packet's own way, and a way round that most packets do not take."""
+    tree = [branch("a", None), branch("b", 0), branch("c", 0, False), branch("d", 1)]
+    short = [{name: node[name] for name in ("host", "device", "point")} for node in (tree[0], tree[3])]
+    (graph,) = graphs({"paths": [{"addresses": "A > B", "packets": 90, "places": short},
+                                 {"addresses": "A > B", "packets": 10, "places": [], "branches": tree}],
+                       "losses": [], "copies": [], "evidence": []})
+    laid = layout.place(graph)
+    at = {node.place[1]: (node.row, node.column) for node in graph.nodes}
+    assert at == {"a": (0, 0), "b": (1, 1), "c": (1, 2), "d": (2, 0)}
+    assert [(lane.host, lane.columns) for lane in laid.lanes] == [("hv", 3)]
+    edges = {tuple(graph.nodes[end].place[1] for end in ends): (edge.packets, edge.own)
+             for ends, edge in graph.edges.items()}
+    assert edges == {("a", "d"): (90, True), ("a", "b"): (10, True), ("a", "c"): (10, False), ("b", "d"): (10, True)}
+
+
+def test_ways_against_each_other_are_two_pictures() -> None:
+    places = [{"host": "hv", "device": name, "point": "p"} for name in "ab"]
+    there, back = graphs({"paths": [{"addresses": "A > B", "packets": 2, "places": places},
+                                    {"addresses": "A > B", "packets": 1, "places": places[::-1]}],
+                          "losses": [], "copies": [], "evidence": []})
+    assert (there.packets, back.packets) == (2, 1)
 
 
 def test_markup() -> None:

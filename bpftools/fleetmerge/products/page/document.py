@@ -11,7 +11,7 @@ from .markup import Markup, data, escaped, joined, tag
 from .packets import packets
 
 MOST = 2_000_000   # bytes
-_SPARE = 2_000     # of these, for what stands in place of a part that is too large
+_SPARE = 4_000     # of these, for what is around the parts, or stands in place of one
 _PARTS = (("verdict", "Verdict"), ("trust", "Trust"), ("way", "Way"), ("time", "Time"), ("flows", "Flows"),
           ("packets", "Packets"))
 _HERE = pathlib.Path(__file__).parent
@@ -24,18 +24,11 @@ def page(summary: Mapping[str, Any], journeys: str, events: str, fill: Sequence[
     counts = series.of_packets(journeys, along)
     style, script = (Markup((_HERE / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
     names = {packet.journey for packet in shown}
-    makers: dict[str, Callable[[], Markup]] = {    # what must be there comes first, what may be left out last
-        "verdict": lambda: said.verdict(summary, names), "trust": lambda: said.trust(summary),
-        "way": lambda: drawing.ways(summary), "time": lambda: _time(summary, along, counts, fill),
-        "packets": lambda: packets(shown), "flows": lambda: flows.flows(summary)}
-    room = MOST - len(style.encode()) - len(script.encode()) - 2 * len(said.head(summary).encode()) - _SPARE
-    parts = {}
-    for name, make in makers.items():
-        part = make()
-        if len(part.encode()) > room:
-            part = tag("section", tag("p", "This part is too large for the page: see summary.json."), id=name)
-        room -= len(part.encode())
-        parts[name] = part
+    parts = _fitting(MOST - sum(len(part.encode()) for part in (style, script, said.head(summary))) - _SPARE, {
+        "verdict": [lambda: said.verdict(summary, names), lambda: said.verdict(summary, names, 20)],
+        "trust": [lambda: said.trust(summary)], "way": [lambda: drawing.ways(summary)],
+        "time": [lambda: _time(summary, along, counts, fill)], "packets": [lambda: packets(shown)],
+        "flows": [lambda: flows.flows(summary)]})
     return "<!DOCTYPE html>\n" + tag(
         "html", tag("head", tag("meta", charset="utf-8"), _policy(style, script),
                     tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
@@ -43,6 +36,17 @@ def page(summary: Mapping[str, Any], journeys: str, events: str, fill: Sequence[
                     tag("title", "skbfleet %s" % summary["run_id"]), tag("style", style)),
         tag("body", said.head(summary), tag("nav", *(tag("a", title, href="#" + name) for name, title in _PARTS)),
             tag("main", *(parts[name] for name, _ in _PARTS)), tag("script", script)), lang="en") + "\n"
+
+
+def _fitting(room: int, makers: Mapping[str, Sequence[Callable[[], Markup]]]) -> dict[str, Markup]:
+    """Return all parts, of `room` bytes in all: the first way to make each one for which there is room left. What must
+    be there comes first."""
+    parts = {}
+    for name, ways in makers.items():
+        too_large = tag("section", tag("p", "This part is too large for the page: see summary.json."), id=name)
+        parts[name] = next((part for part in (make() for make in ways) if len(part.encode()) <= room), too_large)
+        room -= len(parts[name].encode())
+    return parts
 
 
 def _time(summary: Mapping[str, Any], along: series.Axis | None, counts: Mapping[str, list[int]],

@@ -13,7 +13,7 @@ function make(name, attributes, text) {
 function openTarget() {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (target && target.tagName === "DETAILS") {
-    target.open = true;
+    for (let one = target; one; one = one.parentElement.closest("details")) one.open = true;
     target.scrollIntoView({ block: "center" });
     target.querySelector("summary").focus({ preventScroll: true });
   }

@@ -6,8 +6,9 @@ from typing import Any
 from ...words import settings
 from .markup import Markup, clipped, grouped, joined, micros, more, table, tag
 
-SENTENCES = 200   # whose evidence is shown
+_FIRST = 12       # sentences that are shown at once
 _HOSTS = 200      # that are listed
+_FEW = 20         # that are listed without a frame of their own
 _DOUBTS = 500
 _STACK = 64       # frames
 Summary = Mapping[str, Any]
@@ -41,19 +42,24 @@ def _number(what: str, count: int, kind: str) -> Markup:
     return tag("li", tag("b", grouped(count)), " ", tag("span", what), class_=kind if count and kind else None)
 
 
-def verdict(summary: Summary, shown: Collection[str]) -> Markup:
-    """Return the verdict's sentences. shown: the packets that are on the page."""
+def verdict(summary: Summary, shown: Collection[str], most: int = 200) -> Markup:
+    """Return the verdict's sentences, with the evidence of the first `most`. shown: the packets that are on the page.
+    """
     pairs = zip(summary["verdict"], summary["evidence"], strict=True)
-    return tag("section", tag("h2", "Verdict"), tag("ol", *(
-        tag("li", _sentence(number, text, evidence, shown)) for number, (text, evidence) in enumerate(pairs)),
-        class_="verdict"), id="verdict")
+    said = [tag("li", _sentence(number, text, evidence, shown, number < most))
+            for number, (text, evidence) in enumerate(pairs)]
+    rest = said[_FIRST:] if len(said) > 2 * _FIRST else []
+    first = said[:len(said) - len(rest)]
+    more_said = more("%d more sentences" % len(rest), tag("ol", *rest, class_="verdict"), class_="rest")
+    return tag("section", tag("h2", "Verdict"), tag("ol", *first, class_="verdict"), more_said if rest else None,
+               id="verdict")
 
 
-def _sentence(number: int, text: str, evidence: Mapping[str, Any], shown: Collection[str]) -> Markup:
+def _sentence(number: int, text: str, evidence: Mapping[str, Any], shown: Collection[str], full: bool) -> Markup:
     kind = evidence["certainty"] or "count"
     lead, stop, rest = text.partition(". ") if evidence["certainty"] or not number else ("", "", text)
     words = [tag("b", lead + stop.rstrip()) if lead else None, " " if lead and rest else None, rest]
-    if number >= SENTENCES:
+    if not full:
         return tag("p", *words, class_=kind)
     return more(joined([*words, " ", tag("span", evidence["certainty"], class_="chip")
                         if evidence["certainty"] else None]), _evidence(evidence, shown), class_=kind,
@@ -65,7 +71,7 @@ def _evidence(evidence: Mapping[str, Any], shown: Collection[str]) -> Markup:
     parts = [_list("Grounds", evidence["grounds"]), _list("What is missing to be certain", evidence["missing_grounds"])]
     if evidence["stack"]:
         frames = [clipped(frame, 200) for frame in evidence["stack"][:_STACK]]
-        parts.append(tag("div", tag("h4", "Call stack"), tag("pre", Markup("\n").join(
+        parts.append(tag("div", tag("h4", "Call stack"), tag("pre", *(
             tag("span", frame, class_="at" if frame == evidence["at"] else None) for frame in frames))))
     if evidence["journeys"]:
         parts.append(tag("div", tag("h4", "Packets, for example"), tag("p", *(joined([
@@ -82,13 +88,16 @@ def trust(summary: Summary) -> Markup:
     """Return what limits the trust in the verdict, and each host's points, clock and losses of records."""
     doubts = summary["doubts"][:_DOUBTS] or ["Nothing was lost, no host is missing."]
     left = len(summary["doubts"]) - len(doubts)
-    rows = [_host(name, host) for name, host in list(summary["hosts"].items())[:_HOSTS]]
+    worst_first = sorted(summary["hosts"].items(), key=lambda item: (
+        item[1]["status"] == "complete", not (item[1]["lost"] or item[1]["shed"])))
+    rows = [_host(name, host) for name, host in worst_first[:_HOSTS]]
     hidden = len(summary["hosts"]) - len(rows)
     return tag("section", tag("h2", "How far to trust it"), tag("ul", *(tag("li", doubt) for doubt in doubts),
                                                                class_="doubts"),
                tag("p", "%d more doubts are in summary.json." % left) if left > 0 else None,
                tag("div", table(("host", "status", "records", "lost", "shed", "clock", "±", "how it is known", "kernel",
-                                 "points"), rows), class_="wide"),
+                                 "points"), rows), class_="wide tall" if len(rows) > _FEW else "wide",
+                   tabindex=0 if len(rows) > _FEW else None, role="region", aria_label="hosts"),
                tag("p", "%d more hosts are in summary.json." % hidden) if hidden else None, id="trust")
 
 

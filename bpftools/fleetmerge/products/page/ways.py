@@ -10,6 +10,7 @@ from ...findings.names import ends_of
 from ..evidence import about
 
 _PLACES = 60     # of one graph
+_HOSTS = 8       # of one graph, of those where packets were lost beside the ways
 _LOSSES = 5      # at one place
 Place = tuple[str, str, str]    # host, device, point
 _Key = tuple[Place, int]        # the n-th time that a way comes there
@@ -81,7 +82,8 @@ class Graph:
         """Add a loss behind a place."""
         known = [key for key in self._known if key[0] == place]
         if not known:
-            if len(self._known) >= _PLACES:
+            hosts = {node.place[0] for node in self.nodes} | {place[0]}
+            if len(self._known) >= _PLACES or len(hosts) > _HOSTS:
                 self.left_out += loss.packets
                 return
             known = [(place, 0)]
