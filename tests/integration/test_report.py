@@ -135,7 +135,7 @@ def test_keys_alone_open_the_grounds(browser: Browser, tmp_path: pathlib.Path) -
     assert browser.value(ground + ".innerText") == "the kernel freed the packet as a drop"
     browser.press("Tab")     # on to a packet of which that is said, and into it
     browser.press("Enter")
-    assert browser.value("document.activeElement.closest('details.packet').open")
+    browser.wait("document.activeElement.closest('details.packet')?.open")
     assert "tun_net_xmit" in browser.value("document.activeElement.closest('details.packet').innerText")
 
 

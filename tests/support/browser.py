@@ -69,9 +69,14 @@ class Browser:
 
     def value(self, expression: str) -> Any:
         """Return what JavaScript makes of an expression."""
-        answer = self._ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        answer = self._ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def wait(self, condition: str) -> None:
+        """Wait until an expression is true; the page looks whenever it draws itself."""
+        self.value("new Promise(done => { const look = () => (%s) ? done() : requestAnimationFrame(look); look(); })"
+                   % condition)
 
     def press(self, key: str) -> None:
         """Press and release a key."""

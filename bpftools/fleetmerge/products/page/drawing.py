@@ -121,8 +121,6 @@ def _line(way: Sequence[Node]) -> str:
 def _label(edge: Edge, step: Mapping[str, Any] | None) -> list[Markup]:
     """Return two short lines beside a step."""
     lines = [joined([grouped(edge.packets), tag("tspan", " copies", class_="dim") if not edge.own else None])]
-    if step and step["missing"]:
-        lines[0] = joined([lines[0], tag("tspan", "  ✕ ", grouped(step["missing"]), class_="missing")])
     took = step["latency_us"] if step else None
     if took:
         bound = took["bound"]
