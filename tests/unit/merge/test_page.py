@@ -128,6 +128,10 @@ def test_series_add_up(tmp_path: Path) -> None:
         "packets": summary["packets"], "dropped": 1, "vanished": 2, "not certain": 0, "sent again": 0}
     assert along is not None and all(len(values) == series.BINS for values in counts.values())
     assert counts["vanished"].index(1) == (int(1.03e9) + 8000 + WALL - along.start) // along.width
+    steps = series.of_steps(str(run / "journeys.parquet"), summary, along)
+    assert {step["name"]: sum(value is not None for value in step["fill"]) for step in steps[:2]} == {
+        "hv-b eth0 > hv-a eth0": 100, "hv-a eth0 > hv-b eth0": 188}    # of 198 packets, ten came together with another
+    assert all(abs(value - 50) < 1 for step in steps[:2] for value in step["fill"] + step["high"] if value is not None)
 
 
 def test_packets_to_look_at(tmp_path: Path) -> None:

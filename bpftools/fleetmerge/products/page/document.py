@@ -22,12 +22,13 @@ def page(summary: Mapping[str, Any], journeys: str, events: str, fill: Sequence[
     along = series.axis(summary)
     shown = chosen.choose(summary, journeys, events)
     counts = series.of_packets(journeys, along)
+    lines = [*series.of_steps(journeys, summary, along), *fill]
     style, script = (Markup((_HERE / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
     names = {packet.journey for packet in shown}
     parts = _fitting(MOST - sum(len(part.encode()) for part in (style, script, said.head(summary))) - _SPARE, {
         "verdict": [lambda: said.verdict(summary, names), lambda: said.verdict(summary, names, 20)],
         "trust": [lambda: said.trust(summary)], "way": [lambda: drawing.ways(summary)],
-        "time": [lambda: _time(summary, along, counts, fill)], "packets": [lambda: packets(shown)],
+        "time": [lambda: _time(summary, along, counts, lines)], "packets": [lambda: packets(shown)],
         "flows": [lambda: flows.flows(summary)]})
     return "<!DOCTYPE html>\n" + tag(
         "html", tag("head", tag("meta", charset="utf-8"), _policy(style, script),
@@ -50,16 +51,17 @@ def _fitting(room: int, makers: Mapping[str, Sequence[Callable[[], Markup]]]) ->
 
 
 def _time(summary: Mapping[str, Any], along: series.Axis | None, counts: Mapping[str, list[int]],
-          fill: Sequence[Mapping[str, Any]]) -> Markup:
-    """Return what the page's script draws over time."""
+          lines: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return what the page's script draws over time. lines: steps and queues."""
     if not along:
         return tag("section", tag("h2", "Time"), tag("p", "Nothing was seen.", class_="dim"), id="time")
-    content = {"start": along.start, "width": along.width, "counts": counts, "fill": list(fill)}
+    content = {"start": along.start, "width": along.width, "counts": counts, "lines": list(lines)}
     return tag("section", tag("h2", "Time"),
                tag("p", tag("span", id="reading", role="status"), " ", class_="note"),
                tag("div", id="strips", tabindex=0, role="group", aria_label="packets, losses and queues over time"),
                tag("p", "Drag to look closer, double-click for all of it; keys: + and −, arrows, 0. Packets stand "
-                        "where they were first seen, losses where they were last seen.", class_="note"),
+                        "where they were first seen, losses where they were last seen. Steps: median and, lighter, 99 "
+                        "%, of a sample of packets.", class_="note"),
                tag("noscript", tag("p", "The curves need JavaScript.")), data("series", content),
                joined([flows.queues(summary)]), id="time")
 

@@ -69,7 +69,7 @@ if (table) {
 // Time: one strip below the other on one axis.
 const place = document.getElementById("strips");
 if (place) {
-  const { start, width, counts, fill } = JSON.parse(document.getElementById("series").textContent);
+  const { start, width, counts, lines } = JSON.parse(document.getElementById("series").textContent);
   const bins = counts.packets.length, LEFT = 190, RIGHT = 12, HEIGHT = 54, GAP = 10;
   const reading = document.getElementById("reading");
   const any = values => values.some(value => value);
@@ -78,8 +78,8 @@ if (place) {
     ["sent again", "again"]]) {
     if (any(counts[name])) strips.push({ name, kind, unit: "packets", values: counts[name] });
   }
-  for (const queue of fill) {
-    strips.push({ name: queue.name, kind: "queue", unit: queue.unit, values: queue.fill, limit: queue.limit });
+  for (const line of lines) {
+    strips.push({ name: line.name, kind: "line", unit: line.unit, values: line.fill, high: line.high, limit: line.limit });
   }
   let view = [0, bins], drag = null;
   const seconds = bin => bin * width / 1e9;
@@ -88,7 +88,7 @@ if (place) {
   const x = bin => LEFT + (bin - view[0]) / (view[1] - view[0]) * room();
   const binAt = pixel => view[0] + (pixel - LEFT) / room() * (view[1] - view[0]);
   const short = value => value >= 1e6 ? (value / 1e6).toPrecision(3) + " M" : value >= 1e4
-    ? (value / 1e3).toPrecision(3) + " k" : String(value);
+    ? (value / 1e3).toPrecision(3) + " k" : String(Math.round(value * 10) / 10);
 
   function ticks() {
     const span = seconds(view[1] - view[0]), raw = span / Math.max(2, room() / 110);
@@ -101,12 +101,12 @@ if (place) {
     return out;
   }
 
-  function path(strip, top, most) {
+  function path(strip, top, most, values = strip.values) {
     const y = value => top + HEIGHT - value / most * HEIGHT;
     let line = "", drawn = false;
     for (let bin = Math.max(0, Math.floor(view[0])); bin < Math.min(bins, Math.ceil(view[1])); bin++) {
-      const value = strip.values[bin];
-      if (strip.kind === "queue") {
+      const value = values[bin];
+      if (strip.kind === "line") {
         if (value === null) continue;
         line += (drawn ? "L" : "M") + x(bin + .5).toFixed(1) + " " + y(value).toFixed(1);
         drawn = true;
@@ -129,12 +129,12 @@ if (place) {
     }
     strips.forEach((strip, number) => {
       const top = 8 + number * (HEIGHT + GAP);
-      const inside = strip.values.slice(Math.max(0, Math.floor(view[0])), Math.ceil(view[1]));
+      const inside = (strip.high || strip.values).slice(Math.max(0, Math.floor(view[0])), Math.ceil(view[1]));
       const most = Math.max(1, ...inside, strip.limit && Math.max(...inside) > strip.limit / 2 ? strip.limit : 0);
       svg.append(make("line", { x1: LEFT, x2: LEFT + room(), y1: top + HEIGHT, y2: top + HEIGHT, class: "border" }));
       svg.append(make("text", { x: 0, y: top + 14, class: "host" },
         strip.name.length > 30 ? strip.name.slice(0, 29) + "…" : strip.name));
-      svg.append(make("text", { x: 0, y: top + 29, class: "dim" }, strip.kind === "queue"
+      svg.append(make("text", { x: 0, y: top + 29, class: "dim" }, strip.kind === "line"
         ? strip.unit + (strip.limit ? ", of " + strip.limit : "")
         : short(strip.values.reduce((sum, value) => sum + value, 0)) + " in all"));
       svg.append(make("text", { x: LEFT - 6, y: top + 9, class: "most" }, short(most)));
@@ -142,6 +142,7 @@ if (place) {
         const y = top + HEIGHT - strip.limit / most * HEIGHT;
         svg.append(make("line", { x1: LEFT, x2: LEFT + room(), y1: y, y2: y, class: "limit" }));
       }
+      if (strip.high) svg.append(make("path", { d: path(strip, top, most, strip.high), class: "strip line high" }));
       svg.append(make("path", { d: path(strip, top, most), class: "strip " + strip.kind }));
     });
     svg.append(make("rect", { x: 0, y: 4, width: 0, height: height - 30, class: "span" }));
@@ -158,7 +159,8 @@ if (place) {
   function read(pixel) {
     const bin = Math.min(bins - 1, Math.max(0, Math.floor(binAt(pixel))));
     reading.textContent = clock(bin) + " UTC, " + (width / 1e6).toPrecision(3) + " ms: " + strips.map(strip =>
-      strip.name + " " + (strip.values[bin] === null ? "–" : strip.values[bin])).join(", ");
+      strip.name + " " + (strip.values[bin] === null ? "–" : strip.values[bin])
+      + (strip.kind === "line" ? " " + strip.unit : "")).join("; ");
     const cursor = place.querySelector(".cursor");
     cursor.setAttribute("x1", pixel);
     cursor.setAttribute("x2", pixel);

@@ -12,6 +12,8 @@ from ..store import MEMORY
 
 BINS = 1000
 _QUEUES = 8     # that are shown
+_STEPS = 4
+_SAMPLE = 200_000    # packets whose steps are measured
 _KINDS = {"dropped": "outcome = 'dropped' AND certainty = 'certain'",
           "vanished": "outcome = 'vanished' AND certainty = 'certain'",
           "not certain": "outcome IN ('dropped', 'vanished', 'unknown') AND certainty <> 'certain'"}
@@ -52,6 +54,43 @@ def of_queues(queues: Queues, along: Axis | None) -> list[dict[str, Any]]:
         name = " ".join(str(queue[key]) for key in ("host", "device", "kind", "queue") if queue[key] != "")
         out.append({"name": name, "unit": queue["unit"], "limit": queue["limit"], "fill": fill})
     return out
+
+
+def of_steps(journeys: str, summary: Mapping[str, Any], along: Axis | None) -> list[dict[str, Any]]:
+    """Return how long the slowest steps took in each part of the time: median and 99 %, us, of a sample of packets, of
+    those whose way has no branches.
+
+    journeys: journeys.parquet.
+    """
+    slow = sorted((step for step in summary["segments"] if step["latency_us"]),
+                  key=lambda step: -step["latency_us"]["p50"])[:_STEPS]
+    if not along or not slow:
+        return []
+    out: dict[str, dict[str, Any]] = {_words(step, "host", "device", "point"): {
+        "name": _words(step, "host", "device"), "unit": "µs", "fill": [None] * BINS, "high": [None] * BINS}
+        for step in slow}
+    with duckdb.connect(config={"memory_limit": MEMORY}) as connection:
+        rows = connection.execute("""
+            WITH pairs AS (
+                SELECT unnest(list_zip(places[:-2], places[2:])) AS pair FROM read_parquet(?)
+                WHERE branches = 1 AND hash(journey) % ? = 0),
+            steps AS (
+                SELECT concat_ws(' ', pair[1].host, pair[1].device, pair[1].point, '>',
+                                 pair[2].host, pair[2].device, pair[2].point) AS step,
+                       (epoch_ns(pair[1].time) - ?) // ? AS part,
+                       (epoch_ns(pair[2].time) - epoch_ns(pair[1].time)) / 1e3 AS took
+                FROM pairs)
+            SELECT step, part, round(quantile_cont(took, 0.5), 1), round(quantile_cont(took, 0.99), 1) FROM steps
+            WHERE list_contains(?, step) GROUP BY step, part""", [
+                journeys, max(1, summary["packets"] // _SAMPLE), along.start, along.width, list(out)]).fetchall()
+    for step, part, median, high in rows:
+        if 0 <= part < BINS:
+            out[step]["fill"][part], out[step]["high"][part] = max(0.0, median), max(0.0, high)
+    return list(out.values())
+
+
+def _words(step: Mapping[str, Any], *names: str) -> str:
+    return " > ".join(" ".join(step[end][name] for name in names) for end in ("from", "to"))
 
 
 def of_packets(journeys: str, along: Axis | None) -> dict[str, list[int]]:
