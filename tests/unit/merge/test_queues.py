@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How full queues were: over the run, and before a drop."""
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import html
 from support.bundles import Bundle, ethernet, ipv4, udp
 from support.fleet import merged
 
@@ -48,6 +50,12 @@ def test_fill_over_the_run(tmp_path: Path) -> None:
     assert (two["queue"], two["max"], two["limit"], two["full"]["records"]) == ("1", 3, 8, 0)
     assert "hv-b  vnet0 0  tap   packets      102    0      49    99   99     99     2.0      0" in \
         (tmp_path / "verdict.txt").read_text()
+    page = html.read((tmp_path / "report.html").read_text())
+    (first, second) = json.loads(next(page.all("script", id="series")).text())["lines"]
+    assert (first["name"], first["unit"], first["limit"]) == ("hv-b vnet0 tap 0", "packets", 99)
+    parts = [int(0.01 * number / 1.7 * 1000) for number in (0, 50, 99)]    # of the 1.7 s, in 1000 parts
+    assert [first["fill"][part] for part in parts] == [0, 50, 99]
+    assert [length for length in second["fill"] if length is not None] == [3]
 
 
 def test_what_has_one_queue_each(tmp_path: Path) -> None:
