@@ -129,7 +129,7 @@ class Tracer:
         return process["pid"] if not words or self.directory.encode() in words else None
 
     def outcome(self):
-        """Return what the tracer has come to: state, why, records, lost, shed, bytes, window."""
+        """Return what the tracer has come to: state, why, records, lost, shed, bytes, window, load."""
         alive = self.pid() is not None  # before its status is read, or an end in between would look like a death
         status = read_json(self.path("status.json"))
         state, why = status.get("state", "starting"), status.get("why", "")
@@ -137,7 +137,7 @@ class Tracer:
             state, why = self.last_words()
         return {"state": state, "why": why or "", "window": status.get("window"),
                 "records": status.get("records", 0), "lost": status.get("lost", 0), "shed": status.get("shed", 0),
-                "bytes": status.get("bytes", 0)}
+                "bytes": status.get("bytes", 0), "load": status.get("load")}
 
     def last_words(self):
         """Return (state, why) of a tracer that is gone and could not write its status, from its log."""

@@ -53,7 +53,8 @@ def command_line(tracer, params):
     """Return the command that runs a tracer in spool mode."""
     return [params["python"], tracer.program] + [str(word) for word in params["tracers"][tracer.name]] + [
         "--run-dir=" + tracer.directory, "--run-id=" + params["run_id"], "--host=" + params["host"],
-        "--wait-window=%g" % params["wait_window"]]
+        "--wait-window=%g" % params["wait_window"]] + (
+            ["--measure=%g" % params["measure"]] if params["measure"] else [])
 
 
 def check_space(run_dir):

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from ..errors import TracerError, option
 from ..host import clock, devices, limits
@@ -34,6 +34,7 @@ class Tracer:
         self.options, self.chosen = options, chosen
         self.stopped_by = ""
         self.seconds: Dict[str, float] = {}  # how long arming took
+        self.load: Optional[Dict[str, Any]] = None  # before the window, if it was measured
         limits.require_root()
         limits.require_bcc()
         self.scope = Scope(chosen)
