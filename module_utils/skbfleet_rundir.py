@@ -19,6 +19,7 @@ import time
 
 PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing": "packet_datapath_tracing.py"}
 ARCHIVE = "tools.tar.gz"
+ROSTER = "/run/skbfleet"  # DIRECTORY of the tracers' host/roster.py
 POLL_S = 0.02
 TERM_GRACE_S = 5.0  # a tracer ends within a second of SIGTERM; a busy host gets more
 ENDED = ("finished", "failed", "killed")
@@ -161,6 +162,17 @@ class Tracer:
             if wait_until(lambda: self.pid() is None, grace):
                 return signal.Signals(number).name
         raise RunError("the %s (process %s) does not end, not even by SIGKILL" % (self.name, self.pid()))
+
+
+def strike_off(run_id, directory=ROSTER):
+    """Remove what tracers of a run that were killed left where the captures of a host see each other."""
+    try:
+        for name in os.listdir(directory) if os.lstat(directory).st_uid == os.geteuid() else []:
+            if name.rpartition("@")[0] == run_id:
+                os.unlink(os.path.join(directory, name))
+        os.rmdir(directory)
+    except OSError:  # there is none, or others are at work
+        pass
 
 
 def tracers_of(run_dir):

@@ -15,6 +15,7 @@ from ansible.module_utils.skbfleet_rundir import (
     outcomes_of,
     read_json,
     reasons,
+    strike_off,
     tracers_of,
     unpack_tools,
     wait_until,
@@ -191,6 +192,7 @@ def absent(params, check_mode):
                 stopped["%s/%s" % (name, tracer.name)] = signal_name
         removed.append(run_dir)
         if not check_mode:
+            strike_off(name)
             shutil.rmtree(run_dir)
     if removed and not check_mode and not os.listdir(base):
         os.rmdir(base)

@@ -37,7 +37,8 @@ def steady(lab: Lab) -> Iterator[None]:
 def assert_nothing_is_left(lab: Lab) -> None:
     for host in BOTH:
         assert tracers_on(lab.netns(host)) == []
-        lab.netns(host).run(["test", "!", "-e", "/tmp/skbfleet"])
+        for place in ("/tmp/skbfleet", "/run/skbfleet"):
+            lab.netns(host).run(["test", "!", "-e", place])
 
 
 def test_a_load_above_the_limit_stops_the_run_on_all_hosts(lab: Lab, play: Play) -> None:

@@ -138,13 +138,13 @@ class RunDir:
             raise TracerError("window.json lacks start_realtime_ns or end_realtime_ns in ns since 1970") from None
         tracer.pairs.append(clock.pair("start"))
 
-    def _tell(self, state: str, totals: Dict[str, int], window: Dict[str, Any], why: str = "") -> None:
-        self.write_status(state, why, lost=totals["lost"], shed=totals["shed"], window=window)
+    def _tell(self, state: str, totals: Dict[str, int], window: Dict[str, Any], why: str = "", **more: Any) -> None:
+        self.write_status(state, why, lost=totals["lost"], shed=totals["shed"], window=window, **more)
 
     def _tell_so_far(self, tracer: Any) -> None:
         window = tracer.window
         try:
             self._tell("started", tracer.totals(), dict(window.given, start_ns=window.start_ns, end_ns=window.end_ns,
-                                                        late_by_ns=window.late_by_ns))
+                                                        late_by_ns=window.late_by_ns), max_rate=tracer.limit.now)
         except OSError:  # the directory is gone, or the disk is full: Spool sees it and ends the capture
             pass

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from ansible.module_utils import skbfleet_bundle, skbfleet_examine, skbfleet_rundir
-from ansible.module_utils.skbfleet_rundir import RunError, Tracer
+from ansible.module_utils.skbfleet_rundir import RunError, Tracer, strike_off
 from ansible.module_utils.skbfleet_states import STATES
 from support.lab import wait_until
 
@@ -388,3 +388,15 @@ def test_a_host_where_someone_was_faster_says_so(host):
     os.chown(host.base, STRANGER, -1)
     with pytest.raises(RunError, match="must be a directory that belongs to root alone, and no link: remove it, or"):
         skbfleet_examine.runs(str(host.base))
+
+
+def test_what_a_killed_tracer_left_for_other_captures_to_see_goes_with_its_run(tmp_path):
+    place = tmp_path / "skbfleet"
+    place.mkdir()
+    for name in ("run1@17-5", "run1@18-5", "run12@19-5"):
+        (place / name).touch()
+    strike_off("run1", str(place))
+    assert [path.name for path in place.iterdir()] == ["run12@19-5"]
+    strike_off("run12", str(place))
+    assert not place.exists()
+    strike_off("run12", str(place))
