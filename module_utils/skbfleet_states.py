@@ -30,10 +30,10 @@ MIN_FREE_BYTES = 16 << 20
 def run_directory(params):
     """Return the directory of the run, after a look at its name."""
     base, run_id = params["remote_dir"], params["run_id"]
-    if os.path.basename(base) != "skbfleet" or not base.startswith("/"):
+    if os.path.basename(base) != "skbfleet" or not base.startswith("/") or "\0" in base:
         raise RunError("remote_dir is %r: it must be an absolute path that ends in /skbfleet, because the directory "
                        "is made and removed" % base)
-    if not run_id or os.path.basename(run_id) != run_id or run_id.startswith("."):
+    if not run_id or os.path.basename(run_id) != run_id or run_id.startswith(".") or "\0" in run_id:
         raise RunError("run_id is %r: it must be the plain name of a directory" % run_id)
     return os.path.join(base, run_id)
 

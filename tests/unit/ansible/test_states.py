@@ -274,7 +274,8 @@ def test_a_run_that_is_not_there(host):
         host.state("finished")
 
 
-@pytest.mark.parametrize("params", [{"run_id": "../x"}, {"run_id": ".."}, {"remote_dir": "/var/tmp"}])
+@pytest.mark.parametrize("params", [{"run_id": "../x"}, {"run_id": ".."}, {"remote_dir": "/var/tmp"},
+                                    {"remote_dir": "/x\0/skbfleet"}, {"run_id": "x\0"}])
 def test_names_that_lead_elsewhere_are_refused(host, params):
     with pytest.raises(RunError, match="it must be"):
         host.state("absent", **params)
