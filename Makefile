@@ -14,6 +14,7 @@ PACKETS ?= 500
 JOBS ?= 2
 MUTANTS ?= 200
 SEED ?= 1
+SECONDS ?= 600
 
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -31,7 +32,7 @@ OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 
 PYTHON_CODE := $(wildcard bpftools callback_plugins library module_utils roles tests)
 
-.PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation mutation attacks integration faults \
+.PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation mutation fuzz attacks integration faults \
 	molecule smoke test bench
 
 help:  ## list the targets
@@ -81,6 +82,9 @@ simulation: setup  ## try random fleets (SEEDS=0-1999 FEATURES=full, plain or pl
 
 mutation: setup $(MUTATION_STAMP)  ## change the merger's decisions, and see whether tests find it (MUTANTS=200 SEED=1)
 	cd tests && nice -n 15 python -m mutation --mutants $(MUTANTS) --seed $(SEED)
+
+fuzz: setup  ## make up manifests, records, archives, case files, arguments, expressions (SECONDS=600 of each; SEED=1)
+	cd tests && PYTHONPATH=../bpftools nice -n 15 python -m fuzz --seconds $(SECONDS) --seed $(SEED)
 
 attacks: setup $(OLDEST_STAMP)  ## run the playbooks against hosts that lie, with the newest and the oldest Ansible
 	pytest tests/attacks

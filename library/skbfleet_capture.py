@@ -51,6 +51,11 @@ options:
     description: Seconds that an armed tracer waits for its window before it gives up.
     type: float
     default: 600
+  measure:
+    description:
+      - For so many seconds a tracer counts, before it is armed, how much it would record. 0 leaves that out.
+    type: float
+    default: 0
   start_ns:
     description: When the window opens, in nanoseconds of the controller's clock. Required for O(state=started).
     type: int
@@ -146,6 +151,11 @@ tracers:
     bytes:
       description: Bytes of records written so far.
       type: int
+    load:
+      description:
+        - Of a tracer that is armed, what it would have recorded while O(measure) lasted, C(records_per_s), and how
+          many packets matched at its busiest C(point), C(packets_per_s).
+      type: dict
     window:
       description: The window as the tracer understood it, with C(late_by_ns) if it was told too late.
       type: dict
@@ -204,6 +214,7 @@ ARGUMENTS = {
     "python": {"type": "path", "default": "/usr/bin/python3"},
     "host": {"type": "str"},
     "wait_window": {"type": "float", "default": 600},
+    "measure": {"type": "float", "default": 0},
     "start_ns": {"type": "int"},
     "end_ns": {"type": "int"},
     "clock_difference_ns": {"type": "int", "default": 0},

@@ -58,7 +58,9 @@ def untouched(known):
 
 
 def never_armed(known):
-    """Return whether no tracer was ever armed, so that there is nothing to bring home."""
+    """Return whether no tracer was ever armed, or not to begin, so that there is nothing to bring home."""
+    if (known.get("load") or {}).get("failed"):
+        return True
     armed = known.get("armed")
     if known.get("recalled"):
         return False  # who knows

@@ -19,6 +19,7 @@ import time
 
 PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing": "packet_datapath_tracing.py"}
 ARCHIVE = "tools.tar.gz"
+ROSTER = "/run/skbfleet"  # DIRECTORY of the tracers' host/roster.py
 POLL_S = 0.02
 TERM_GRACE_S = 5.0  # a tracer ends within a second of SIGTERM; a busy host gets more
 ENDED = ("finished", "failed", "killed")
@@ -129,7 +130,7 @@ class Tracer:
         return process["pid"] if not words or self.directory.encode() in words else None
 
     def outcome(self):
-        """Return what the tracer has come to: state, why, records, lost, shed, bytes, window."""
+        """Return what the tracer has come to: state, why, records, lost, shed, bytes, window, load."""
         alive = self.pid() is not None  # before its status is read, or an end in between would look like a death
         status = read_json(self.path("status.json"))
         state, why = status.get("state", "starting"), status.get("why", "")
@@ -137,7 +138,7 @@ class Tracer:
             state, why = self.last_words()
         return {"state": state, "why": why or "", "window": status.get("window"),
                 "records": status.get("records", 0), "lost": status.get("lost", 0), "shed": status.get("shed", 0),
-                "bytes": status.get("bytes", 0)}
+                "bytes": status.get("bytes", 0), "load": status.get("load")}
 
     def last_words(self):
         """Return (state, why) of a tracer that is gone and could not write its status, from its log."""
@@ -161,6 +162,17 @@ class Tracer:
             if wait_until(lambda: self.pid() is None, grace):
                 return signal.Signals(number).name
         raise RunError("the %s (process %s) does not end, not even by SIGKILL" % (self.name, self.pid()))
+
+
+def strike_off(run_id, directory=ROSTER):
+    """Remove what tracers of a run that were killed left where the captures of a host see each other."""
+    try:
+        for name in os.listdir(directory) if os.lstat(directory).st_uid == os.geteuid() else []:
+            if name.rpartition("@")[0] == run_id:
+                os.unlink(os.path.join(directory, name))
+        os.rmdir(directory)
+    except OSError:  # there is none, or others are at work
+        pass
 
 
 def tracers_of(run_dir):

@@ -26,6 +26,8 @@ TRIAL = {"bcc": str, "buffer": str, "btf": bool, "headers": bool, "attached": Ma
                    "max_error_us": (int, float, type(None))}}
 PLACE = {"mac": str, "device": str, "role": str, "here": bool, "bridge": str, "uplinks": [str], "vlan": int,
          "known_from": [str], "found_in": [str]}
+MOST_PER_S = 10 ** 9  # more than any host sees
+LOAD = {"records_per_s": int, "packets_per_s": int, "point": str}
 ENDED = {"status": str, "why": str, "tracers": Map({"state": str, "why": str}), "bundle": dict}
 
 
@@ -57,6 +59,16 @@ def tracers_of(answer):
             good[name] = {"state": one["state"], "why": one["why"], "window": window_of(one),
                           **{key: one[key] for key in ("records", "lost", "shed", "bytes") if fits(one.get(key), int)}}
     return good
+
+
+def load_of(answer):
+    """Return the load of the busiest tracer in an answer of skbfleet_capture, {} if none was measured."""
+    tracers = answer.get("tracers")
+    loads = [tracers[name].get("load") for name in TRACERS
+             if isinstance(tracers, dict) and isinstance(tracers.get(name), dict)]
+    good = [load for load in loads if fits(load, LOAD)
+            and all(0 <= load[name] <= MOST_PER_S for name in ("records_per_s", "packets_per_s"))]
+    return max(good, key=lambda load: load["records_per_s"], default={})
 
 
 def window_of(one):

@@ -15,6 +15,7 @@ from ansible.module_utils.skbfleet_rundir import (
     outcomes_of,
     read_json,
     reasons,
+    strike_off,
     tracers_of,
     unpack_tools,
     wait_until,
@@ -29,10 +30,10 @@ MIN_FREE_BYTES = 16 << 20
 def run_directory(params):
     """Return the directory of the run, after a look at its name."""
     base, run_id = params["remote_dir"], params["run_id"]
-    if os.path.basename(base) != "skbfleet" or not base.startswith("/"):
+    if os.path.basename(base) != "skbfleet" or not base.startswith("/") or "\0" in base:
         raise RunError("remote_dir is %r: it must be an absolute path that ends in /skbfleet, because the directory "
                        "is made and removed" % base)
-    if not run_id or os.path.basename(run_id) != run_id or run_id.startswith("."):
+    if not run_id or os.path.basename(run_id) != run_id or run_id.startswith(".") or "\0" in run_id:
         raise RunError("run_id is %r: it must be the plain name of a directory" % run_id)
     return os.path.join(base, run_id)
 
@@ -53,7 +54,8 @@ def command_line(tracer, params):
     """Return the command that runs a tracer in spool mode."""
     return [params["python"], tracer.program] + [str(word) for word in params["tracers"][tracer.name]] + [
         "--run-dir=" + tracer.directory, "--run-id=" + params["run_id"], "--host=" + params["host"],
-        "--wait-window=%g" % params["wait_window"]]
+        "--wait-window=%g" % params["wait_window"]] + (
+            ["--measure=%g" % params["measure"]] if params["measure"] else [])
 
 
 def check_space(run_dir):
@@ -190,6 +192,7 @@ def absent(params, check_mode):
                 stopped["%s/%s" % (name, tracer.name)] = signal_name
         removed.append(run_dir)
         if not check_mode:
+            strike_off(name)
             shutil.rmtree(run_dir)
     if removed and not check_mode and not os.listdir(base):
         os.rmdir(base)

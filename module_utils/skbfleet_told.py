@@ -38,9 +38,10 @@ def plan(settings, which, hosts):
              if settings.get(name) not in (None, False, []) and (name, settings[name]) != ("protocol", "all")]
     return ["run %s on %s" % (settings["run_id"], _some(hosts)),
             "%s %s" % (_sample(settings), ", ".join(words) or "every packet"),
-            "%sfor at most %g s, %s records or %s bytes; at most %s records a second" % (
+            "%sfor at most %g s, %s records or %s bytes; at most %s records a second%s" % (
                 "from %s on, " % shown(settings["start_at"]) if settings.get("start_at") else "",
-                *(settings[name] for name in ("duration", "max_records", "max_bytes", "max_rate"))),
+                *(settings[name] for name in ("duration", "max_records", "max_bytes", "max_rate")),
+                "" if settings["accept_load"] else ", and none if there would be more than %d" % settings["max_load"]),
             "into %s" % os.path.join(settings["output_dir"], settings["run_id"]),
             "If this terminal dies: ansible-playbook playbooks/collect.yml -e capture_run_id=%s" % settings["run_id"]]
 
@@ -113,6 +114,11 @@ def _ending(result):
     return "%s: %s%s" % (shown(result.get("status")), counts, why)
 
 
+def _of_load(_arguments, result):
+    """How much the busiest host would record."""
+    return [("load", result["words"])] if result.get("words") else []
+
+
 def _of_debug(_arguments, result):
     """What a playbook wants to be shown."""
     if "results" in result:  # of a loop
@@ -141,4 +147,4 @@ def _of_assert(_arguments, result):
     return [("", clean(said))] if own else []
 
 
-_TELLERS = {"skbfleet_capture": _of_capture, "debug": _of_debug, "assert": _of_assert}
+_TELLERS = {"skbfleet_capture": _of_capture, "skbfleet_load": _of_load, "debug": _of_debug, "assert": _of_assert}

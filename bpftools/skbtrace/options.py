@@ -101,6 +101,8 @@ def _add_output(output: Any) -> None:
                         help="write records.bin and manifest.json into this directory instead of lines to the terminal")
     output.add_argument("--wait-window", metavar="SECONDS",
                         help="with --run-dir: arm with a closed window, and wait so long for DIR/window.json")
+    output.add_argument("--measure", metavar="SECONDS",
+                        help="with --wait-window: before it is armed, count for so long how much would be recorded")
     output.add_argument("--run-id", default="", metavar="ID", help="with --run-dir: name of the run in the manifest")
     output.add_argument("--host", default="", metavar="NAME", help="this host's name in the output (default: hostname)")
     output.add_argument("--perf-buffer", action="store_true",
@@ -179,6 +181,7 @@ def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, f
     chosen = filters.make_filter(options)
     options.duration = _seconds("duration", options.duration)
     options.wait_window = _seconds("wait-window", options.wait_window)
+    options.measure = _seconds("measure", options.measure)
     options.max_records = _number("max-records", options.max_records, 1, 10 ** 12, "records")
     options.field = fields.check(options.field)
     options.max_bytes = _number("max-bytes", options.max_bytes, record.Layout(len(options.field)).stride, 10 ** 15,
@@ -199,6 +202,9 @@ def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, f
         raise InputError("%s is %r: it must be text or json" % (option("format"), options.format))
     if options.wait_window and not options.run_dir:
         raise InputError("%s needs %s: the window is read from there" % (option("wait-window"), option("run-dir")))
+    if options.measure and not options.wait_window:
+        raise InputError("%s needs %s: it is measured while the window is closed"
+                         % (option("measure"), option("wait-window")))
     for name, value in (("run-id", options.run_id), ("host", options.host)):
         if value and not _NAME.match(value):
             raise InputError("%s is %r: it must be letters, digits, dots, dashes and underscores, at most 100"

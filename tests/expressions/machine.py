@@ -32,7 +32,7 @@ def source(programs: Sequence[classic.Program]) -> str:
     """Return one C file: what a kernel would offer, the tracers' parts, the trial, a function for each program."""
     parts = [(HERE / "user_space.h").read_text(),
              *(f"#define {name} {value}" for name, value in {
-                 **rate.defines(rate.DEFAULT), **queues.make_constants([], {})}.items())]
+                 **rate.defines(), **queues.make_constants([], {})}.items())]
     for part in program.PARTS:
         if part not in _OF_THE_KERNEL:
             parts += [f'#line 1 "{part}"', (pathlib.Path(BPF_DIR) / part).read_text(), _AFTER.get(part, "")]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fields that were asked for by name: which ones a bundle's records have, and their values."""
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -115,5 +116,8 @@ class Recorded:
             source = self._sources[number]
             if source.captured:
                 here = np.flatnonzero(bundle == number)
-                out[here] = _widened(np.memmap(source.path, source.dtype, "r")["fields"][record[here]])
+                # whole records only: the file may be cut off within one
+                whole = os.path.getsize(source.path) // source.dtype.itemsize
+                records = np.memmap(source.path, source.dtype, "r", shape=(whole,))
+                out[here] = _widened(records["fields"][record[here]])
         return out, bundle

@@ -47,15 +47,34 @@ def dtype_of(layout: Any) -> np.dtype:
                 raise BundleError("its field %r lies outside the record of %d bytes" % (field["name"], size))
             names.append(str(field["name"]))
             offsets.append(header + offset)
-    except (KeyError, TypeError, ValueError) as error:
-        raise BundleError("its description of a record is not one that this version can read (%s: %s)"
-                          % (type(error).__name__, error)) from error
+            if _is_misshapen(names[-1], formats[-1]):
+                raise BundleError("its field %r is not made of what this version takes it for" % names[-1])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _unreadable(error) from error
     missing = [name for name in REQUIRED if name not in names]
     if missing:
         raise BundleError("its records have no field %s" % " and no ".join(repr(name) for name in missing))
     if not 0 < size <= 65536 or header < 0 or not header + size <= stride <= 1 << 20:
         raise BundleError("its records of %d bytes do not fit its stride of %d" % (size, stride))
-    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": stride})
+    try:
+        return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": stride})
+    except (TypeError, ValueError) as error:  # a name twice
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> BundleError:
+    return BundleError("its description of a record is not one that this version can read (%s: %s)"
+                       % (type(error).__name__, error))
+
+
+def _is_misshapen(name: str, kind: np.dtype) -> bool:
+    """Whether a field that the merger works with is text where it is a number here, an array where it is one, …"""
+    known = CANONICAL.fields.get(name) if CANONICAL.fields else None
+    if known is None:
+        return False
+    if name == "packet":
+        return kind.base != np.dtype("u1") or not kind.shape
+    return bool(kind.shape) or (kind.kind == "S") != (known[0].kind == "S")
 
 
 def canonical(raw: np.ndarray) -> np.ndarray:

@@ -184,6 +184,13 @@ class Host:
         return out
 
 
+def _shared(guards: dict[str, Any]) -> str:
+    """Say that a rate limit was divided, if it was."""
+    if not guards.get("captures"):
+        return ""
+    return ", at times %s, for %s captures at once share it" % (guards.get("least_rate"), guards["captures"])
+
+
 def _bundle_doubts(name: str, bundle: Bundle, index: Index) -> list[str]:
     out = []
     counters = bundle.manifest["counters"]
@@ -191,10 +198,11 @@ def _bundle_doubts(name: str, bundle: Bundle, index: Index) -> list[str]:
         out.append("%s lost %d records of its %s (%d were kept): its counts are minima." % (
             name, bundle.lost(), bundle.tracer, bundle.records))
     if bundle.shed():
-        out.append("%s shed %d records of its %s to keep to its limit of %s records a second (%d were kept): its "
+        guards = bundle.manifest["guards"]
+        out.append("%s shed %d records of its %s to keep to its limit of %s records a second%s (%d were kept): its "
                    "counts are minima. A narrower filter or fewer points make fewer records; the limit is "
                    "capture_max_rate." % (
-                       name, bundle.shed(), bundle.tracer, bundle.manifest["guards"].get("max_rate", "so many"),
+                       name, bundle.shed(), bundle.tracer, guards.get("max_rate", "so many"), _shared(guards),
                        bundle.records))
     for limit in bundle.manifest["limits"]:
         out.append("The %s on %s hit its limit %s = %s%s." % (

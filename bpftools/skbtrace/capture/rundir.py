@@ -2,7 +2,8 @@
 """Spool mode: the run directory through which a caller arms a tracer, sets its window and learns how it fares.
 
 window.json  the caller writes {"start_realtime_ns", "end_realtime_ns"} of this host's clock, or {"close": true}
-status.json  the tracer writes its state: starting, armed, started, finished or failed, with counts
+status.json  the tracer writes its state: starting, armed (with the load, if it was to measure that), started,
+             finished or failed, with counts
 records.bin, manifest.json  the bundle; the manifest comes last and makes it whole
 """
 import os
@@ -12,6 +13,7 @@ from typing import Any, Dict, Optional
 from ..errors import InputError, TracerError, option
 from ..host import clock, limits
 from . import files, manifest
+from .load import Load
 from .spool import Budget, Spool
 from .window import WindowFile
 
@@ -54,6 +56,8 @@ class RunDir:
         self._window_file = WindowFile(self.path)
         self._wait_until = time.monotonic() + options.wait_window if options.wait_window else None
         self._wait_seconds = options.wait_window
+        self._measure_seconds = options.measure
+        self._load: Optional[Load] = None  # while it is measured
         self._next_status = 0.0
         self.write_status("starting")
 
@@ -80,9 +84,10 @@ class RunDir:
         tracer.open_buffer(spool.take)
         if self._wait_until is None:
             tracer.window.open_now(options.duration)
+        elif self._measure_seconds:
+            self._load = Load(tracer, self._measure_seconds)
         else:
-            self.write_status("armed", attached=len(tracer.program.attached), skipped=tracer.program.skipped,
-                              seconds=tracer.seconds)
+            self._tell_armed(tracer)
         try:
             tracer.follow(spool, self)
         finally:
@@ -95,6 +100,10 @@ class RunDir:
         self._manifest.write(content)
         self._tell("finished", content["counters"], content["window"], content["why"])
 
+    def _tell_armed(self, tracer: Any) -> None:
+        self.write_status("armed", attached=len(tracer.program.attached), skipped=tracer.program.skipped,
+                          seconds=tracer.seconds, load=tracer.load)
+
     def _why_no_window(self, tracer: Any) -> str:
         if tracer.stopped_by == "signal":
             return "stopped before a window was set"
@@ -104,6 +113,12 @@ class RunDir:
 
     def look(self, tracer: Any) -> None:
         """Obey the window file and tell how it goes; called by the tracer's loop."""
+        if self._load:
+            tracer.load = self._load.measured()
+            if not tracer.load:
+                return
+            self._load = None
+            self._tell_armed(tracer)
         given = self._window_file.changed()
         if given and given.get("close"):
             tracer.window.close()
@@ -123,13 +138,13 @@ class RunDir:
             raise TracerError("window.json lacks start_realtime_ns or end_realtime_ns in ns since 1970") from None
         tracer.pairs.append(clock.pair("start"))
 
-    def _tell(self, state: str, totals: Dict[str, int], window: Dict[str, Any], why: str = "") -> None:
-        self.write_status(state, why, lost=totals["lost"], shed=totals["shed"], window=window)
+    def _tell(self, state: str, totals: Dict[str, int], window: Dict[str, Any], why: str = "", **more: Any) -> None:
+        self.write_status(state, why, lost=totals["lost"], shed=totals["shed"], window=window, **more)
 
     def _tell_so_far(self, tracer: Any) -> None:
         window = tracer.window
         try:
             self._tell("started", tracer.totals(), dict(window.given, start_ns=window.start_ns, end_ns=window.end_ns,
-                                                        late_by_ns=window.late_by_ns))
+                                                        late_by_ns=window.late_by_ns), max_rate=tracer.limit.now)
         except OSError:  # the directory is gone, or the disk is full: Spool sees it and ends the capture
             pass

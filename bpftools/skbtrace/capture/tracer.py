@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from ..errors import TracerError, option
 from ..host import clock, devices, limits
@@ -12,6 +12,7 @@ from ..kernel.symbols import Symbols
 from ..programs import fields, filters, hooks, pages, points, program, queues, rate, sample
 from . import record, ring
 from .scope import Scope
+from .sharing import Sharing
 from .window import Window
 
 # of struct counters in programs/bpf/maps.h
@@ -34,6 +35,7 @@ class Tracer:
         self.options, self.chosen = options, chosen
         self.stopped_by = ""
         self.seconds: Dict[str, float] = {}  # how long arming took
+        self.load: Optional[Dict[str, Any]] = None  # before the window, if it was measured
         limits.require_root()
         limits.require_bcc()
         self.scope = Scope(chosen)
@@ -68,7 +70,7 @@ class Tracer:
                 signal.signal(number, self._stop)
         limits.raise_memlock()
         constants = filters.defines(self.chosen, self.scope.netns)
-        constants.update(rate.defines(self.options.max_rate))
+        constants.update(rate.defines())
         constants.update(fields.defines(self._fields))
         constants.update(points.follow_defines(self.options))
         constants.update(sample.defines(self.options))
@@ -79,6 +81,8 @@ class Tracer:
                                        self.options.only_followed)
         self.symbols = Symbols(self.program.bpf)
         self.window = Window(self.program.bpf)
+        self.limit = rate.Limit(self.program.bpf, self.options.max_rate)
+        self.sharing = Sharing(self.options.run_id, self.limit)
         self._learn_interfaces()
         self._tell_offsets()
         try:
@@ -169,6 +173,7 @@ class Tracer:
     def _look(self, output: Any, control: Any, thoroughly: bool) -> None:
         if thoroughly:
             self._learn_interfaces()
+            self.sharing.look(self.window)
         if control:
             control.look(self)
         if output.budget.limits:
@@ -181,6 +186,7 @@ class Tracer:
     def finish(self) -> None:
         """Close the window, let go of every program, take what is left in the buffer."""
         self.window.close()
+        self.sharing.end()
         if any(point.stack for point in self.wanted):
             self.symbols.learn()
         self.program.detach()

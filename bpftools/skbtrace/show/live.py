@@ -81,6 +81,8 @@ def _summary(tracer: Any, budget: Budget, unshown: int) -> str:
         ("not followed any further, for there were too many", totals["forgotten"]),
         ("not looked at because the tracer was interrupted", totals["missed"]),
     ) if number]
+    if totals["shed"] and tracer.sharing.met:
+        words.append("--max-rate was shared with %s" % ", ".join(tracer.sharing.met))
     words += ["limit %s of %s reached (%s)" % (limit["limit"], limit["value"], limit["what"])
               for limit in budget.limits]
     return ", ".join(words)

@@ -17,8 +17,8 @@ from ansible.module_utils.skbfleet_foreign import Unfit, as_data, shown
 from ansible.module_utils.skbfleet_outcome import LOST, failures, of_host, read_outcome, read_run
 
 STEPS = {"contact": "__capture_contact", "checked": "__capture_checked", "armed": "__capture_armed",
-         "ended": "__capture_ended", "unpacked": "__capture_unpacked", "removed": "__capture_removed",
-         "failure": "__capture_failure", "recalled": "__capture_known"}
+         "load": "__capture_load", "ended": "__capture_ended", "unpacked": "__capture_unpacked",
+         "removed": "__capture_removed", "failure": "__capture_failure", "recalled": "__capture_known"}
 
 
 def known_of(variables):

@@ -57,7 +57,8 @@ WHICH_PACKETS = ("src", "dst", "protocol", "src_port", "dst_port", "vlan", "filt
 TYPES = {"bool": "true or false", "int": "a whole number", "float": "a number", "list": "a list",
          "str": "text", "path": "a path"}
 # limits of what no tracer sees: variable -> lowest, highest
-RANGES = {"start_delay": (0, 3600), "arm_timeout": (1, 3600), "end_timeout": (1, 3600), "fetch_throttle": (1, 1000)}
+RANGES = {"max_load": (1, 10 ** 9), "start_delay": (0, 3600), "arm_timeout": (1, 3600), "end_timeout": (1, 3600),
+          "fetch_throttle": (1, 1000)}
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from ansible.module_utils import skbfleet_bundle, skbfleet_examine, skbfleet_rundir
-from ansible.module_utils.skbfleet_rundir import RunError, Tracer
+from ansible.module_utils.skbfleet_rundir import RunError, Tracer, strike_off
 from ansible.module_utils.skbfleet_states import STATES
 from support.lab import wait_until
 
@@ -37,8 +37,8 @@ class Host:
     def state(self, state: str, check_mode: bool = False, **params) -> dict:
         """Call the module."""
         defaults = {"run_id": "run1", "remote_dir": str(self.base), "tracers": BOTH, "python": self.python,
-                    "host": "hv-a", "wait_window": 20, "timeout": 10, "close": False, "owner": os.getuid(),
-                    "clock_difference_ns": 0}
+                    "host": "hv-a", "wait_window": 20, "measure": 0, "timeout": 10, "close": False,
+                    "owner": os.getuid(), "clock_difference_ns": 0}
         return STATES[state]({**defaults, **params}, check_mode)
 
     def start(self, opens_in: float = 0.1, seconds: float = 0.1, clock_ahead_s: float = 0, **params) -> dict:
@@ -274,7 +274,8 @@ def test_a_run_that_is_not_there(host):
         host.state("finished")
 
 
-@pytest.mark.parametrize("params", [{"run_id": "../x"}, {"run_id": ".."}, {"remote_dir": "/var/tmp"}])
+@pytest.mark.parametrize("params", [{"run_id": "../x"}, {"run_id": ".."}, {"remote_dir": "/var/tmp"},
+                                    {"remote_dir": "/x\0/skbfleet"}, {"run_id": "x\0"}])
 def test_names_that_lead_elsewhere_are_refused(host, params):
     with pytest.raises(RunError, match="it must be"):
         host.state("absent", **params)
@@ -388,3 +389,15 @@ def test_a_host_where_someone_was_faster_says_so(host):
     os.chown(host.base, STRANGER, -1)
     with pytest.raises(RunError, match="must be a directory that belongs to root alone, and no link: remove it, or"):
         skbfleet_examine.runs(str(host.base))
+
+
+def test_what_a_killed_tracer_left_for_other_captures_to_see_goes_with_its_run(tmp_path):
+    place = tmp_path / "skbfleet"
+    place.mkdir()
+    for name in ("run1@17-5", "run1@18-5", "run12@19-5"):
+        (place / name).touch()
+    strike_off("run1", str(place))
+    assert [path.name for path in place.iterdir()] == ["run12@19-5"]
+    strike_off("run12", str(place))
+    assert not place.exists()
+    strike_off("run12", str(place))

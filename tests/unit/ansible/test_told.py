@@ -6,15 +6,16 @@ from ansible.module_utils import skbfleet_told as told
 WHICH = ["src", "protocol", "bidirectional", "interfaces", "vlan", "filter", "profile"]
 SETTINGS = {"run_id": "r1", "src": "192.0.2.1", "protocol": "all", "bidirectional": True, "interfaces": [],
             "vlan": None, "profile": ["nic", "queues"], "filter": "tcp port 443", "duration": 2.5, "max_records": "9",
-            "max_bytes": "8", "max_rate": "7", "output_dir": "/captures"}
+            "max_bytes": "8", "max_rate": "7", "output_dir": "/captures", "max_load": 6, "accept_load": False}
 
 
 def test_the_plan_names_the_run_what_it_is_of_and_how_to_save_it() -> None:
     assert told.plan(SETTINGS, WHICH, ["hv-a", "hv-b"]) == [
         "run r1 on hv-a, hv-b", "of src=192.0.2.1, bidirectional, filter=tcp port 443, profile=nic,queues",
-        "for at most 2.5 s, 9 records or 8 bytes; at most 7 records a second", "into /captures/r1",
+        "for at most 2.5 s, 9 records or 8 bytes; at most 7 records a second, and none if there would be more than 6",
+        "into /captures/r1",
         "If this terminal dies: ansible-playbook playbooks/collect.yml -e capture_run_id=r1"]
-    sampled = dict(SETTINGS, sample="100", start_at="2026-11-22T11:38:00Z")
+    sampled = dict(SETTINGS, accept_load=True, sample="100", start_at="2026-11-22T11:38:00Z")
     assert told.plan(sampled, WHICH, ["hv-a"])[1:3] == [
         "one packet in 100, and every drop, of src=192.0.2.1, bidirectional, filter=tcp port 443, profile=nic,queues",
         "from 2026-11-22T11:38:00Z on, for at most 2.5 s, 9 records or 8 bytes; at most 7 records a second"]

@@ -50,6 +50,16 @@ def test_changes_are_those_of_one_packet_on_one_host(run: tuple[Path, dict[str, 
     assert any("%s of 7 packets" % MARK in sentence for sentence in summary["verdict"] + summary.get("notes", []))
 
 
+def test_a_file_that_ends_within_a_record_keeps_those_before_it(tmp_path: Path) -> None:
+    made = fleet().write(tmp_path)
+    spool = made / "hosts" / "hv-a" / "datapath_tracing" / "records.bin"
+    with spool.open("r+b") as handle:
+        handle.truncate(spool.stat().st_size - 100)
+    summary = merged(made)
+    assert segment(summary, "hv-a vnet0 dev.rx", "hv-a eth0 dev.tx")["changed"][MARK] == MARKED
+    assert (summary["hosts"]["hv-a"]["status"], summary["hosts"]["hv-b"]["status"]) == ("partial", "complete")
+
+
 def test_each_field_is_a_column(run: tuple[Path, dict[str, Any]]) -> None:
     path, _summary = run
     rows = duckdb.sql("""SELECT host, point, "%s", "%s", "%s", "%s", count(*) FROM '%s' WHERE dst_port = 5001 AND

@@ -68,6 +68,15 @@ def test_the_page(tmp_path: Any) -> None:
     assert row.split()[6:8] == ["198", "2"]
 
 
+def test_a_limit_that_was_shared_says_so(tmp_path: Any) -> None:
+    fleet = Fleet()
+    fleet.talk()
+    fleet.b.manifest["counters"].update(shed=5)
+    fleet.b.manifest["guards"] = {"max_rate": 20, "captures": 3, "least_rate": 6}
+    assert ("to keep to its limit of 20 records a second, at times 6, for 3 captures at once share it ("
+            in text(tmp_path, fleet))
+
+
 def test_what_was_shed_is_weighed_as_what_was_lost(tmp_path: Any) -> None:
     fleet = Fleet()
     fleet.talk()

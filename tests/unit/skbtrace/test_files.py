@@ -54,7 +54,7 @@ def run_dir(path: pathlib.Path) -> rundir.RunDir:
     """The directory as the tracer takes it; the test goes on where it was."""
     before = os.getcwd()
     try:
-        return rundir.RunDir(types.SimpleNamespace(run_dir=str(path), wait_window=None))
+        return rundir.RunDir(types.SimpleNamespace(run_dir=str(path), wait_window=None, measure=None))
     finally:
         os.chdir(before)
 
