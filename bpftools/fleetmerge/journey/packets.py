@@ -17,7 +17,7 @@ from .partition import components
 from .units import Units
 
 _LONG = 200e6        # ns: so long no packet waits on a host before a copy is made of it
-_LATEST = 500e6      # ns: nothing comes later than this after it was sent
+_LATEST = 500e6      # ns: nothing comes later than this after it left the host where it began
 _PROMPT = 10e6       # ns: or than this, where others that look the same were sent, too
 _STRAY = 1 << 20     # turns from here on are of packets whose beginning was not seen
 _NEAR_MISS = 2e6     # ns: packets that look the same and are closer than this may be taken for each other
@@ -167,6 +167,7 @@ class _Legs:
     place: np.ndarray     # i8: where it came in; of one that was not seen to come in, beyond all places
     host: np.ndarray
     time: np.ndarray
+    left: np.ndarray      # i8: when it left the host last; if that was not seen, when it came
     ident: np.ndarray
     origin: np.ndarray    # bool: the packet began here
     dead: np.ndarray      # bool: it was dropped here, and did not leave: what came to other hosts was another
@@ -183,8 +184,11 @@ def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, f
     at = many[at]
     keys, key = np.unique(units.key[at], return_inverse=True)
     arrives = layout.arrives[place[at]] > 0
+    left = time[at].copy()
+    out = layout.leaves[place[many]]
+    np.maximum.at(left, of[out], time[many][out])
     legs = _Legs(key, np.where(arrives, place[at], place[at].astype("i8") + len(layout.arrives)), host[at], time[at],
-                 units.ident[at], np.zeros(len(at), bool), _dead(of, place[many], layout), units.marked[at])
+                 left, units.ident[at], np.zeros(len(at), bool), _dead(of, place[many], layout), units.marked[at])
     hops = units.rows["ttl"][units.row[at]]
     near = layout.arrives[place[at]] == 1
     own = layout.vm[host[at]] & ~arrives     # of a VM that was traced as a host, it begins there
@@ -320,7 +324,7 @@ def _ranks_of_strays(legs: _Legs, stray: np.ndarray, slack: np.ndarray) -> np.nd
 
 def _by_time(legs: _Legs, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Take each leg for the last packet that had been sent by then, as far as the clocks can tell; return (its turn, -1
-    if none had been sent; for how long, ns)."""
+    if none had been sent; for how long that had been on its way to other hosts, ns)."""
     when = legs.time + np.where(legs.origin, 0, slack).astype("i8")
     order = np.lexsort((~legs.origin, when, legs.key))
     origin = legs.origin[order]
@@ -334,7 +338,9 @@ def _by_time(legs: _Legs, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     latest = np.where(origin | (left < start) | ~origin[left], latest, left)
     turn, since = np.empty(len(order), "i8"), np.empty(len(order), "i8")
     turn[order] = np.where(nth < 0, nth, nth[latest])
-    since[order] = legs.time[order] - legs.time[order][latest] - slack[order].astype("i8")
+    late = slack[order].astype("i8")
+    gone = legs.left[order][latest]
+    since[order] = legs.time[order] - late - np.where(gone <= legs.time[order] + late, gone, legs.time[order][latest])
     return turn, since
 
 
