@@ -21,6 +21,7 @@ PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing"
 ARCHIVE = "tools.tar.gz"
 ROSTER = "/run/skbfleet"  # DIRECTORY of the tracers' host/roster.py
 POLL_S = 0.02
+POLL_SHARE = 0.1    # of a processor, at most, that waiting takes from those it waits for
 TERM_GRACE_S = 5.0  # a tracer ends within a second of SIGTERM; a busy host gets more
 ENDED = ("finished", "failed", "killed")
 
@@ -49,10 +50,13 @@ def write_json(path, content):
 def wait_until(condition, seconds):
     """Poll until the condition holds; return whether it did within that time."""
     deadline = time.monotonic() + seconds
+    begin = time.process_time()
     while not condition():
         if time.monotonic() >= deadline:
             return False
-        time.sleep(POLL_S)
+        end = time.process_time()
+        time.sleep(max(POLL_S, (end - begin) / POLL_SHARE))
+        begin = end
     return True
 
 

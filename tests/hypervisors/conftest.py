@@ -68,7 +68,7 @@ def machine_with_headers(request: pytest.FixtureRequest) -> Iterator[Machine]:
         yield made
 
 
-@pytest.fixture(scope="module", params=_chosen("CLUSTERS", two_machines.KINDS))
+@pytest.fixture(scope="session", params=_chosen("CLUSTERS", two_machines.KINDS))
 def cluster(request: pytest.FixtureRequest) -> Iterator[list[Machine]]:
     """Two machines with a guest each, joined by the underlay of that kind; CLUSTERS="vxlan" chooses."""
     _down()

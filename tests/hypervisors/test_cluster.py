@@ -5,13 +5,18 @@ One run over all that happens, since arming takes its time under emulation; the 
 """
 
 import json
+import shlex
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from emulated import counters
 from emulated.capture import Captured, capture
 from emulated.machine import Machine
+from emulated.situation import situation
 
+TOOL = Path(__file__).with_name("hypervisors.py")
 PINGS, BLOCKED_PORT = 5, 81
 BLOCKED = f"tcp,tp_dst={BLOCKED_PORT}"
 POINTS = ["tun.xmit", "ovs.rx", "ovs.tx"]  # every function more is a second to attach under emulation
@@ -24,11 +29,11 @@ true
 
 
 @pytest.fixture(scope="module")
-def captured(cluster: list[Machine], tmp_path_factory: pytest.TempPathFactory) -> Captured:
+def captured(cluster: list[Machine], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Captured]:
     """A run with a ping, a TCP stream, and a connection that a flow rule of hv-b drops."""
-    cluster[1].run(f"ovs-ofctl add-flow br0 priority=100,{BLOCKED},actions=drop")
-    return capture(tmp_path_factory.mktemp("cluster"), "cluster", TRAFFIC, capture_src="192.168.32.10",
-                   capture_dst="192.168.32.20", capture_points=POINTS)  # fmt: skip
+    with situation(cluster, b=f"ovs-ofctl add-flow br0 priority=100,{BLOCKED},actions=drop"):
+        yield capture(tmp_path_factory.mktemp("cluster"), "cluster", f"{TOOL} run hv-a {shlex.quote(TRAFFIC)}",
+                      capture_src="192.168.32.10", capture_dst="192.168.32.20", capture_points=POINTS)  # fmt: skip
 
 
 def test_both_hosts_are_complete(captured: Captured) -> None:

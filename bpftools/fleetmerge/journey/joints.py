@@ -45,7 +45,7 @@ def join(tree: Tree, exits: Sequence[tuple[int, Leaf]], sights: Sequence[Sight],
             continue
         joint = joints[0]
         leg.parent, leg.joint = joint.leg, joint.row
-        leg.sure = sum(sights[leaf.row].hops == sights[joint.row].hops for leaf in joints) == 1
+        leg.sure = sum(_same_way(sights[leaf.row], sights[joint.row]) for leaf in joints) == 1
         twice = [other for other in tree.children.get(joint.row, []) if tree.legs[other].host == leg.host]
         tree.children.setdefault(joint.row, []).append(number)
         if twice:
@@ -84,14 +84,20 @@ def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]]
             out.append(leaf)
     when = first.when
 
-    def nearness(leaf: Leaf) -> tuple[bool, int, bool, bool, bool, float]:
+    def nearness(leaf: Leaf) -> tuple[bool, int, bool, bool, bool, bool, float]:
         seen = sights[leaf.row].when
         here = tree.legs[leaf.leg].host == leg.host
         in_the_same_data = here and sights[leaf.row].head == first.head
         return (not in_the_same_data, -sights[leaf.row].hops, here and leg.entry != 1,
                 leaf.row in tree.children and leg.entry == 1,
+                not here and sights[leaf.row].tagged != first.tagged,    # what left without a tag came to others
                 not leaf.trunk, abs(when - seen) + (1e9 if seen > when else 0))
     return sorted(out, key=nearness)
+
+
+def _same_way(one: Sight, other: Sight) -> bool:
+    """Whether neither hops nor tags tell from which of two sights a packet came."""
+    return one.hops == other.hops and one.tagged == other.tagged
 
 
 def _may_hang(leg: Leg, leaf: Leaf, host: int, spent: int, layout: Layout) -> bool:

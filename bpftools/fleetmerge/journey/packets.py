@@ -11,14 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..packet.identity import among, mix
+from ..packet.places import FAR, NEAR
 from .atlas import Layout
 from .chains import INITIAL_HOPS
 from .partition import components
 from .units import Units
+from .upcalls import ANSWER
 
 _LONG = 200e6        # ns: so long no packet waits on a host before a copy is made of it
-_LATEST = 500e6      # ns: nothing comes later than this after it was sent
-_PROMPT = 10e6       # ns: or than this, where others that look the same were sent, too
+_LATEST = 500e6      # ns: nothing comes later than this after it left the host where it began
+_PROMPT = 10e6       # ns: or than this, where others that look the same were sent, too, and all others were as quick
 _STRAY = 1 << 20     # turns from here on are of packets whose beginning was not seen
 _NEAR_MISS = 2e6     # ns: packets that look the same and are closer than this may be taken for each other
 
@@ -69,7 +71,8 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     unsure, twins, loose, stray = (np.zeros(len(units), bool) for _ in range(4))
     many = _seen_again(units.key, start, leg)
     if len(many):
-        turn, doubt, alike, open_ = _turns(units, many, start, leg, first, layout, bounds, time, host, place)
+        slowest = _slowest(units, many, start, layout, time, host, place)
+        turn, doubt, alike, open_ = _turns(units, many, start, leg, first, layout, bounds, slowest, time, host, place)
         packet[many] = np.where(turn > 0, mix(packet[many], turn.astype("u8")), packet[many])
         unsure[many], twins[many], stray[many] = doubt, alike, turn >= _STRAY
         loose[many] = open_
@@ -104,7 +107,7 @@ def _comes_again(start: np.ndarray, first: np.ndarray, place: np.ndarray, time: 
             begins[many].tolist(), asks[many].tolist(), np.where(often, _NEAR_MISS, _LONG).tolist(), strict=True):
         if of != group or comes:
             group, seen = of, set()
-        elif fresh and (when - last > _LONG if asked else at in seen or when - last > pause):
+        elif fresh and (when - last > ANSWER if asked else at in seen or when - last > pause):
             out[unit], seen = True, set()
         seen.add(at)
         last, asked = when, asking
@@ -167,6 +170,7 @@ class _Legs:
     place: np.ndarray     # i8: where it came in; of one that was not seen to come in, beyond all places
     host: np.ndarray
     time: np.ndarray
+    left: np.ndarray      # i8: when it left the host last; if that was not seen, when it came
     ident: np.ndarray
     origin: np.ndarray    # bool: the packet began here
     dead: np.ndarray      # bool: it was dropped here, and did not leave: what came to other hosts was another
@@ -174,7 +178,7 @@ class _Legs:
 
 
 def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, first: np.ndarray, layout: Layout,
-           bounds: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray,
+           bounds: np.ndarray, slowest: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray,
            ) -> tuple[np.ndarray, ...]:
     """Return (which time it was sent, from 0; whether that is unsure; whether it has twins; whether one that looks the
     same may have been sent unseen) of doubtful units."""
@@ -183,8 +187,11 @@ def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, f
     at = many[at]
     keys, key = np.unique(units.key[at], return_inverse=True)
     arrives = layout.arrives[place[at]] > 0
+    left = time[at].copy()
+    out = layout.leaves[place[many]]
+    np.maximum.at(left, of[out], time[many][out])
     legs = _Legs(key, np.where(arrives, place[at], place[at].astype("i8") + len(layout.arrives)), host[at], time[at],
-                 units.ident[at], np.zeros(len(at), bool), _dead(of, place[many], layout), units.marked[at])
+                 left, units.ident[at], np.zeros(len(at), bool), _dead(of, place[many], layout), units.marked[at])
     hops = units.rows["ttl"][units.row[at]]
     near = layout.arrives[place[at]] == 1
     own = layout.vm[host[at]] & ~arrives     # of a VM that was traced as a host, it begins there
@@ -193,7 +200,28 @@ def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, f
     sends = own | (near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)) & ~began[key])
     legs.origin = _origins(legs, len(keys), sends, near)
     legs.origin &= ~_doubled(legs, sends)
-    return tuple(column[of] for column in _sent(legs, len(keys), bounds))
+    return tuple(column[of] for column in _sent(legs, len(keys), bounds, slowest))
+
+
+def _slowest(units: Units, many: np.ndarray, start: np.ndarray, layout: Layout, time: np.ndarray, host: np.ndarray,
+             place: np.ndarray) -> np.ndarray:
+    """Return the longest time that a packet was on its way from one host to another, ns: f8[host, host], 0 where none
+    was that cannot be taken for others. many: units of keys that came to some host more than once."""
+    clear = units.marked.copy()
+    clear[many] = False
+    groups = np.flatnonzero(clear & (start == np.arange(len(units))))    # a key at a host
+    left = np.full(len(units), -1, "i8")
+    out = clear & layout.leaves[place]
+    np.maximum.at(left, start[out], time[out])
+    from_vm, far = groups[layout.arrives[place[groups]] == NEAR], groups[layout.arrives[place[groups]] == FAR]
+    from_vm = from_vm[left[from_vm] >= 0]
+    longest = np.zeros((int(layout.host.max()) + 1,) * 2)
+    at = np.searchsorted(units.key[from_vm], units.key[far])
+    known = at < len(from_vm)
+    known[known] = units.key[from_vm[at[known]]] == units.key[far[known]]
+    one, two = from_vm[at[known]], far[known]
+    np.maximum.at(longest, (host[one], host[two]), time[two] - left[one])
+    return longest
 
 
 def _dead(of: np.ndarray, place: np.ndarray, layout: Layout) -> np.ndarray:
@@ -224,13 +252,14 @@ def _doubled(legs: _Legs, sends: np.ndarray) -> np.ndarray:
     return out & legs.marked & ~sends
 
 
-def _sent(legs: _Legs, keys: int, bounds: np.ndarray) -> tuple[np.ndarray, ...]:
+def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return (turn, unsure, twins, open) of each leg."""
-    slack = _slack(legs, keys, bounds)
+    slack = np.minimum(_from_home(legs, keys, bounds), 1e15)
+    prompt = np.clip(_from_home(legs, keys, slowest), _PROMPT, _LATEST)
     by_time, since = _by_time(legs, slack)
     told, by_ident = _by_ident(legs, keys, np.bincount(legs.key, legs.origin, keys).astype("i8"))
     several = np.bincount(legs.key, _ranks(legs.key, legs.place, legs.time) > 0, keys)[legs.key] > 0
-    stray = ~legs.origin & ((by_time < 0) | (since > np.where(several, _PROMPT + slack, _LATEST))) & ~told[legs.key]
+    stray = ~legs.origin & ((by_time < 0) | (since > np.where(several, prompt + slack, _LATEST))) & ~told[legs.key]
     bursts = _bursts(legs, slack)
     # what was sent in one burst is counted through at each place; bursts are told apart by time
     burst = _at_turn(legs, bursts, by_time)
@@ -276,11 +305,11 @@ def _in_order(legs: _Legs, one: np.ndarray, burst: np.ndarray, rank: np.ndarray,
     return np.where(legs.origin | (live[one] == 0), out, turn[sent][which])
 
 
-def _slack(legs: _Legs, keys: int, bounds: np.ndarray) -> np.ndarray:
-    """Return by how much each leg's clock may differ from that of the host where its packet began, ns."""
+def _from_home(legs: _Legs, keys: int, table: np.ndarray) -> np.ndarray:
+    """Return what a table says about the host where each leg's packet began, and the leg's. table: [host, host]."""
     home = np.zeros(keys, "i8")
     home[legs.key[legs.origin]] = legs.host[legs.origin]
-    return np.minimum(bounds[home[legs.key], legs.host], 1e15)
+    return np.asarray(table[home[legs.key], legs.host])
 
 
 def _bursts(legs: _Legs, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -320,7 +349,7 @@ def _ranks_of_strays(legs: _Legs, stray: np.ndarray, slack: np.ndarray) -> np.nd
 
 def _by_time(legs: _Legs, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Take each leg for the last packet that had been sent by then, as far as the clocks can tell; return (its turn, -1
-    if none had been sent; for how long, ns)."""
+    if none had been sent; for how long that had been on its way to other hosts, ns)."""
     when = legs.time + np.where(legs.origin, 0, slack).astype("i8")
     order = np.lexsort((~legs.origin, when, legs.key))
     origin = legs.origin[order]
@@ -334,7 +363,9 @@ def _by_time(legs: _Legs, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     latest = np.where(origin | (left < start) | ~origin[left], latest, left)
     turn, since = np.empty(len(order), "i8"), np.empty(len(order), "i8")
     turn[order] = np.where(nth < 0, nth, nth[latest])
-    since[order] = legs.time[order] - legs.time[order][latest] - slack[order].astype("i8")
+    late = slack[order].astype("i8")
+    gone = legs.left[order][latest]
+    since[order] = legs.time[order] - late - np.where(gone <= legs.time[order] + late, gone, legs.time[order][latest])
     return turn, since
 
 

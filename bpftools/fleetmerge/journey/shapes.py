@@ -48,10 +48,12 @@ def find_shapes(packets: Packets, layout: Layout, bounds: np.ndarray) -> list[Sh
     hops = rows["ttl"][units.row].astype("i4")
     spent = np.maximum.reduceat(hops, starts)[of] - hops
     freed = (rows["fixed"][units.row] & FREED) > 0
+    tagged = units.tagged[units.row]
     chain, head = packets.chain - starts[of], packets.head - starts[of]
     look = mix(place.astype("u8") | (drop.astype("u8") << np.uint64(32)),
                mix((chain.astype("u8") << np.uint64(32)) | head.astype("u8"),
-                   (packets.leg.astype("u8") << np.uint64(16)) | (spent.astype("u8") << np.uint64(1)) | freed))
+                   (packets.leg.astype("u8") << np.uint64(16)) | (spent.astype("u8") << np.uint64(2))
+                   | (freed.astype("u8") << np.uint64(1)) | tagged))
     shape = mix(np.add.reduceat(mix(look, position), starts), length)
     _, first, kind, counts = np.unique(shape, return_index=True, return_inverse=True, return_counts=True)
     order = np.argsort(kind, kind="stable")
@@ -66,6 +68,7 @@ def find_shapes(packets: Packets, layout: Layout, bounds: np.ndarray) -> list[Sh
         here = slice(begin, begin + many)
         sights = [Sight(*values) for values in zip(
             place[here].tolist(), drop[here].tolist(), chain[here].tolist(), head[here].tolist(),
-            packets.leg[here].tolist(), spent[here].tolist(), freed[here].tolist(), when.tolist(), strict=True)]
+            packets.leg[here].tolist(), spent[here].tolist(), freed[here].tolist(), when.tolist(),
+            tagged[here].tolist(), strict=True)]
         out.append(Shape(sights, make_tree(sights, layout, bounds), members, starts[members]))
     return out

@@ -19,6 +19,7 @@ class Sight:
     hops: int        # how many hops fewer are left than at most
     freed: bool      # its skb was freed behind it
     when: float      # ns after the first sight, on the one clock, on average
+    tagged: bool = False     # it was in a VLAN, or a tunnel
 
 
 @dataclass

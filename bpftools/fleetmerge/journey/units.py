@@ -29,6 +29,7 @@ class Units:
     said: np.ndarray      # u8 by row: the flow as it was recorded there
     host: np.ndarray      # i4 by row
     own: np.ndarray       # i8 by row: time by the machine's own clock, for what happens on one host
+    tagged: np.ndarray    # bool by row: it was in a VLAN, or a tunnel, there
     row: np.ndarray       # u4 by unit: into rows
     number: np.ndarray    # u4 by unit: which piece of its record it is, from 0
     lead: np.ndarray      # bool by unit: it begins a packet that this record shows
@@ -46,8 +47,8 @@ class Units:
 
     def taken(self, which: np.ndarray) -> "Units":
         """Return some of the units, in the order given."""
-        return Units(self.rows, self.said, self.host, self.own, self.row[which], self.number[which], self.lead[which],
-                     self.size[which], self.ident[which], self.key[which], self.marked[which],
+        return Units(self.rows, self.said, self.host, self.own, self.tagged, self.row[which], self.number[which],
+                     self.lead[which], self.size[which], self.ident[which], self.key[which], self.marked[which],
                      None if self.draw is None else self.draw[which],
                      None if self.beside is None else self.beside[which], self.hidden)
 
@@ -62,6 +63,7 @@ def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names
     to keep."""
     said = np.ascontiguousarray(rows["flow"])
     rows["flow"] = names.rename(said)
+    tagged = rows["network"] > 0
     _fill_networks(rows, host)
     row, number, begin, length = _take_apart(rows)
     tcp = (rows["kind"][row] == IS_TCP) & (length > 0)
@@ -87,7 +89,7 @@ def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names
     unreadable = np.flatnonzero(rows["kind"][row] == UNREADABLE)
     if len(unreadable):
         key[unreadable] = _unread_keys(rows, row[unreadable], host, own, arrives)
-    units = Units(rows, said, host, own, row, number, lead, length.astype("u4"), ident, key, marked)
+    units = Units(rows, said, host, own, tagged, row, number, lead, length.astype("u4"), ident, key, marked)
     if sift:
         keep = np.flatnonzero(sift(units, begin))
         units, block, row = units.taken(keep), block[keep], row[keep]
