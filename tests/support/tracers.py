@@ -21,7 +21,7 @@ def state(run: pathlib.Path) -> str:
 
 def until(wanted: str, run: pathlib.Path) -> None:
     """Wait for a tracer that writes into a run directory: "armed", or "started" when its window is open."""
-    wait_until(lambda: state(run) == wanted, f"the tracer is {wanted}")
+    wait_until(lambda: state(run) == wanted, f"the tracer is {wanted}", deadline_s=60)
 
 
 class Running:
