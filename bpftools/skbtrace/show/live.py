@@ -53,7 +53,8 @@ def _beginning(tracer: Any) -> List[str]:
     if tracer.symbols.are_hidden():
         said.append("the kernel hides where its functions are (kernel.kptr_restrict is 2, or it is locked down): "
                     "places and stacks are shown as addresses")
-    return said + ["skipped %s: %s" % (", ".join(names), why) for why, names in _by_reason(tracer.program.skipped)]
+    missing = dict(tracer.absent, **tracer.program.skipped)
+    return said + ["skipped %s: %s" % (", ".join(names), why) for why, names in _by_reason(missing)]
 
 
 def _by_reason(skipped: Dict[str, str]) -> List[Tuple[str, List[str]]]:
