@@ -51,7 +51,7 @@ FRAMES = {                   # name: the address that frames of no socket go to
     "shaped": "10.99.9.1", "tapped": "10.99.9.2", "joined": "10.99.9.3", "in_pages": "10.99.9.4"}
 TRANSLATED_TO, ECHO = 5018, 5019   # a port; the id of the router's pings to end-a
 PROCESS = "conformance"      # the name of this process while it sends
-FLOWING = 4_000_000          # bytes of the stream
+FLOWING = 500_000          # bytes of the stream
 SHAPED = 4                   # frames to a bucket with room for one, and for two that wait
 ROOM, RING = 7, 9            # connections that wait for the server of the stream; frames that a tap's ring takes
 MACS = {"a0": "02:00:00:99:00:01", "ra0": "02:00:00:99:00:02", "made": "02:00:00:99:00:03"}

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tracers as a person runs them on one host: known traffic, exact records."""
+import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
 from collections import Counter
 
 import pytest
+from support.fleet import merged
 from support.known import DROPPED, PORT, SENT, send
 from support.lab import PYTHON, Lab, wait_until
-from support.tracers import tracing
+from support.tracers import COMMANDS, tracing, until
 
 
 def test_every_drop_of_a_known_rule_and_nothing_else(lab: Lab) -> None:
@@ -126,6 +129,50 @@ def test_what_has_no_device_is_counted_where_one_is_asked_for(lab: Lab) -> None:
         marks = everywhere.stop()
         assert at_eth0.stop() == []
     assert f"without a device to tell by {len(marks)}" in at_eth0.log[-1]
+
+
+UNREAD = """
+import socket
+reader = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+reader.bind(("127.0.0.1", 9))
+out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for number in range(5):
+    out.sendto(bytes(100), ("127.0.0.1", 9))
+"""
+
+
+READ = UNREAD + """
+for number in range(5):
+    reader.recv(200)
+out.sendto(b"", ("127.0.0.1", 10))
+"""
+
+
+def test_drops_of_which_the_kernel_tells_no_device_are_a_doubt(lab: Lab, tmp_path: pathlib.Path) -> None:
+    """What waits in a socket that is closed has no device any more, and no socket either."""
+    run = tmp_path / "hosts" / "here" / "datapath_tracing"
+    run.parent.mkdir(parents=True)
+    tracer = lab.here().popen([PYTHON, COMMANDS["datapath_tracing"], "--netns", "vm-a", "--protocol", "udp",
+                               "--dst-port", "9", "--host", "here", "--run-id", "run", "--run-dir", run])
+    until("started", run)
+    lab.netns("vm-a").python(UNREAD)
+    tracer.send_signal(signal.SIGTERM)
+    assert tracer.communicate(timeout=30)[0] == ""
+    assert json.loads((run / "manifest.json").read_text())["per_point"]["skb.drop"]["no_device"] == 5
+    summary = merged(tmp_path)
+    assert any(doubt.startswith("5 packets that fit the filter were dropped on here and not recorded")
+               for doubt in summary["doubts"])
+    assert not any(sentence.startswith("No packet was lost.") for sentence in summary["verdict"])
+
+
+def test_a_point_where_nothing_fits_says_so_at_the_end(lab: Lab) -> None:
+    """What fits is read; what is dropped went to another port, where nobody listens."""
+    with tracing(lab.here(), "datapath_tracing", "--netns", "vm-a", "--protocol", "udp", "--dst-port", "9",
+                 "--point", "dev.tx", "--point", "dev.rx", "--point", "skb.drop") as tracer:
+        lab.netns("vm-a").python(READ)
+        tracer.stop()
+    (said,) = [line for line in tracer.log if line.startswith("none that fits at ")]
+    assert "skb.drop (" in said and "dev." not in said
 
 
 LISTEN = """

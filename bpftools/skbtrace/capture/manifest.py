@@ -24,7 +24,7 @@ def _kernel() -> Dict[str, str]:
 def _points(tracer: Any) -> Dict[str, Any]:
     return {"requested": [point.name for point in tracer.wanted] + list(tracer.absent),
             "attached": [dict(attached._asdict()) for attached in tracer.program.attached],
-            "skipped": tracer.program.skipped, "absent": tracer.absent}
+            "skipped": tracer.program.skipped, "absent": tracer.absent, "unmatched": tracer.unmatched()}
 
 
 def _window(tracer: Any) -> Dict[str, Any]:

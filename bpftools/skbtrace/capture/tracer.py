@@ -201,6 +201,12 @@ class Tracer:
             found[attached.name] = dict(row, lost_per_cpu=lost) if lost else row
         return found
 
+    def unmatched(self) -> Dict[str, int]:
+        """Return the points that saw packets (how many) and matched none, though others did."""
+        rows = self.counters()
+        return points.unmatched({attached.name: rows[attached.name] for attached in self.program.attached
+                                 if not attached.only_followed})
+
     def totals(self) -> Dict[str, int]:
         """Return the counters summed over the points, with what a perf buffer lost on the way."""
         rows = self.counters().values()

@@ -39,7 +39,7 @@ def run(tracer: Any) -> None:
             shown = summary.as_json if options.format == "json" else summary.table
             lines.write(shown(tracer.counters(), tracer.totals()))
         lines.drain(_PATIENCE_S)
-        _say(remarks, [_summary(tracer, budget, terminal.unshown())])
+        _say(remarks, [*_unmatched(tracer), _summary(tracer, budget, terminal.unshown())])
 
 
 def _say(remarks: Stream, sentences: List[str]) -> None:
@@ -63,6 +63,14 @@ def _by_reason(skipped: Dict[str, str]) -> List[Tuple[str, List[str]]]:
     for name, why in sorted(skipped.items()):
         reasons.setdefault(why, []).append(name)
     return sorted(reasons.items(), key=lambda item: item[1])
+
+
+def _unmatched(tracer: Any) -> List[str]:
+    """Say which points saw packets and none that fits, unless a table of all points is shown."""
+    found = tracer.unmatched()
+    if not found or tracer.options.summary:
+        return []
+    return ["none that fits at %s" % ", ".join("%s (%d seen)" % item for item in found.items())]
 
 
 def _summary(tracer: Any, budget: Budget, unshown: int) -> str:

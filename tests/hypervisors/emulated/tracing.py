@@ -44,7 +44,7 @@ class Tracing:
         """Send a signal, wait for the end, read what was printed."""
         if self.process.poll() is None:
             self.machine.run(f"kill -{signal} $(cat /run/tracer.pid)", check=False)
-        output, errors = self.process.communicate(timeout=120)
+        output, errors = self.process.communicate(timeout=600)
         self.status = self.process.returncode
         self.log += errors
         self.records = [json.loads(line) for line in output.splitlines()]
