@@ -75,7 +75,7 @@ def build(tracer: Any, budget: Any) -> Dict[str, Any]:
         "python_version": platform.python_version(), "kernel": _kernel(),
         "command_line": [foreign.from_system(word) for word in sys.argv if not expressions.is_program(word)],
         "filter": filters.describe(tracer.chosen), "record": tracer.layout.describe(),
-        "fields": [dict(one._asdict()) for one in tracer.captured], "points": _points(tracer),
+        "fields": [dict(one._asdict()) for one in tracer.fields], "points": _points(tracer),
         "window": _window(tracer), "counters": totals, "per_point": per_point,
         "guards": {"max_rate": tracer.options.max_rate}, "sample": sample.describe(tracer.options),
         "devices": tracer.devices.finish(), "netns": {str(key): name for key, name in tracer.scope.names.items()},

@@ -42,9 +42,9 @@ class Tracer:
         names += pages.STRUCTS + queues.type_names()
         names += hooks.wanted_functions(asked_for) + ["btf_trace_" + point.tracepoint for point in asked_for]
         self._types = lookup.read_types(names)
-        self._fields = fields.find(options.field, self._types)
-        self.captured = fields.describe(self._fields)
-        self.layout = record.Layout(len(self.captured))
+        self._found_fields = fields.find(options.field, self._types)
+        self.fields = fields.describe(self._found_fields)
+        self.layout = record.Layout(len(self.fields))
         # name -> why there is nothing to look at, as when the point's module is not in this kernel
         why = [(point.name, hooks.why_absent(point, self._types)) for point in asked_for]
         self.absent = {name: reason for name, reason in why if reason}
@@ -69,7 +69,7 @@ class Tracer:
         limits.raise_memlock()
         constants = filters.defines(self.chosen, self.scope.netns)
         constants.update(rate.defines(self.options.max_rate))
-        constants.update(fields.defines(self._fields))
+        constants.update(fields.defines(self._found_fields))
         constants.update(points.follow_defines(self.options))
         constants.update(sample.defines(self.options))
         constants.update(pages.constants(self._types.vmlinux if self._types else None))

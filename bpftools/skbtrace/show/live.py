@@ -18,7 +18,7 @@ def run(tracer: Any) -> None:
     facts = text.Facts(options.host, {attached.id: attached.name for attached in tracer.program.attached},
                        tracer.devices, tracer.scope.names, tracer.reasons, tracer.symbols,
                        armed["realtime_ns"] - armed["monotonic_ns"],
-                       {attached.id for attached in tracer.program.attached if attached.made_up}, tracer.captured)
+                       {attached.id for attached in tracer.program.attached if attached.made_up}, tracer.fields)
     budget = Budget(options.max_records, options.max_bytes, tracer.layout.stride)
     lines, remarks = Stream(sys.stdout.fileno()), Stream(sys.stderr.fileno())
     printer: Any = compare.Comparison(lines, facts) if options.compare else text.Printer(
