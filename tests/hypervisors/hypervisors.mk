@@ -4,7 +4,7 @@
 CLUSTER ?= vxlan
 KERNELS ?= bullseye bookworm trixie sid
 
-KERNEL_TESTS := $(addprefix tests/hypervisors/test_,kernels.py functions.py playbooks.py without_btf.py)
+KERNEL_TESTS := $(addprefix tests/hypervisors/test_,kernels.py conformance.py functions.py playbooks.py without_btf.py)
 
 .PHONY: emulation hypervisors hypervisors-down test-kernels test-cluster
 

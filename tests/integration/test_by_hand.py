@@ -9,12 +9,10 @@ import subprocess
 from collections import Counter
 
 import pytest
+from support.fleet import merged
 from support.known import DROPPED, PORT, SENT, send
 from support.lab import PYTHON, Lab, wait_until
 from support.tracers import COMMANDS, tracing, until
-
-from skbtrace.capture import record
-from skbtrace.show import headers
 
 
 def test_every_drop_of_a_known_rule_and_nothing_else(lab: Lab) -> None:
@@ -133,6 +131,50 @@ def test_what_has_no_device_is_counted_where_one_is_asked_for(lab: Lab) -> None:
     assert f"without a device to tell by {len(marks)}" in at_eth0.log[-1]
 
 
+UNREAD = """
+import socket
+reader = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+reader.bind(("127.0.0.1", 9))
+out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for number in range(5):
+    out.sendto(bytes(100), ("127.0.0.1", 9))
+"""
+
+
+READ = UNREAD + """
+for number in range(5):
+    reader.recv(200)
+out.sendto(b"", ("127.0.0.1", 10))
+"""
+
+
+def test_drops_of_which_the_kernel_tells_no_device_are_a_doubt(lab: Lab, tmp_path: pathlib.Path) -> None:
+    """What waits in a socket that is closed has no device any more, and no socket either."""
+    run = tmp_path / "hosts" / "here" / "datapath_tracing"
+    run.parent.mkdir(parents=True)
+    tracer = lab.here().popen([PYTHON, COMMANDS["datapath_tracing"], "--netns", "vm-a", "--protocol", "udp",
+                               "--dst-port", "9", "--host", "here", "--run-id", "run", "--run-dir", run])
+    until("started", run)
+    lab.netns("vm-a").python(UNREAD)
+    tracer.send_signal(signal.SIGTERM)
+    assert tracer.communicate(timeout=30)[0] == ""
+    assert json.loads((run / "manifest.json").read_text())["per_point"]["skb.drop"]["no_device"] == 5
+    summary = merged(tmp_path)
+    assert any(doubt.startswith("5 packets that fit the filter were dropped on here and not recorded")
+               for doubt in summary["doubts"])
+    assert not any(sentence.startswith("No packet was lost.") for sentence in summary["verdict"])
+
+
+def test_a_point_where_nothing_fits_says_so_at_the_end(lab: Lab) -> None:
+    """What fits is read; what is dropped went to another port, where nobody listens."""
+    with tracing(lab.here(), "datapath_tracing", "--netns", "vm-a", "--protocol", "udp", "--dst-port", "9",
+                 "--point", "dev.tx", "--point", "dev.rx", "--point", "skb.drop") as tracer:
+        lab.netns("vm-a").python(READ)
+        tracer.stop()
+    (said,) = [line for line in tracer.log if line.startswith("none that fits at ")]
+    assert "skb.drop (" in said and "dev." not in said
+
+
 LISTEN = """
 import socket, sys
 server = socket.create_server((sys.argv[1], 5005))
@@ -175,71 +217,6 @@ def test_ethernet_addresses_are_shown(lab: Lab) -> None:
         lab.netns("vm-a").run(["ping", "-q", "-c", "1", lab.address("vm-b")])
         (one,) = tracer.stop()
     assert one["mac"] == {"src": status["hv-a"]["vm_mac"], "dst": status["hv-b"]["vm_mac"]}
-
-
-# datagrams of 100 bytes over loopback, which the reader frees in a task's context; others of 900 bytes leave a qdisc
-# whenever its timer interrupts: each size has a port of its own
-FLOOD = """
-import socket, struct, sys, time
-address, seconds = sys.argv[1], float(sys.argv[2])
-def run(port, size):
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind((address, port))
-    server.settimeout(0.5)
-    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    end, payload = time.monotonic() + seconds, bytes([port & 255]) * size
-    while time.monotonic() < end:
-        client.sendto(payload, (address, port))
-        server.recv(4096)
-def shape():
-    link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-    link.bind(("multi0", 0))
-    end = time.monotonic() + seconds
-    ip = bytes.fromhex("450003a000000000401100000a0000010a000002") + struct.pack("!HHHH", 6000, 6002, 908, 0)
-    frame = bytes(6) + bytes.fromhex("0200000000010800") + ip + bytes(900)
-    while time.monotonic() < end:
-        try:
-            link.send(frame, socket.MSG_DONTWAIT)
-        except OSError:
-            time.sleep(0.0005)
-if address == "multi0":
-    shape()
-else:
-    run(6001, 100)
-"""
-
-
-def test_records_of_a_perf_buffer_do_not_mix(lab: Lab, tmp_path: pathlib.Path) -> None:
-    """A program that is interrupted by another one on its CPU keeps what it has written so far."""
-    run = tmp_path / "run"
-    tracer = lab.here().popen([PYTHON, COMMANDS["datapath_tracing"], "--netns", "vm-a", "--protocol", "udp",
-                               "--dst-port", "6001-6002", "--profile", "queues", "--perf-buffer",
-                               "--buffer-pages", "1024", "--max-rate", "10000000", "--run-dir", run])
-    until("started", run)
-    vm = lab.netns("vm-a")
-    for words in ("ip link add multi0 type veth peer name multi1", "ip link set multi0 up", "ip link set multi1 up",
-                  "tc qdisc add dev multi0 root tbf rate 100mbit burst 2kb limit 1mb"):
-        vm.run(words.split())
-    try:
-        flood = [vm.popen([PYTHON, "-c", FLOOD, address, "3"]) for address in ("127.0.0.1", "127.0.0.2", "multi0")]
-        assert [one.communicate(timeout=30)[0] for one in flood] == [""] * 3
-        tracer.send_signal(signal.SIGTERM)
-        assert tracer.communicate(timeout=30)[0] == ""
-    finally:
-        vm.run(["ip", "link", "del", "multi0"])
-    spool = (run / "records.bin").read_bytes()
-    manifest = json.loads((run / "manifest.json").read_text())
-    records = [record.unpack(spool, at) for at in range(record.RING_HEADER, len(spool), record.STRIDE)]
-    assert len(records) > 10000
-    # the size in the packet's own header, the skb's length and the port belong together
-    of_port = {6001: 128, 6002: 928}
-    for one in records:
-        packet = headers.decode(one.packet[:one.packet_len], one.packet_layer, one.protocol)
-        assert packet["ip_length"] == of_port[packet["dst_port"]], one
-        assert one.len - packet["ip_length"] in (0, 14), one
-    counters = manifest["counters"]
-    assert counters["matched"] == counters["written"] + counters["shed"] + counters["lost"]
-    assert len({(one.time_ns, one.cpu, one.skb, one.point) for one in records}) == len(records)
 
 
 BURST = """

@@ -9,7 +9,7 @@ import pytest
 from support.lab import PYTHON, Lab
 from support.tracers import COMMANDS, tracing, until
 
-from fleetmerge.bundle.captured import slots_of
+from fleetmerge.bundle.fields import slots_of
 from fleetmerge.bundle.manifest import open_bundle
 
 PORT = 5021
@@ -140,8 +140,8 @@ def test_a_bundle_describes_its_fields(lab: Lab, tmp_path: pathlib.Path, buffer:
         process.terminate()
         process.communicate(timeout=20)
     bundle = open_bundle(str(run))
-    assert [(one.name, one.kind) for one in bundle.captured] == [(name, "unsigned") for name in FIELDS[:2]]
-    slots = slots_of(np.fromfile(bundle.path, bundle.dtype), bundle.captured)
+    assert [(one.name, one.kind) for one in bundle.fields] == [(name, "unsigned") for name in FIELDS[:2]]
+    slots = slots_of(np.fromfile(bundle.path, bundle.dtype), bundle.fields)
     assert Counter(map(tuple, slots[:, [0, 1, 8]].tolist())) == {(0, 1500, 3): SENT - MARKED, (MARK, 1500, 3): MARKED}
 
 

@@ -183,6 +183,29 @@ def test_a_qdisc_that_counts_on_each_cpu(lab: Lab, cpu: int) -> None:
     assert [length for length, _limit in fills(records, "skb.drop")] == [full] * drops
 
 
+def test_a_qdisc_with_room_for_bytes(lab: Lab) -> None:
+    """40 packets come at once to a device that stops its queue after 10 and a bfifo with room for 10."""
+    vm, size, room = lab.netns("vm-a"), 14 + 20 + 8 + 500, 10
+    with (
+        devices(vm, "queue0 queue9", *pair(0), *(words.format("queue0") for words in ADDRESSES),
+                "ip link add queue9 type ifb", "ip link set queue9 txqueuelen 10 up",
+                f"tc qdisc add dev queue9 root bfifo limit {room * size}", "tc qdisc add dev peer0 ingress",
+                "tc filter add dev peer0 ingress u32 match u32 0 0 action mirred egress redirect dev queue9"),
+        tracing(lab.here(), "datapath_tracing", "--netns", "vm-a", "--interface", "queue9", "--protocol", "udp",
+                "--dst-port", "9", "--point", "dev.queue", "--point", "skb.drop") as tracer,
+    ):
+        vm.python(BURST, 40, CPUS[0])
+        counted = qdisc(vm, "queue9")
+        records = tracer.stop()
+    drops, limit = counted["drops"], room * size
+    assert 0 < drops < 40 - room
+    lengths = [0] * (40 - room - drops) + list(range(0, limit, size)) + [limit] * drops
+    assert [one["queue"] for one in records if one["point"] == "dev.queue"] == [
+        {"kind": "qdisc.bytes", "length": length, "limit": limit, "backlog": length} for length in lengths]
+    assert [one["queue"]["kind"] for one in records if one["point"] == "skb.drop"] == ["qdisc.bytes"] * drops
+    assert fills(records, "skb.drop") == [(limit, limit)] * drops
+
+
 RECEIVE = """
 import socket, subprocess
 reader = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -103,19 +103,19 @@ class Bundle:
         self.manifest["stacks"][str(number)] = ["0x%x" % address for address in addresses]
         return number
 
-    def capture(self, **kinds: str) -> None:
+    def ask_for(self, **kinds: str) -> None:
         """Have fields that were asked for by name: name -> kind."""
         self.manifest["fields"] = [{"name": name, "kind": kind} for name, kind in kinds.items()]
         self.manifest["record"] = record.Layout(len(kinds)).describe()
 
-    def _slots(self, captured: dict[str, int | None]) -> list[int]:
-        values = [captured.get(field["name"]) for field in self.manifest["fields"]]
+    def _slots(self, asked: dict[str, int | None]) -> list[int]:
+        values = [asked.get(field["name"]) for field in self.manifest["fields"]]
         known = sum(1 << place for place, value in enumerate(values) if value is not None)
         return [(value or 0) & (1 << 64) - 1 for value in values] + [known]
 
     def event(self, second: float, point: str, ifindex: int, packet: bytes = b"", **fields: Any) -> None:
         """Add one record; the fields not given are those of a plain packet that starts with its Ethernet header, in an
-        skb of its own. captured: values of those that were asked for by name; None, or not given: not there."""
+        skb of its own. asked: values of those that were asked for by name; None, or not given: not there."""
         layer = fields.pop("packet_layer", 2)
         offset = 14 if layer == 2 else 0
         made = len(self.events)
@@ -127,7 +127,7 @@ class Bundle:
                "packet_layer": layer, "packet_len": min(128, len(packet)),
                "packet": np.frombuffer(packet[:128].ljust(128, b"\0"), "u1")}
         if "fields" in self.manifest:
-            row["fields"] = self._slots(fields.pop("captured", {}))
+            row["fields"] = self._slots(fields.pop("asked", {}))
         row.update(fields)
         self.events.append(row)
 

@@ -2,6 +2,7 @@
 """Run a tracer by hand in a place of the lab, and get back what it printed."""
 import contextlib
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -21,7 +22,18 @@ def state(run: pathlib.Path) -> str:
 
 def until(wanted: str, run: pathlib.Path) -> None:
     """Wait for a tracer that writes into a run directory: "armed", or "started" when its window is open."""
-    wait_until(lambda: state(run) == wanted, f"the tracer is {wanted}", 60)
+    wait_until(lambda: state(run) == wanted, f"the tracer is {wanted}", deadline_s=60)
+
+
+def next_line(process: subprocess.Popen) -> str:
+    """The next line that a process says on stderr; what comes behind it is left for communicate()."""
+    line, descriptor = b"", process.stderr.fileno()
+    while not line.endswith(b"\n"):
+        byte = os.read(descriptor, 1)
+        if not byte:
+            break
+        line += byte
+    return line.decode()
 
 
 class Running:
@@ -32,7 +44,7 @@ class Running:
         self.log: list[str] = []      # what it said on stderr, summary last
         self.records: list[dict] = []
         self.status: int | None = None
-        self.log.append(process.stderr.readline().rstrip())
+        self.log.append(next_line(process).rstrip())
         assert self.log[0].startswith("tracing "), self.log[0] + process.stderr.read()
 
     def real_pid(self) -> int:

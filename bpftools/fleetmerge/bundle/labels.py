@@ -29,7 +29,7 @@ class Labels:
 
     def __init__(self, bundle: Bundle) -> None:
         manifest = bundle.manifest
-        self.captured = bundle.captured
+        self.fields = bundle.fields
         self.host, self.tracer = clean(bundle.host), clean(bundle.tracer)
         self._targets = {clean(point["name"]): clean(point.get("target") or point["name"])
                          for point in manifest["points"]["attached"]}

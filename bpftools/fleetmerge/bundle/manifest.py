@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import BundleError
 from ..words import printable
-from .captured import Captured, captured_of
+from .fields import Field, fields_of
 from .records import dtype_of
 
 FORMAT = "skbfleet-bundle/1"
@@ -42,7 +42,7 @@ class Bundle:
     promised: int                     # that the manifest speaks of
     sha256: str                       # of records.bin, as the manifest has it
     problems: list[str] = field(default_factory=list)  # why it is partial; empty if it is complete
-    captured: list[Captured] = field(default_factory=list)  # the fields that were asked for by name
+    fields: list[Field] = field(default_factory=list)  # the fields that were asked for by name
 
     @property
     def path(self) -> str:
@@ -108,7 +108,7 @@ def _open(directory: str) -> Bundle:
         raise BundleError("%s has %d bytes where the manifest says %d" % (RECORDS, size, entry["bytes"]))
     bundle = Bundle(directory, names["host"], names["tracer"], names["run_id"], manifest, dtype,
                     size // dtype.itemsize, entry["bytes"] // dtype.itemsize, str(entry["sha256"]),
-                    captured=captured_of(manifest, dtype))
+                    fields=fields_of(manifest, dtype))
     if bundle.truncated or size < entry["bytes"]:
         bundle.problems.append("%s is cut off: %d of %d records are there" % (RECORDS, bundle.records, bundle.promised))
     if manifest.get("status") == "partial":

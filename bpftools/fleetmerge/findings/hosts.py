@@ -13,6 +13,7 @@ from ..clock.host import HostClock
 from ..journey.grounds import Trust
 from ..packet.survey import Index, window_of
 from ..words import clean, settings
+from . import counted
 
 DROP_MONITOR = "drop_monitor"
 NEVER = 1 << 62
@@ -102,6 +103,14 @@ class Host:
         """Return the points that nobody looked at, of those that tell where a packet went."""
         attached = set(self.attached())
         return ", ".join("%s on %s" % (point, self.name) for point in NEEDED if point not in attached)
+
+    def unmatched(self) -> dict[str, int]:
+        """Return the points that saw packets (how many), and none that fits the filter, though others did."""
+        return {point: count for bundle, _, _ in self.bundles for point, count in counted.unmatched(bundle).items()}
+
+    def drops_unrecorded(self) -> bool:
+        """Return whether a packet that fits was dropped where the kernel does not say at which device."""
+        return any(counted.dropped_unrecorded(bundle) for bundle, _, _ in self.bundles)
 
     def missing_tracers(self) -> list[str]:
         """Return the tracers that were asked for and sent nothing that can be used."""
@@ -217,6 +226,7 @@ def _bundle_doubts(name: str, bundle: Bundle, index: Index) -> list[str]:
                           ("cut", "%d records on %s were cut off by the limits of its %s.")):
         if counters.get(counter):
             out.append(text % (counters[counter], name, bundle.tracer))
+    out += counted.doubts(name, bundle)
     if index.outside:
         out.append("%d records of the %s on %s lie outside the window." % (index.outside, bundle.tracer, name))
     return out

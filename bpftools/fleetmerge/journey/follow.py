@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from ..arrays import joined, picked
-from ..bundle.captured import Recorded
+from ..bundle.fields import Recorded
 from ..clock.host import HostClock
 from ..packet.identity import FOLLOWED, IS_ARP, IS_FRAGMENT, UNREADABLE, among, mix
 from ..packet.places import FAR, NEAR

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..bundle.captured import Recorded
+from ..bundle.fields import Recorded
 from ..bundle.manifest import Bundle
 from ..clock.host import HostClock
 from ..memory import give_back
@@ -70,7 +70,7 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
     return Setting(_lean(atlas), facts_of(trusts, atlas.hosts), own, host_of,
                    bounds_of(own, host_of, len(atlas.hosts)), names, _final(names), partition, files,
                    atlas.flows, homes_of(chained, own, atlas.flows), _many(atlas.flows), unwanted,
-                   Recorded((bundle.path, bundle.dtype, bundle.captured) for bundle in bundles), told,
+                   Recorded((bundle.path, bundle.dtype, bundle.fields) for bundle in bundles), told,
                    sample_of(bundles))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..bundle.captured import Recorded
+from ..bundle.fields import Recorded
 from .atlas import Layout
 from .packets import Packets
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..bundle.captured import Captured, slots_of
+from ..bundle.fields import Field, slots_of
 from ..bundle.records import CANONICAL, canonical
 from ..packet.headers import Headers, inner, parse
 
@@ -23,7 +23,7 @@ class Batch:
     inner: Headers
     length: np.ndarray    # s8: bytes from the network header on
     vlan: np.ndarray      # s4: VLAN id, from the accelerated tag or the packet; -1 without one
-    slots: np.ndarray     # u8: see captured.slots_of()
+    slots: np.ndarray     # u8: see fields.slots_of()
     _columns: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -39,9 +39,9 @@ class Batch:
 
 
 def make_batch(parts: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]],
-               captured: Sequence[Sequence[Captured]] = ()) -> Batch:
+               fields: Sequence[Sequence[Field]] = ()) -> Batch:
     """Build a batch from (bundle number, records, wall times, numbers of the records) of each bundle; records of one
-    bundle keep their order where their times are equal. captured: of each bundle, where there are any."""
+    bundle keep their order where their times are equal. fields: of each bundle, where there are any."""
     layouts = {part[1].dtype for part in parts}
     raws = [part[1] for part in parts] if len(layouts) == 1 else [canonical(part[1]) for part in parts]
     wall = np.concatenate([part[2] for part in parts])
@@ -51,7 +51,7 @@ def make_batch(parts: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]],
     raw = np.concatenate([part.view("V%d" % layout.itemsize) for part in raws])[order].view(layout)
     bundle = np.repeat(np.array([part[0] for part in parts], "u2"), [len(part[1]) for part in parts])[order]
     number = np.concatenate([part[3] for part in parts])[order]
-    slots = np.concatenate([slots_of(part[1], captured[part[0]]) for part in parts])[order] if any(captured) else \
+    slots = np.concatenate([slots_of(part[1], fields[part[0]]) for part in parts])[order] if any(fields) else \
         np.zeros((len(raw), 0), "u8")
     return _parsed(raw, bundle, number, wall[order], slots)
 

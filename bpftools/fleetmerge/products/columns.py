@@ -12,7 +12,7 @@ from ..packet import flowtext
 from ..packet.headers import TUNNELS, Headers
 from ..packet.identity import NOT_FOLLOWED, Renaming, packet_keys, recognise
 from ..words import clean
-from . import captured
+from . import fields
 from .batch import Batch
 
 _PLAIN = ("skb", "head", "cpu", "pid", "len", "data_len", "ifindex", "rx_ifindex", "mark", "hash", "priority",
@@ -86,7 +86,7 @@ def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.nd
     out["journey"] = _journeys(np.zeros(len(batch), "u8") if journeys is None else journeys)
     for name in _PLAIN:
         out[name] = batch.column(name)
-    out.update(captured.columns(batch, labels))
+    out.update(fields.columns(batch, labels))
     out["header"] = _headers(batch)
     return pa.table(out)
 

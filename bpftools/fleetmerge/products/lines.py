@@ -12,7 +12,7 @@ from ..arrays import hexadecimal, join, number, per_value, scatter, text_of, tim
 from ..bundle.labels import Labels
 from ..packet import flowtext
 from ..packet.headers import ICMP, ICMPV6, TCP, TUNNELS, Headers, is_echo
-from . import captured
+from . import fields
 from .batch import Batch
 from .columns import comm_text, flow_codes, mac_addresses
 
@@ -27,7 +27,7 @@ def lines(batch: Batch, labels: Sequence[Labels], known: tuple[np.ndarray, np.nd
     text = join(time_text(batch.wall), _place(batch, labels),
                 text_of(flow_code, flowtext.flows_of(flows)),
                 _transport(batch.headers), " len=", number(batch.column("len")), _vlan(batch.vlan), _inner(batch),
-                _drop(batch, labels), _queue(batch, labels), captured.words(batch, labels), _followed(batch),
+                _drop(batch, labels), _queue(batch, labels), fields.words(batch, labels), _followed(batch),
                 _metadata(batch, labels), _macs(batch), "\n", _stack(batch, labels))
     return _data(text)
 

@@ -50,7 +50,7 @@ def host_entry(host: Host) -> dict[str, Any]:
         "status": host.status(), "why": host.why(), "records": host.records, "lost": host.lost,
         "shed": host.shed,
         "late_us": host.late_ns() / 1000, "stopped_early_us": host.early_ns() / 1000,
-        "points": {"attached": host.attached(), "skipped": host.skipped()},
+        "points": {"attached": host.attached(), "skipped": host.skipped(), "unmatched": host.unmatched()},
         "clock": {"offset_us": clock.offset_us, "bound_us": clock.bound_us, "method": clock.method,
                   "drift_ppm": clock.drift_ppm, "stepped_us": clock.stepped_us,
                   "doubt": clock.doubt} if clock else None,

@@ -30,7 +30,7 @@ def write_pieces(parts: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]]
     """Write the lines and the rows of one range to two files, and, if there are interfaces, its packets to a third.
     parts: as batch.make_batch() takes them; records: files that say which records show which journeys; notes: files
     with what there is to say of some."""
-    batch = make_batch(parts, [names.captured for names in labels])
+    batch = make_batch(parts, [names.fields for names in labels])
     flows = flow_codes(batch.headers)
     with open(text, "wb", opener=_private) as handle:
         handle.write(memoryview(lines(batch, labels, flows)))

@@ -261,6 +261,8 @@ def _no_loss(hosts: Sequence[Host], records: int, sampled: bool) -> Sentence:
         return Sentence("No packet that matches the filter was seen on any host.", of_hosts(hosts))
     present = [host for host in hosts if host.bundles]
     buts = [("nobody looked for drops on %s", [host for host in present if not host.sees_drops()]),
+            ("drops at devices that the kernel does not tell were not recorded on %s", [
+                host for host in present if host.drops_unrecorded()]),
             ("records are missing from %s", [host for host in present if host.status() != "complete"
                                               or host.lost or host.shed]),
             ("nothing came from %s", [host for host in hosts if not host.bundles])]

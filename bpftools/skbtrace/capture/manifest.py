@@ -24,7 +24,7 @@ def _kernel() -> Dict[str, str]:
 def _points(tracer: Any) -> Dict[str, Any]:
     return {"requested": [point.name for point in tracer.wanted] + list(tracer.absent),
             "attached": [dict(attached._asdict()) for attached in tracer.program.attached],
-            "skipped": tracer.program.skipped, "absent": tracer.absent}
+            "skipped": tracer.program.skipped, "absent": tracer.absent, "unmatched": tracer.unmatched()}
 
 
 def _window(tracer: Any) -> Dict[str, Any]:
@@ -75,7 +75,7 @@ def build(tracer: Any, budget: Any) -> Dict[str, Any]:
         "python_version": platform.python_version(), "kernel": _kernel(),
         "command_line": [foreign.from_system(word) for word in sys.argv if not expressions.is_program(word)],
         "filter": filters.describe(tracer.chosen), "record": tracer.layout.describe(),
-        "fields": [dict(one._asdict()) for one in tracer.captured], "points": _points(tracer),
+        "fields": [dict(one._asdict()) for one in tracer.fields], "points": _points(tracer),
         "window": _window(tracer), "counters": totals, "per_point": per_point,
         "guards": dict(tracer.sharing.guards(), max_rate=tracer.options.max_rate), "load": tracer.load or {},
         "sharing": {"with": tracer.sharing.met, "problem": tracer.sharing.problem},

@@ -45,8 +45,8 @@ def read_fields(slots: int, path: str = HEADER) -> List[Field]:
 class Layout:
     """A record with so many fields that were asked for by name; size and stride in bytes."""
 
-    def __init__(self, captured: int = 0) -> None:
-        self.fields = read_fields(fields.slots(captured))
+    def __init__(self, asked_for: int = 0) -> None:
+        self.fields = read_fields(fields.slots(asked_for))
         end = self.fields[-1].offset + struct.calcsize(_FORMATS[self.fields[-1].type]) * self.fields[-1].count
         self.size = end + -end % 8
         self.stride = RING_HEADER + self.size

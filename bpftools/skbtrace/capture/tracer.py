@@ -44,9 +44,9 @@ class Tracer:
         names += pages.STRUCTS + queues.type_names()
         names += hooks.wanted_functions(asked_for) + ["btf_trace_" + point.tracepoint for point in asked_for]
         self._types = lookup.read_types(names)
-        self._fields = fields.find(options.field, self._types)
-        self.captured = fields.describe(self._fields)
-        self.layout = record.Layout(len(self.captured))
+        self._found_fields = fields.find(options.field, self._types)
+        self.fields = fields.describe(self._found_fields)
+        self.layout = record.Layout(len(self.fields))
         # name -> why there is nothing to look at, as when the point's module is not in this kernel
         why = [(point.name, hooks.why_absent(point, self._types)) for point in asked_for]
         self.absent = {name: reason for name, reason in why if reason}
@@ -71,7 +71,7 @@ class Tracer:
         limits.raise_memlock()
         constants = filters.defines(self.chosen, self.scope.netns)
         constants.update(rate.defines())
-        constants.update(fields.defines(self._fields))
+        constants.update(fields.defines(self._found_fields))
         constants.update(points.follow_defines(self.options))
         constants.update(sample.defines(self.options))
         constants.update(pages.constants(self._types.vmlinux if self._types else None))
@@ -206,6 +206,12 @@ class Tracer:
             lost = {str(cpu): values.lost for cpu, values in enumerate(per_cpu) if values.lost}
             found[attached.name] = dict(row, lost_per_cpu=lost) if lost else row
         return found
+
+    def unmatched(self) -> Dict[str, int]:
+        """Return the points that saw packets (how many) and matched none, though others did."""
+        rows = self.counters()
+        return points.unmatched({attached.name: rows[attached.name] for attached in self.program.attached
+                                 if not attached.only_followed})
 
     def totals(self) -> Dict[str, int]:
         """Return the counters summed over the points, with what a perf buffer lost on the way."""

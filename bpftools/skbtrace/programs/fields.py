@@ -10,7 +10,7 @@ MOST = 8
 _FORM_SIGNED, _FORM_BIG_ENDIAN = 1, 2  # of bpf/fields.h
 
 
-class Captured(NamedTuple):
+class RecordedField(NamedTuple):
     """A field as the records have it: in the order of their slots; kind: unsigned, signed, pointer."""
 
     name: str
@@ -65,21 +65,21 @@ def _place(field: fields.Field) -> str:
     return "%s, %d, %d, %d, %d, %d" % (base, field.offset, field.size, field.shift, field.bits, form)
 
 
-def describe(found: Sequence[fields.Field]) -> List[Captured]:
+def describe(found: Sequence[fields.Field]) -> List[RecordedField]:
     """Return the fields as the manifest names them."""
-    return [Captured(field.name, field.kind) for field in found]
+    return [RecordedField(field.name, field.kind) for field in found]
 
 
-def values(captured: Sequence[Captured], record: Any) -> List[Any]:
+def values(recorded: Sequence[RecordedField], record: Any) -> List[Any]:
     """Return the values of a record as JSON has them: addresses in hexadecimal, None for what was not there."""
-    if not captured:
+    if not recorded:
         return []
-    numbers = struct.unpack("<%dQ" % slots(len(captured)), record.fields)
+    numbers = struct.unpack("<%dQ" % slots(len(recorded)), record.fields)
     return [_value(field, number) if numbers[-1] >> place & 1 else None
-            for place, (field, number) in enumerate(zip(captured, numbers))]
+            for place, (field, number) in enumerate(zip(recorded, numbers))]
 
 
-def _value(field: Captured, number: int) -> Any:
+def _value(field: RecordedField, number: int) -> Any:
     if field.kind == fields.POINTER:
         return "0x%x" % number
     return number - (number >> 63 << 64) if field.kind == fields.SIGNED else number

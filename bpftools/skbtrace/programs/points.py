@@ -178,6 +178,10 @@ _NETFILTER = [
 TABLE = _TRACEPOINTS + _DEVICES + _BRIDGE + _OVS + _TUNNEL + _IP + _NETFILTER
 BY_NAME = {point.name: point for point in TABLE}
 ENDS = ("skb.drop", "skb.free")  # where an skb is freed: every one of them that the kernel shows
+# where a packet comes only if something is amiss, or new: that none came is as it should be
+IF_AMISS = ("skb.drop", "ovs.drop", "qdisc.drop", "sock.full", "udp.full", "tcp.retransmit", "ovs.upcall",
+            "ovs.userspace")
+FITTED = ("matched", "outside_window", "no_device", "undecided")  # counters of packets that fit, or may
 
 # with what becomes of the packets for which Open vSwitch has no flow yet, or one without any action
 _NIC = ["dev.rx", "dev.tx", "skb.drop", "ovs.drop", "ovs.upcall", "skb.free"]
@@ -221,6 +225,17 @@ def wanted(options: Any) -> List[Point]:
     functions = [named(name) for name in sorted(names - set(BY_NAME))]
     return [point._replace(stack=point.stack or point.name in options.stack)
             for point in TABLE + functions if point and point.name in names]
+
+
+def unmatched(counters: Dict[str, Dict[str, int]]) -> Dict[str, int]:
+    """Return the points that saw packets (how many), and none that fits the filter, though others did.
+
+    counters: of each point that matches by itself, `seen` and those of FITTED.
+    """
+    if not any(row["matched"] for row in counters.values()):
+        return {}
+    return {name: row["seen"] for name, row in counters.items()
+            if row["seen"] and not any(row[counter] for counter in FITTED)}
 
 
 def follow_defines(options: Any) -> Dict[str, int]:

@@ -33,8 +33,10 @@ class Kind(NamedTuple):
 
 
 _DEVICE = {"net_device": ["_tx", "num_tx_queues"], "netdev_queue": ["qdisc"]}
-_QDISC = {"Qdisc": ["enqueue", "flags", "q.qlen", "limit", "qstats.backlog", "cpu_qstats"],
-          "gnet_stats_queue": ["qlen", "backlog"]}
+_QDISC = {"Qdisc": ["enqueue", "flags", "q.qlen", "limit", "qstats.backlog", "cpu_qstats", "ops"],
+          "Qdisc_ops": ["id"], "gnet_stats_queue": ["qlen", "backlog"]}
+_QDISC_FULL = ("QDISC_OVERLIMIT", "QDISC_DROP_OVERLIMIT")
+_QDISC_REFUSED = ("QDISC_DROP", "QDISC_BURST_DROP", "QDISC_CONGESTED")
 _SOCKET = {"sock": ["sk_backlog.rmem_alloc.counter", "sk_backlog.len", "sk_rcvbuf", "sk_wmem_alloc.refs.counter",
                     "sk_wmem_queued", "sk_sndbuf", "sk_ack_backlog", "sk_max_ack_backlog", "__sk_common.skc_state"]}
 _TAP = {"net_device": ["rtnl_link_ops"], "rtnl_link_ops": ["kind"], "tun_struct": ["tfiles", "numqueues"],
@@ -44,8 +46,7 @@ _CELLS = {"gro_cells": ["cells"], "gro_cell": ["napi_skbs.qlen"]}
 
 TABLE = [
     Kind(1, "qdisc", "packets", "device", "", "q.qlen, or cpu_qstats of all CPUs", "limit", "qstats.backlog", "",
-         dict(_DEVICE, **_QDISC), ("QDISC_OVERLIMIT", "QDISC_DROP_OVERLIMIT"),
-         ("QDISC_DROP", "QDISC_BURST_DROP", "QDISC_CONGESTED"),
+         dict(_DEVICE, **_QDISC), _QDISC_FULL, _QDISC_REFUSED,
          "the qdisc of the device's transmit queue that the packet is for: below mq the child, not the sum"),
     Kind(2, "receive", "bytes", "receiver", "sock", "sk_backlog.rmem_alloc.counter", "sk_rcvbuf", "sk_backlog.len", "",
          _SOCKET, ("SOCKET_RCVBUFF", "SOCKET_BACKLOG"), (),
@@ -62,6 +63,9 @@ TABLE = [
          (), (), "connections of a listening socket that nobody has accepted yet"),
     Kind(7, "gro.cell", "packets", "cpu", "", "napi_skbs.qlen of this CPU", "net.core.netdev_max_backlog", "", "",
          _CELLS, (), (), "what a tunnel has unwrapped on this CPU and not handed on"),
+    Kind(8, "qdisc.bytes", "bytes", "device", "Qdisc", "qstats.backlog", "limit", "qstats.backlog", "",
+         dict(_DEVICE, **_QDISC), _QDISC_FULL, _QDISC_REFUSED,
+         "a qdisc that has room for so many bytes, not packets: bfifo, gred"),
 ]
 BY_NAME = {kind.name: kind for kind in TABLE}
 NAMES = {kind.number: kind.name for kind in TABLE}
@@ -120,7 +124,11 @@ def find(types: Optional[lookup.Types], reasons: Dict[int, str], met: Iterable[s
 
 
 def _wanted(met: Set[str]) -> List[Kind]:
-    """Return the kinds that points meet; at a drop these are those that reasons lead to, and a listening socket's."""
+    """Return the kinds that points meet; at a drop these are those that reasons lead to, and a listening socket's.
+
+    Which of the two kinds of qdisc it is shows when a packet meets it.
+    """
+    met = met.union(["qdisc.bytes"] if "qdisc" in met else [])
     return [kind for kind in TABLE
             if kind.name in met or (ANY in met and (kind.full or kind.refused or kind.name == "accept"))]
 
@@ -163,9 +171,10 @@ def make_constants(kinds: List[Kind], reasons: Dict[int, str]) -> Dict[str, Any]
     constants: Dict[str, Any] = {"HAVE_QUEUE_" + _word(kind): 1 for kind in kinds}
     constants.update(("QUEUE_" + _word(kind), kind.number) for kind in TABLE)
     constants["QUEUE_ANY"] = _ANY_NUMBER
-    of_reason = [(why, kind.number) for kind in kinds for why, name in sorted(reasons.items())
-                 if name in kind.full + kind.refused]
-    constants["QUEUE_OF_REASON(reason)"] = "".join("(reason) == %d ? %d : " % pair for pair in of_reason) + "0"
+    of_reason = {why: kind.number for kind in reversed(kinds) for why, name in sorted(reasons.items())
+                 if name in kind.full + kind.refused}
+    constants["QUEUE_OF_REASON(reason)"] = "".join("(reason) == %d ? %d : " % pair
+                                                   for pair in of_reason.items()) + "0"
     constants["PLAIN_QUEUES(LENGTH, BACKLOG)"] = " ".join(
         ("BACKLOG(%d, %s, %s) " % (kind.number, kind.struct, kind.backlog) if kind.backlog else "")
         + "LENGTH(%d, %s, %s, %s)" % (kind.number, kind.struct, kind.length, kind.limit)

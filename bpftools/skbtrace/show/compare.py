@@ -20,7 +20,7 @@ class Comparison:
 
     def __init__(self, stream: Any, facts: text.Facts) -> None:
         self._stream, self._facts = stream, facts
-        self._changes = text.Changes(facts.captured)
+        self._changes = text.Changes(facts.fields)
         self._open: OrderedDict[Tuple[int, int], List[Row]] = OrderedDict()
 
     def write(self, record: Any) -> None:

@@ -18,7 +18,7 @@ def run(tracer: Any) -> None:
     facts = text.Facts(options.host, {attached.id: attached.name for attached in tracer.program.attached},
                        tracer.devices, tracer.scope.names, tracer.reasons, tracer.symbols,
                        armed["realtime_ns"] - armed["monotonic_ns"],
-                       {attached.id for attached in tracer.program.attached if attached.made_up}, tracer.captured)
+                       {attached.id for attached in tracer.program.attached if attached.made_up}, tracer.fields)
     budget = Budget(options.max_records, options.max_bytes, tracer.layout.stride)
     lines, remarks = Stream(sys.stdout.fileno()), Stream(sys.stderr.fileno())
     printer: Any = compare.Comparison(lines, facts) if options.compare else text.Printer(
@@ -39,7 +39,7 @@ def run(tracer: Any) -> None:
             shown = summary.as_json if options.format == "json" else summary.table
             lines.write(shown(tracer.counters(), tracer.totals()))
         lines.drain(_PATIENCE_S)
-        _say(remarks, [_summary(tracer, budget, terminal.unshown())])
+        _say(remarks, [*_unmatched(tracer), _summary(tracer, budget, terminal.unshown())])
 
 
 def _say(remarks: Stream, sentences: List[str]) -> None:
@@ -53,7 +53,8 @@ def _beginning(tracer: Any) -> List[str]:
     if tracer.symbols.are_hidden():
         said.append("the kernel hides where its functions are (kernel.kptr_restrict is 2, or it is locked down): "
                     "places and stacks are shown as addresses")
-    return said + ["skipped %s: %s" % (", ".join(names), why) for why, names in _by_reason(tracer.program.skipped)]
+    missing = dict(tracer.absent, **tracer.program.skipped)
+    return said + ["skipped %s: %s" % (", ".join(names), why) for why, names in _by_reason(missing)]
 
 
 def _by_reason(skipped: Dict[str, str]) -> List[Tuple[str, List[str]]]:
@@ -62,6 +63,14 @@ def _by_reason(skipped: Dict[str, str]) -> List[Tuple[str, List[str]]]:
     for name, why in sorted(skipped.items()):
         reasons.setdefault(why, []).append(name)
     return sorted(reasons.items(), key=lambda item: item[1])
+
+
+def _unmatched(tracer: Any) -> List[str]:
+    """Say which points saw packets and none that fits, unless a table of all points is shown."""
+    found = tracer.unmatched()
+    if not found or tracer.options.summary:
+        return []
+    return ["none that fits at %s" % ", ".join("%s (%d seen)" % item for item in found.items())]
 
 
 def _summary(tracer: Any, budget: Budget, unshown: int) -> str:

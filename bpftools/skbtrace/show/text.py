@@ -21,11 +21,11 @@ class Facts:
 
     def __init__(self, host: str, points: Dict[int, str], devices: Any, namespaces: Dict[int, str],
                  reasons: Dict[int, str], symbols: Any, realtime_offset_ns: int,
-                 made_up: AbstractSet[int] = frozenset(), captured: Sequence[fields.Captured] = ()) -> None:
+                 made_up: AbstractSet[int] = frozenset(), fields: Sequence[fields.RecordedField] = ()) -> None:
         """devices: has name(netns, ifindex); symbols: has name(address) and stack(stack_id);
         realtime_offset_ns: wall clock minus monotonic clock; made_up: points whose packets have no headers yet;
-        captured: the fields that were asked for by name."""
-        self.captured = captured
+        fields: those that were asked for by name."""
+        self.fields = fields
         self.made_up = made_up
         self.host, self.points, self.devices, self.namespaces = host, points, devices, namespaces
         self.reasons, self.symbols, self.realtime_offset_ns = reasons, symbols, realtime_offset_ns
@@ -60,8 +60,8 @@ def describe(record: Any, facts: Facts) -> Dict[str, Any]:
     if record.point in facts.made_up:
         shown["made_up"] = True
     shown.update((name, getattr(record, name)) for name, usual in METADATA if getattr(record, name) != usual)
-    if facts.captured:
-        shown["fields"] = dict(zip([one.name for one in facts.captured], fields.values(facts.captured, record)))
+    if facts.fields:
+        shown["fields"] = dict(zip([one.name for one in facts.fields], fields.values(facts.fields, record)))
     if record.queue_kind:
         shown["queue"] = {"kind": queues.NAMES[record.queue_kind], "length": record.queue_len,
                           "limit": record.queue_limit, "backlog": record.queue_backlog}
@@ -149,9 +149,9 @@ class Changes:
     FREED = ("skb.drop", "skb.free")
     _OWN = ("protocol", "id", "seq", "ack", "icmp_seq", "type", "code", "fragment_offset", "operation")
 
-    def __init__(self, captured: Sequence[fields.Captured] = ()) -> None:
-        self._captured = captured
-        self.names = self._COMPARED + tuple(one.name for one in captured)
+    def __init__(self, fields: Sequence[fields.RecordedField] = ()) -> None:
+        self._fields = fields
+        self.names = self._COMPARED + tuple(one.name for one in fields)
         self._last: OrderedDict[Tuple[int, int], _Seen] = OrderedDict()
 
     def of(self, record: Any, point: str, packet: Dict[str, Any]) -> Tuple[List[str], Optional[int]]:
@@ -168,7 +168,7 @@ class Changes:
         """Return the same packet's previous record, None if it has none, and the values of `names` in this one."""
         key = record.skb, record.head
         place = record.point, record.netns, record.ifindex
-        values = tuple([getattr(record, name) for name in self._COMPARED] + fields.values(self._captured, record))
+        values = tuple([getattr(record, name) for name in self._COMPARED] + fields.values(self._fields, record))
         innermost = packet.get("inner", packet)
         before = self._last.pop(key, None)
         if before and (place in before.places or record.time_ns < before.time_ns
@@ -200,7 +200,7 @@ class Printer:
 
     def __init__(self, stream: Any, facts: Facts, as_json: bool, metadata: bool) -> None:
         self._stream, self._facts, self._json, self._metadata = stream, facts, as_json, metadata
-        self._changes = Changes(facts.captured)
+        self._changes = Changes(facts.fields)
 
     def write(self, record: Any) -> None:
         """Write one record, in one write."""

@@ -6,6 +6,8 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from support.tracers import next_line
+
 from . import EmulationError
 from .machine import Machine
 
@@ -42,7 +44,7 @@ class Tracing:
         """Send a signal, wait for the end, read what was printed."""
         if self.process.poll() is None:
             self.machine.run(f"kill -{signal} $(cat /run/tracer.pid)", check=False)
-        output, errors = self.process.communicate(timeout=120)
+        output, errors = self.process.communicate(timeout=600)
         self.status = self.process.returncode
         self.log += errors
         self.records = [json.loads(line) for line in output.splitlines()]
@@ -69,12 +71,11 @@ def tracing(machine: Machine, tracer: str, *options: object) -> Iterator[Tracing
     assert process.stderr
     running = Tracing(machine, process)
     try:
-        for line in process.stderr:
+        while not (line := next_line(process)).startswith("tracing "):
             running.log += line
-            if line.startswith("tracing "):
-                break
-        else:
-            raise EmulationError(f"{tracer} did not start on {machine.name}: {running.log}")
+            if not line:
+                raise EmulationError(f"{tracer} did not start on {machine.name}: {running.log}")
+        running.log += line
         yield running
         if running.status is None:
             running.stop()

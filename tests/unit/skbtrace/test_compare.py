@@ -9,10 +9,10 @@ from support.bundles import ethernet, ipv4, udp
 from skbtrace import options
 from skbtrace.capture import record
 from skbtrace.errors import InputError
-from skbtrace.programs.fields import Captured
+from skbtrace.programs.fields import RecordedField
 from skbtrace.show import compare, text
 
-FIELDS = [Captured("sk_buff.mark", "unsigned"), Captured("sk_buff.sk->sk_state", "unsigned")]
+FIELDS = [RecordedField("sk_buff.mark", "unsigned"), RecordedField("sk_buff.sk->sk_state", "unsigned")]
 LAYOUT = record.Layout(len(FIELDS))
 
 
@@ -43,7 +43,7 @@ def at(micro: int, point: int, data: bytes, mark: int = 0, state: int | None = N
 
 def facts() -> text.Facts:
     return text.Facts("hv-a", {0: "dev.rx", 1: "dev.tx", 2: "skb.drop"}, Names(), {7: "hv-a"}, {77: "FULL_RING"},
-                      Names(), 0, captured=FIELDS)
+                      Names(), 0, fields=FIELDS)
 
 
 def written(records: list) -> list[str]:

@@ -13,7 +13,7 @@ from skbtrace.capture import record
 from skbtrace.errors import InputError, TracerError
 from skbtrace.kernel import btf, fields
 from skbtrace.programs import BPF_DIR
-from skbtrace.programs import fields as captured
+from skbtrace.programs import fields as recorded
 
 
 class Types:
@@ -114,7 +114,7 @@ def test_what_is_no_field_says_why(types: Types, name: str) -> None:
         fields.find(types, name)
     assert str(why.value) == MISSING[name]
     with pytest.raises(InputError) as refused:
-        captured.find([name], types)
+        recorded.find([name], types)
     assert str(refused.value) == "--field is %r: %s" % (name, MISSING[name])
 
 
@@ -128,8 +128,8 @@ def test_what_a_module_describes_needs_the_module() -> None:
 
 def test_without_types_there_are_no_fields() -> None:
     with pytest.raises(TracerError, match="^--field needs the kernel's own description of its types"):
-        captured.find(["sk_buff.mark"], None)
-    assert captured.find([], None) == []
+        recorded.find(["sk_buff.mark"], None)
+    assert recorded.find([], None) == []
 
 
 @pytest.mark.parametrize("name", ["", "mark", "sk_buff", "task_struct.pid", "sk_buff.", "sk_buff->mark", "sk_buff.a b",
@@ -170,7 +170,7 @@ struct sk_buff { u8 *head; u32 end; u64 sk; };
 
 def filled(found: list[fields.Field], directory: pathlib.Path, skb: object, device: int, sock: int) -> bytes:
     """What the C of fields.h puts into a record's slots."""
-    constants = captured.defines(found)
+    constants = recorded.defines(found)
     parts = [USER_SPACE, *("#define %s %s" % item for item in constants.items())]
     parts += [pathlib.Path(BPF_DIR, name).read_text() for name in ("record.h", "fields.h")]
     parts.append("void fill(struct record *r, u64 skb, u64 device, u64 sock)\n{\n    struct sk_buff copy = {};\n"
@@ -198,9 +198,9 @@ def test_the_c_reads_what_the_types_say(types: Types, tmp_path: pathlib.Path) ->
     struct.pack_into(">H", skb, 48, 0x86DD)
     names = ["sk_buff.mark", "sk_buff.dev->mtu", "sk_buff.sk->sk_state", "sock.sk_err", "sk_buff.cloned",
              "sk_buff.wide", "sk_buff.protocol", "sk_buff.dev", "sk_buff._nfct->mark"]
-    found = captured.find(names, types)  # type: ignore[arg-type]
+    found = recorded.find(names, types)  # type: ignore[arg-type]
     slots = filled(found, tmp_path, skb, 0, ctypes.addressof(sock))
-    read = captured.values(captured.describe(found), record.Layout(9).record._make(
+    read = recorded.values(recorded.describe(found), record.Layout(9).record._make(
         [0] * (len(record.FIELDS)) + [slots]))
     assert dict(zip(names, read, strict=True)) == {
         "sk_buff.mark": 0xFFFFFFFF, "sk_buff.dev->mtu": 1450, "sk_buff.sk->sk_state": None, "sock.sk_err": -113,

@@ -8,7 +8,7 @@ from skbtrace.kernel import btf, lookup
 from skbtrace.programs import loader, memory, percpu, points, queues
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="asking the kernel for its memory needs root")
-REASONS = {5: "NETFILTER_DROP", 77: "FULL_RING", 80: "CPU_BACKLOG"}
+REASONS = {5: "NETFILTER_DROP", 76: "QDISC_DROP", 77: "FULL_RING", 80: "CPU_BACKLOG"}
 PER_CPU = "qdisc that counts on each CPU"
 
 
@@ -19,13 +19,14 @@ def types() -> lookup.Types:
 def test_numbers_and_names_are_a_kind_s_own() -> None:
     assert sorted(queues.NAMES) == list(range(1, len(queues.TABLE) + 1))
     assert len(queues.BY_NAME) == len(queues.TABLE) <= 14  # 15 is what a drop's reason says
-    reasons = [reason for kind in queues.TABLE for reason in kind.full + kind.refused]
+    # which kind of qdisc it is shows when a packet meets it
+    reasons = [reason for kind in queues.TABLE if kind.name != "qdisc.bytes" for reason in kind.full + kind.refused]
     assert len(reasons) == len(set(reasons)), "a reason leads to one kind"
 
 
 def test_points_meet_kinds_of_the_table() -> None:
     met = {point.queue_kind for point in points.TABLE}
-    assert met == {"", queues.ANY, *queues.BY_NAME}
+    assert met == {"", queues.ANY, *queues.BY_NAME} - {"qdisc.bytes"}
     for point in points.TABLE:
         kind = queues.BY_NAME.get(point.queue_kind)
         if kind and kind.of in ("receiver", "connection"):
@@ -51,9 +52,19 @@ def test_only_what_is_met_is_looked_for() -> None:
 @needs_root
 def test_reasons_of_drops_lead_to_their_queue() -> None:
     found = queues.find(types(), REASONS, [queues.ANY])
-    wanted = {77: queues.BY_NAME["tap"].number, 80: queues.BY_NAME["softnet"].number}
+    wanted = {76: queues.BY_NAME["qdisc"].number, 77: queues.BY_NAME["tap"].number,
+              80: queues.BY_NAME["softnet"].number}
     text = found.constants["QUEUE_OF_REASON(reason)"]
     assert sorted(text.split(" : ")) == ["(reason) == %d ? %d" % pair for pair in wanted.items()] + ["0"]
+
+
+@needs_root
+def test_a_qdisc_may_turn_out_to_have_room_for_bytes() -> None:
+    for met in ("qdisc", queues.ANY):
+        found = queues.find(types(), REASONS, [met])
+        assert {"HAVE_QUEUE_QDISC", "HAVE_QUEUE_QDISC_BYTES"} <= set(found.constants)
+        number = queues.BY_NAME["qdisc.bytes"].number
+        assert "LENGTH(%d, Qdisc, qstats.backlog, limit)" % number in found.constants["PLAIN_QUEUES(LENGTH, BACKLOG)"]
 
 
 @needs_root

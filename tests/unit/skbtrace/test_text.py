@@ -98,6 +98,17 @@ def test_metadata_and_what_changed_since_the_point_before() -> None:
     assert lines[2].endswith(MACS + " +12.3us changed: mark 5->6, gso_size 0->1448")
 
 
+def test_what_changed_is_told_once() -> None:
+    """At the next point only what changed since the one before, and nothing where nothing did."""
+    marks = [5, 6, 6, 7]
+    records = [make(PACKETS[1][0], skb=0x10, head=0x20, mark=mark, ifindex=3 + number) for number, mark
+               in enumerate(marks)]
+    lines = printed(records, metadata=True)
+    assert [line.partition(" changed: ")[2] for line in lines] == ["", "mark 5->6", "", "mark 6->7"]
+    shown = [json.loads(line).get("changed") for line in printed(records, metadata=True, as_json=True)]
+    assert shown == [None, ["mark 5->6"], None, ["mark 6->7"]]
+
+
 def test_how_long_a_packet_took_is_never_told_of_two() -> None:
     first = make(PACKETS[1][0], skb=0x10, head=0x20, time_ns=1_000_000)
     at_the_next = {"skb": 0x10, "head": 0x20, "ifindex": 4}

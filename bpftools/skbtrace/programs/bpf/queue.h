@@ -7,6 +7,8 @@
 #define TCP_LISTEN 10
 #define PER_CPU_COUNTS 0x20 /* TCQ_F_CPUSTATS: the qdisc counts on each CPU for itself */
 #define KIND_TUN 0x006e7574 /* "tun" */
+#define ID_BFIFO 0x6f66696662ull /* "bfifo" */
+#define ID_GRED 0x64657267ull    /* "gred" */
 
 #ifdef CPUS
 /* what a per-CPU pointer lacks to an address on each of them */
@@ -30,6 +32,15 @@ static __always_inline u64 qdisc_of(u64 device, u16 mapping)
         return 0;
     return (u64)READ_FIELD(struct netdev_queue, qdisc,
                            (u64)READ_FIELD(struct net_device, _tx, device) + mapping * DEVICE_QUEUE_SIZE);
+}
+
+/* whether a qdisc's limit is one of bytes: nothing but its name tells */
+static __always_inline int has_room_for_bytes(u64 qdisc)
+{
+    u64 operations = (u64)READ_FIELD(struct Qdisc, ops, qdisc), id = 0;
+
+    read_memory(&id, sizeof(id), operations + __builtin_offsetof(struct Qdisc_ops, id));
+    return id == ID_BFIFO || id == ID_GRED;
 }
 
 /* what one CPU has put in may be taken out by another one: only the sums mean something */
@@ -243,6 +254,10 @@ static __always_inline void fill_queue(struct record *r, void *ctx, u64 recipe, 
 #ifdef HAVE_QUEUE_QDISC
     if (kind == QUEUE_QDISC && bits(recipe, QUEUE, 15) == NO_ARGUMENT)
         queue = qdisc_of(device, r->queue_mapping);
+#ifdef HAVE_QUEUE_QDISC_BYTES
+    if (kind == QUEUE_QDISC && has_room_for_bytes(queue))
+        kind = QUEUE_QDISC_BYTES;
+#endif
 #endif
     r->queue_kind = kind && fill_kind(r, kind, queue, device, scratch) ? kind : QUEUE_NONE;
 }

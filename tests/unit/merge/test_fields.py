@@ -21,15 +21,15 @@ MARKED = 7
 def fleet() -> Fleet:
     """40 datagrams; on hv-a the first seven get a mark between its two devices. hv-b was not asked for any field."""
     out = Fleet()
-    out.a.capture(**FIELDS)
+    out.a.ask_for(**FIELDS)
     out.talk()
     for number in range(40):
         second, packet = 1 + number * 1e-3, udp_packet(number)
         skb = {"skb": 0xFFFF888700000000 + 256 * number, "head": 0xFFFF888700000000 + 4096 * number}
         out.a.event(second, "dev.rx", VNET0, packet, len=len(packet) - 14, data_offset=78, network_offset=78, **skb,
-                    captured={MARK: 0, ERROR: -113, DEVICE: 0xFFFF888800001000})
+                    asked={MARK: 0, ERROR: -113, DEVICE: 0xFFFF888800001000})
         out.a.event(second + 8e-6, "dev.tx", ETH0, packet, len=len(packet), **skb,
-                    captured={MARK: 42 if number < MARKED else 0, STATE: 1, ERROR: -113, DEVICE: 0xFFFF888800002000})
+                    asked={MARK: 42 if number < MARKED else 0, STATE: 1, ERROR: -113, DEVICE: 0xFFFF888800002000})
         out.into(out.b, second + 58e-6, packet)
     return out
 
@@ -116,7 +116,7 @@ LIES = {
 @pytest.mark.parametrize("listed", LIES.values(), ids=LIES)
 def test_a_manifest_that_lies_about_its_fields_is_refused(tmp_path: Path, listed: list[Any]) -> None:
     bundle = Bundle("hv-a")
-    bundle.capture(**{MARK: "unsigned", STATE: "unsigned"})
+    bundle.ask_for(**{MARK: "unsigned", STATE: "unsigned"})
     bundle.manifest["fields"] = listed
     directory = bundle.write(tmp_path, bundle.records())
     with pytest.raises(BundleError, match="its manifest's fields|its records have no numbers for"):
@@ -126,4 +126,4 @@ def test_a_manifest_that_lies_about_its_fields_is_refused(tmp_path: Path, listed
 def test_a_bundle_without_fields_stays_readable(tmp_path: Path) -> None:
     bundle = Bundle("hv-a")
     assert "fields" not in json.dumps(bundle.manifest["record"]["fields"])
-    assert open_bundle(bundle.write(tmp_path)).captured == []
+    assert open_bundle(bundle.write(tmp_path)).fields == []

@@ -17,7 +17,7 @@ _NAME = re.compile(r"[a-z_]{1,32}((\.|->)\w{1,64}(\[\d{1,4}\])?){1,9}", re.ASCII
 
 
 @dataclass(frozen=True)
-class Captured:
+class Field:
     """A field: the name that it was asked for by, and what its numbers are."""
 
     name: str
@@ -33,13 +33,13 @@ class Values:
     known: np.ndarray     # bool
 
 
-def captured_of(manifest: Mapping[str, Any], dtype: np.dtype) -> list[Captured]:
+def fields_of(manifest: Mapping[str, Any], dtype: np.dtype) -> list[Field]:
     """Return the fields that a manifest speaks of, in the order of their slots; raises BundleError."""
     listed = manifest["fields"]
     if not all(isinstance(one, dict) and _NAME.fullmatch(str(one.get("name"))) and one.get("kind") in _KINDS
                for one in listed) or len(listed) > MOST:
         raise BundleError("its manifest's fields are not a list of at most %d {name, kind}" % MOST)
-    out = [Captured(one["name"], one["kind"]) for one in listed]
+    out = [Field(one["name"], one["kind"]) for one in listed]
     if len({one.name for one in out}) < len(out):
         raise BundleError("its manifest's fields have one name twice")
     shape = dtype["fields"] if "fields" in (dtype.names or ()) else None
@@ -48,9 +48,9 @@ def captured_of(manifest: Mapping[str, Any], dtype: np.dtype) -> list[Captured]:
     return out
 
 
-def slots_of(raw: np.ndarray, captured: Sequence[Captured]) -> np.ndarray:
+def slots_of(raw: np.ndarray, fields: Sequence[Field]) -> np.ndarray:
     """Return the slots of records as a matrix: the numbers, and in the last column a bit for each that was there."""
-    return _widened(raw["fields"]) if captured else np.zeros((len(raw), MOST + 1), "u8")
+    return _widened(raw["fields"]) if fields else np.zeros((len(raw), MOST + 1), "u8")
 
 
 def _widened(slots: np.ndarray) -> np.ndarray:
@@ -60,16 +60,16 @@ def _widened(slots: np.ndarray) -> np.ndarray:
     return out
 
 
-def all_captured(each: Iterable[Sequence[Captured]]) -> list[Captured]:
+def all_fields(each: Iterable[Sequence[Field]]) -> list[Field]:
     """Return the fields of several bundles, each name once."""
-    out: dict[str, Captured] = {}
-    for captured in each:
-        for one in captured:
+    out: dict[str, Field] = {}
+    for fields in each:
+        for one in fields:
             out.setdefault(one.name, one)
     return list(out.values())
 
 
-def values_of(name: str, slots: np.ndarray, bundle: np.ndarray, each: Sequence[Sequence[Captured]]) -> Values:
+def values_of(name: str, slots: np.ndarray, bundle: np.ndarray, each: Sequence[Sequence[Field]]) -> Values:
     """Return a field's values. slots: as slots_of() returns them; bundle: of each record; each: the bundles' fields."""
     out = Values(np.zeros(len(slots), "u8"), np.zeros(len(slots), bool), np.zeros(len(slots), bool))
     for number in np.unique(bundle).tolist():
@@ -85,20 +85,20 @@ def values_of(name: str, slots: np.ndarray, bundle: np.ndarray, each: Sequence[S
 class _Source:
     path: str
     dtype: np.dtype
-    captured: list[Captured]
+    fields: list[Field]
 
 
 class Recorded:
     """The fields of all bundles, read from their records again where they are asked for."""
 
-    def __init__(self, sources: Iterable[tuple[str, np.dtype, list[Captured]]] = ()) -> None:
+    def __init__(self, sources: Iterable[tuple[str, np.dtype, list[Field]]] = ()) -> None:
         """sources: of each bundle, where its records are, their type, and its fields."""
         self._sources = [_Source(*source) for source in sources]
-        self._each = [source.captured for source in self._sources]
+        self._each = [source.fields for source in self._sources]
 
     def changed(self, rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, int]:
         """Return field -> of how many packets it changed. rows: identity.ROW; before, after: which of them."""
-        fields = all_captured(self._each)
+        fields = all_fields(self._each)
         if not fields:
             return {}
         one, two = self._of(rows, before), self._of(rows, after)
@@ -114,7 +114,7 @@ class Recorded:
         out = np.zeros((len(which), MOST + 1), "u8")
         for number in np.unique(bundle).tolist():
             source = self._sources[number]
-            if source.captured:
+            if source.fields:
                 here = np.flatnonzero(bundle == number)
                 # whole records only: the file may be cut off within one
                 whole = os.path.getsize(source.path) // source.dtype.itemsize

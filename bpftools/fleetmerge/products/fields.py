@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..arrays import hexadecimal, join, number
-from ..bundle.captured import POINTER, SIGNED, Captured, Values, all_captured, values_of
+from ..bundle.fields import POINTER, SIGNED, Field, Values, all_fields, values_of
 from ..bundle.labels import Labels
 from .batch import Batch
 
@@ -27,11 +27,11 @@ def words(batch: Batch, labels: Sequence[Labels]) -> pa.Array | str:
     return join(*parts) if parts else ""
 
 
-def _each(batch: Batch, labels: Sequence[Labels]) -> Iterator[tuple[Captured, Values]]:
-    fields = [names.captured for names in labels]
-    for one in all_captured(fields):
+def _each(batch: Batch, labels: Sequence[Labels]) -> Iterator[tuple[Field, Values]]:
+    fields = [names.fields for names in labels]
+    for one in all_fields(fields):
         yield one, values_of(one.name, batch.slots, batch.bundle, fields)
 
 
-def _numbers(one: Captured, values: Values) -> np.ndarray:
+def _numbers(one: Field, values: Values) -> np.ndarray:
     return values.number.view("i8") if one.kind == SIGNED else values.number
