@@ -31,6 +31,7 @@ class Told:
     rule: str = ""                                         # or: in the text of the rule
     host: str = "hv-b"
     rose: bool = False                                     # whether a counter must say so, too
+    why: str = ""                                          # what keeps it from being certain
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,8 @@ def _filter(way: str) -> Callable[[Scene], Told]:
         with scene.changed(scene.hv_b, add, f"tc qdisc del dev {device} clsact"), scene.window():
             scene.talk()
             arrive(scene)
-        return Told(FEW, "tc", {"filter": "bpf", "pref": pref, "device": device, "way": way, "handle": "0x1"})
+        return Told(FEW, "tc", {"filter": "bpf", "pref": pref, "device": device, "way": way, "handle": "0x1"},
+                    why="nothing counts what it drops")
     return inject
 
 

@@ -97,7 +97,7 @@ def _add_here(where: Where, losses: Sequence[dict[str, Any]], rows: Mapping[str,
         if not packets or len(packets) > _PACKETS:
             continue
         drop = Drop(*where, loss["stack"], [row["packet"] for row in packets], known.budgets[where[0]],
-                    int((loss.get("queue") or {}).get("limit") or 0))
+                    max(row["limit"] for row in packets))
         found = candidates(drop, known.spaces[where[:2]], known.hosts[where[0]])
         key = tuple(sorted(one.what for one in found))
         have = same.setdefault(key, (drop, found, []))
@@ -117,14 +117,15 @@ def _rows(store: Store, names: Mapping[tuple[str, str, int], str]) -> dict[Where
     """Return what the packets that were dropped look like: place -> flow -> rows."""
     found = store.rows("""
         SELECT host, netns, device, "at", stack, reason, flow, %s, min(ttl) AS ttl, max(ttl) AS ttl_most,
-               coalesce(fragment, 0) > 0 AS later, rx_ifindex, count(*) AS packets
+               coalesce(fragment, 0) > 0 AS later, rx_ifindex, max(queue_limit) AS queue_limit, count(*) AS packets
         FROM counted WHERE point = 'skb.drop' GROUP BY ALL LIMIT 100000""" % ", ".join(_COLUMNS))
     out: dict[Where, dict[str, list[dict[str, Any]]]] = {}
     for row in found:
         frames = row["stack"].split(";") if row["stack"] else []
         where = row["host"], row["netns"], row["device"], who(row["at"], frames) if row["at"] else "", row["reason"]
         received = names.get((row["host"], row["netns"], row["rx_ifindex"]), "")
-        out.setdefault(where, {}).setdefault(row["flow"], []).append({"packet": _packet(row, received)})
+        out.setdefault(where, {}).setdefault(row["flow"], []).append(
+            {"packet": _packet(row, received), "limit": row["queue_limit"] or 0})
     return out
 
 

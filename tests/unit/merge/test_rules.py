@@ -79,8 +79,8 @@ def test_the_policy_drops_what_no_rule_takes() -> None:
     without(of, *UNTOLD, 22)
     found = cause(drop(), of)
     assert found.certainty == "certain"
-    assert sentence(found) == ("By the policy of chain inet filter forward, which is drop: the packets' own headers lead "
-                               "to it.")
+    assert sentence(found) == ("By the policy of chain inet filter forward, which is drop: the packets' own headers "
+                               "lead to it.")
 
 
 def test_a_chain_that_is_jumped_to() -> None:

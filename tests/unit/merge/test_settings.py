@@ -42,7 +42,8 @@ FDB = [{"mac": "02:00:00:00:00:02", "ifname": "port1", "master": "br0", "flags":
        {"mac": "02:00:00:00:00:03", "ifname": "port2", "master": "br0", "flags": []}]
 VLANS = [{"ifname": "port0", "vlans": [{"vlan": 1, "flags": ["PVID", "Egress Untagged"]}, {"vlan": 5}]},
          {"ifname": "port1", "vlans": [{"vlan": 1, "flags": ["PVID"]}, {"vlan": 10, "vlanEnd": 20}]}]
-UDP = ["   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops",
+UDP = ["   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer "
+       "drops",
        "  1: 0500000A:0009 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 7001 2 00000000 0",
        "  2: 0500000A:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 7002 2 00000000 40"]
 
@@ -55,7 +56,8 @@ def whole() -> dict[str, Any]:
             "qdiscs": QDISCS, "filters-in": {"out0": FILTERS}, "filters-out": {}, "ports": PORTS, "fdb": FDB,
             "vlans": VLANS, "bridges": [{"ifname": "br0", "linkinfo": {"info_data": {"vlan_filtering": 0}}}],
             "sockets": {"/proc/net/udp": UDP},
-            "settings": {"/proc/sys/net/ipv4/conf/br0/rp_filter": ["1"], "/proc/sys/net/ipv4/conf/all/rp_filter": ["0"]},
+            "settings": {"/proc/sys/net/ipv4/conf/br0/rp_filter": ["1"],
+                         "/proc/sys/net/ipv4/conf/all/rp_filter": ["0"]},
             "nftables": {"nftables": []}}
 
 
@@ -109,8 +111,8 @@ def test_the_queue_whose_counter_rose() -> None:
     after = [dict(row, drops=row["drops"] + rose) for row, rose in zip(QDISCS, (5, 5, 0, 0), strict=True)]
     found = cause(drop("__dev_queue_xmit", "QDISC_DROP", "out0"), qdiscs=after)
     assert found is not None
-    assert sentence(found) == ("By the queue pfifo (handle 20:) of out0, with limit 5: its drop counter rose by 5, with "
-                               "5 of these.")
+    assert sentence(found) == ("By the queue pfifo (handle 20:) of out0, with limit 5: its drop counter rose by 5, "
+                               "with 5 of these.")
     assert cause(drop("__dev_queue_xmit", "QDISC_DROP", "out0")) is None
 
 

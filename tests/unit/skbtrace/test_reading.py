@@ -93,7 +93,8 @@ def test_all_together_have_their_bytes(commands, monkeypatch) -> None:
 
 
 def test_devices_are_asked_one_by_one(commands, monkeypatch) -> None:
-    qdiscs = command(commands, "qdiscs", """echo '[{"kind": "clsact", "dev": "vnet0"}, {"kind": "tbf", "dev": "b"}, 7]'""")
+    rows = '[{"kind": "clsact", "dev": "vnet0"}, {"kind": "tbf", "dev": "b"}, 7]'
+    qdiscs = command(commands, "qdiscs", f"echo '{rows}'")
     entries = read(monkeypatch, Collector("qdiscs", qdiscs, json=True),
                    Collector("filters", [*command(commands, "show", 'echo "of $1"'), "{device}"],
                              devices=collectors._with_filters))

@@ -80,6 +80,7 @@ class Candidate:
     evaluated: bool = False           # whether the packets' own headers say that it is this
     by: str = ""                      # what the configuration says of these packets, if that is how it was found
     alone: bool = False               # whether only rules that were read can have dropped there
+    doubt: str = ""                   # what else may have dropped there, unseen
     unchanged: bool = True            # whether it was the same before the window and after it
 
 
@@ -123,7 +124,7 @@ def conclude(drop: Drop, candidates: Sequence[Candidate]) -> Cause | None:
     elif one.alone:    # nothing else of what was asked there can have done it
         one.evaluated = True
     elif not found(one):
-        why = "nothing counts it, and not all of it can be evaluated"
+        why = one.doubt or "nothing counts it, and not all of it can be evaluated"
     return Cause(left, "likely" if why else "certain", why, drop.count)
 
 

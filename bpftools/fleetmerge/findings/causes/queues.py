@@ -87,6 +87,7 @@ def find_filter(drop: Drop, reading: Reading, _host: Reading) -> list[Candidate]
                 drop.device, way),
             {"filter": str(row.get("kind")), "pref": _number(row.get("pref")), "device": drop.device, "way": way,
              "handle": str(options.get("handle", options.get("fh")))}, rose, "its action's drop counter",
+            doubt="nothing counts what it drops, and tc does not list BPF programs that are attached past it",
             unchanged=before is not None and _bare(before) == _bare(after)))
     return out
 
