@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 
 import pytest
-from provoked.pair import NAMES, Pair, pair
+from provoked.pair import NAMES, Pair, pair, run
 from support.lab import PYTHON, ROOT
 
 READER = ROOT / "bpftools" / "host_evidence.py"
@@ -13,7 +13,7 @@ TRACER = ROOT / "bpftools" / "multi_protocol_drop_monitor.py"
 RULES = "table inet kept { chain kept { type filter hook input priority 0; udp dport 9 counter; }; }"
 STATE = ("nft -a list ruleset", "tc qdisc show", "tc filter show dev wire0 ingress", "ip -d rule",
          "ip route show table all", "ip -d link", "ip addr", "ip neigh", "bridge -d link", "bridge fdb",
-         "sysctl -a --pattern ^net", "ip netns", "ip netns pids " + NAMES[1])
+         "sysctl -a --pattern ^net", "ip netns")
 MODULES = pathlib.Path("/proc/modules")
 READ_ONLY = """
 findmnt --raw --noheadings --output TARGET | sort -r | while read -r place
@@ -35,7 +35,8 @@ def both():
 
 def state(both: Pair) -> dict[str, str]:
     """Everything of a host that a reading might change, but for files."""
-    return {"modules": MODULES.read_text() if MODULES.exists() else "", **{words: both.b.run(words) for words in STATE}}
+    return {"modules": MODULES.read_text() if MODULES.exists() else "", "processes": run("ip netns pids " + NAMES[1]),
+            **{words: both.b.run(words) for words in STATE}}
 
 
 def test_nothing_is_changed(both: Pair) -> None:
@@ -56,14 +57,15 @@ def test_commands_that_hang_are_ended_and_said(both: Pair, tmp_path: pathlib.Pat
     hang.write_text("#!/bin/sh\ntrap '' TERM\nexec sleep 600\n")
     hang.chmod(0o755)
     mounts = "".join(f"mount --bind {hang} $(command -v {name}); " for name in ("nft", "ip", "tc", "bridge"))
-    run = tmp_path / "run"
-    words = [PYTHON, TRACER, "--netns=" + NAMES[1], "--protocol=udp", "--duration=0.2", "--evidence", "--run-dir", run]
+    where = tmp_path / "run"
+    words = [PYTHON, TRACER, "--netns=" + NAMES[1], "--protocol=udp", "--duration=0.2", "--evidence", "--run-dir",
+             where]
     done = subprocess.run(["unshare", "--mount", "sh", "-euc", mounts + 'exec "$@"', "sh", *words], text=True,
                           capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    manifest = json.loads((run / "manifest.json").read_text())
+    manifest = json.loads((where / "manifest.json").read_text())
     assert manifest["status"] == "complete"
-    content = json.loads((run / "evidence.json").read_text())
+    content = json.loads((where / "evidence.json").read_text())
     for when in ("before", "after"):
         (entries,) = content[when]["namespaces"].values()
         whys = {name: entry.get("why", "") for name, entry in entries.items()}
@@ -74,8 +76,8 @@ def test_commands_that_hang_are_ended_and_said(both: Pair, tmp_path: pathlib.Pat
 
 
 def test_a_capture_without_it_has_none(both: Pair, tmp_path: pathlib.Path) -> None:
-    run = tmp_path / "run"
-    subprocess.run([PYTHON, TRACER, "--netns=" + NAMES[1], "--protocol=udp", "--duration=0.2", "--run-dir", run],
+    where = tmp_path / "run"
+    subprocess.run([PYTHON, TRACER, "--netns=" + NAMES[1], "--protocol=udp", "--duration=0.2", "--run-dir", where],
                    check=True)
-    assert list(json.loads((run / "manifest.json").read_text())["files"]) == ["records.bin"]
-    assert sorted(path.name for path in run.iterdir()) == ["manifest.json", "records.bin", "status.json"]
+    assert list(json.loads((where / "manifest.json").read_text())["files"]) == ["records.bin"]
+    assert sorted(path.name for path in where.iterdir()) == ["manifest.json", "records.bin", "status.json"]

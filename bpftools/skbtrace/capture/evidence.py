@@ -18,7 +18,7 @@ NAME = "evidence.json"
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "host_evidence.py")
 _GRACE_SECONDS = 2.0     # beyond the reading's own end
 _HURRY_SECONDS = 2.0     # for a reading after a signal
-_MOST_BYTES = 3 * reading.MOST_BYTES   # JSON takes more than what was read
+_MOST_BYTES = 3 * reading.MOST_BYTES   # of a reading; JSON takes more than what was read
 
 
 class Evidence:

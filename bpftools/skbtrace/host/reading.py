@@ -24,7 +24,7 @@ from . import clock, collectors, netns
 from .collectors import Collector
 
 SECONDS = 8.0              # for all together
-MOST_BYTES = 24 << 20
+MOST_BYTES = 12 << 20
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SAID_BYTES = 4096         # of what a command complains about
 _PR_SET_PDEATHSIG = 1

@@ -86,6 +86,16 @@ def test_the_rule_is_in_the_verdict(tmp_path: pathlib.Path) -> None:
         "seconds": {"before": 0.25, "after": 0.25}, "not_read": {"iptables": "iptables-save is not installed"}}
 
 
+def test_a_namespace_that_was_not_read_is_said(tmp_path: pathlib.Path) -> None:
+    content = evidence(entries(rule(7, 5001, 10)), entries(rule(7, 5001, 14)))
+    for when in ("before", "after"):
+        content[when]["namespaces"] = {"4026530000": content[when]["namespaces"][str(NETNS)]}
+    summary = merged(tmp_path, content)
+    assert "cause" not in drop_of(summary)
+    assert ["On hv-b, what dropped packets in the network namespace %s is not named: its configuration was not read."
+            % drop_of(summary)["netns"]] == [doubt for doubt in summary["doubts"] if "configuration" in doubt]
+
+
 def test_rules_of_other_packets_are_not_named(tmp_path: pathlib.Path) -> None:
     summary = merged(tmp_path, evidence(entries(rule(8, 53)), entries(rule(8, 53))))
     assert "cause" not in drop_of(summary)

@@ -48,7 +48,7 @@ def drop(frames: list[str] = FRAMES, count: int = 5, device: str = "br0", **pack
 
 
 def cause(one: Drop, of: Reading) -> Cause:
-    found = conclude(one, candidates(one, of, Reading()))
+    found = conclude(5, candidates(one, of, Reading()))
     assert found is not None
     return found
 
@@ -98,7 +98,7 @@ def test_a_counter_that_stood_still_clears_its_rule() -> None:
     without(of, *UNTOLD)
     one = drop(protocol="tcp", dst_port=85, tcp_flags=16)
     assert [found.where["handle"] for found in candidates(one, of, Reading())] == [8]
-    assert conclude(one, candidates(one, of, Reading())) is None
+    assert conclude(5, candidates(one, of, Reading())) is None
 
 
 def test_a_counter_that_rose_too_little_is_said() -> None:
@@ -137,7 +137,7 @@ def test_sets_whose_elements_come_and_go_tell_nothing() -> None:
             one["set"]["flags"] = ["timeout"]
     count(of, 12, "forward", 5)
     without(of, *UNTOLD, 22)
-    found = conclude(drop(src="1.1.1.2", device="eth0"), candidates(drop(src="1.1.1.2", device="eth0"), of, Reading()))
+    found = conclude(5, candidates(drop(src="1.1.1.2", device="eth0"), of, Reading()))
     assert found is not None
     assert [one.where.get("handle") for one in found.candidates] == [12, None]
 

@@ -66,7 +66,7 @@ def drop(function: str, reason: str, device: str = "br0", **packet: Any) -> Drop
 
 
 def cause(one: Drop, **after: Any) -> Cause | None:
-    return conclude(one, candidates(one, Reading(whole(), {**whole(), **after}), Reading()))
+    return conclude(5, candidates(one, Reading(whole(), {**whole(), **after}), Reading()))
 
 
 @pytest.mark.parametrize(("packet", "what"), [
@@ -181,7 +181,7 @@ def test_what_no_command_prints_is_survived(seed: int) -> None:
     for one in DROPS:
         before, after = (spoilt(whole(), chance) for _ in range(2))
         of = Reading(*(value if isinstance(value, dict) else {} for value in (before, after)))
-        found = conclude(one, candidates(one, of, Reading()))
+        found = conclude(5, candidates(one, of, Reading()))
         assert found is None or sentence(found)
 
 

@@ -62,11 +62,6 @@ class Drop:
     budget: Budget = field(default_factory=Budget)
     limit: int = 0                    # of the queue that was full, in its unit; 0: not known
 
-    @property
-    def count(self) -> int:
-        """Packets in all."""
-        return sum(packet.count for packet in self.packets)
-
 
 @dataclass
 class Candidate:
@@ -108,24 +103,24 @@ def found(candidate: Candidate) -> list[str]:
 Finder = Callable[[Drop, Reading, Reading], Sequence[Candidate] | None]
 
 
-def conclude(drop: Drop, candidates: Sequence[Candidate]) -> Cause | None:
+def conclude(drops: int, candidates: Sequence[Candidate]) -> Cause | None:
     """Return the cause, if there are candidates: certain if there is only one, and it explains all these drops."""
     left = [one for one in candidates if one.rose is None or one.rose > 0]
     if not left:
         return None
     if len(left) > 1:
-        return Cause(left, "likely", "%d may have done it, and nothing tells them apart" % len(left), drop.count)
+        return Cause(left, "likely", "%d may have done it, and nothing tells them apart" % len(left), drops)
     (one,) = left
     why = ""
     if not one.unchanged:
         why = "it was not the same before the window and after it"
-    elif one.rose is not None and one.rose < drop.count:
-        why = "%s rose by %d, and %d packets were dropped" % (one.counter, one.rose, drop.count)
+    elif one.rose is not None and one.rose < drops:
+        why = "%s rose by %d, and %d packets were dropped" % (one.counter, one.rose, drops)
     elif one.alone:    # nothing else of what was asked there can have done it
         one.evaluated = True
     elif not found(one):
         why = one.doubt or "nothing counts it, and not all of it can be evaluated"
-    return Cause(left, "likely" if why else "certain", why, drop.count)
+    return Cause(left, "likely" if why else "certain", why, drops)
 
 
 def sentence(cause: Cause) -> str:
