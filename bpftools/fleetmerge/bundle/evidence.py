@@ -73,8 +73,9 @@ def read_evidence(directory: str, files: Mapping[str, Any]) -> Evidence | None:
     readings = {when: content.get(when) for when in _WHEN}
     out = Evidence({}, Reading(), {})
     for when, one in readings.items():
-        if not isinstance(one, dict):
-            out.doubts.append("its configuration was not read %s the window" % when)
+        if not isinstance(one, dict) or "namespaces" not in one:
+            why = one.get("why") if isinstance(one, dict) else None
+            out.doubts.append("its configuration was not read %s the window%s" % (when, ": %s" % why if why else ""))
             continue
         out.seconds[when] = _seconds(one)
         _take(out.host, when, one.get("host"))

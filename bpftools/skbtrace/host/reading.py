@@ -23,7 +23,7 @@ from ..errors import InputError
 from . import clock, collectors, netns
 from .collectors import Collector
 
-SECONDS = 8.0              # for all together
+SECONDS = 6.0              # for all together
 MOST_BYTES = 12 << 20
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SAID_BYTES = 4096         # of what a command complains about

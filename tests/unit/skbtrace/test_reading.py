@@ -131,8 +131,10 @@ def test_both_readings_are_one_private_file(here, monkeypatch) -> None:
     assert os.listdir(here) == ["evidence.json"]
 
 
-@pytest.mark.parametrize("code", ["import time; print('{', flush=True); time.sleep(600)", "raise SystemExit(1)"])
-def test_a_reading_that_is_not_whole_is_none(here, monkeypatch, code: str) -> None:
+@pytest.mark.parametrize(("code", "why"), [
+    ("import time; print('{', flush=True); time.sleep(600)", "it did not end within 1 s"),
+    ("raise SystemExit(1)", "it ended with status 1")])
+def test_a_reading_that_is_not_whole_is_none(here, monkeypatch, code: str, why: str) -> None:
     program(here, monkeypatch, code)
     monkeypatch.setattr(evidence, "_GRACE_SECONDS", 0.0)
     monkeypatch.setattr(evidence, "_HURRY_SECONDS", 1.0)
@@ -140,7 +142,8 @@ def test_a_reading_that_is_not_whole_is_none(here, monkeypatch, code: str) -> No
     one.begin("after", hurry=True)
     one.wait()
     one.write()
-    assert json.loads((here / "evidence.json").read_text())["after"] is None
+    content = json.loads((here / "evidence.json").read_text())
+    assert (content["before"], content["after"]) == ({"why": "it was not begun"}, {"why": why})
 
 
 def test_a_reading_is_whole(here) -> None:
