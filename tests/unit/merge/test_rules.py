@@ -238,6 +238,17 @@ def test_iptables_turned_round() -> None:
     assert [one.where.get("number") for one in found.candidates] == [2]
 
 
+@pytest.mark.parametrize(("option", "value", "fit"), [
+    ("-p", "udp", True), ("-p", "17", True), ("-p", "tcp", False), ("-p", "gre", None), ("-i", "br+", True),
+    ("-i", "eth0", False), ("-o", "eth0", None), ("-d", "8.8.8.8/32", True), ("-s", "fe80::/64", False),
+    ("--dport", "1:9", True), ("--dports", "22,9", True), ("--sport", "100:", False), ("--ctstate", "NEW", None),
+    ("-s", "nonsense", None), ("--dport", "domain", None)])
+def test_conditions_of_iptables(option: str, value: str, fit: bool | None) -> None:
+    met = Met(Packet(1, **PLAIN), Place("br0", None), Budget())
+    assert iptables._fits((option, value, False), met) is fit
+    assert iptables._fits((option, value, True), met) is (None if fit is None else not fit)
+
+
 def test_rules_that_both_list_are_named_once() -> None:
     of = tables("REJECT")
     for when in (of.before, of.after):

@@ -86,6 +86,11 @@ def test_a_packet_that_has_a_route_was_not_dropped_for_want_of_one(packet: dict[
     assert cause(drop("ip_error", "NOT_SPECIFIED", **packet)) is None
 
 
+@pytest.mark.parametrize("reason", ["IP_INADDRERRORS", "UNICAST_IN_L2_MULTICAST", "IP_INVALID_DEST"])
+def test_what_was_dropped_for_another_reason_is_no_route_s(reason: str) -> None:
+    assert cause(drop("ip_rcv_finish_core", reason)) is None
+
+
 def test_a_route_that_came_later_is_not_certain() -> None:
     found = cause(drop("ip_error", "NOT_SPECIFIED", dst="6.6.6.6"),
                   routes=[*ROUTES, {"type": "blackhole", "dst": "6.6.0.0/16", "table": "main"}])

@@ -180,7 +180,9 @@ def _holds(option: str, value: str, met: Met) -> bool:
             raise Unknown
         return device.startswith(value[:-1]) if value.endswith("+") else device == value
     if option == "-p":
-        return value == "all" or protocol_number(packet) == _NUMBERS.get(value, int(value) if value.isdigit() else -1)
+        if value not in _NUMBERS and not value.isdigit():
+            raise Unknown
+        return value == "0" or protocol_number(packet) == (_NUMBERS[value] if value in _NUMBERS else int(value))
     if option in ("--sport", "--dport", "--sports", "--dports", "--ports"):
         return _ports(option, value, met)
     if option == "-f":

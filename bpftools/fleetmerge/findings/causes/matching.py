@@ -232,8 +232,9 @@ def _payload(protocol: str, name: str, packet: Packet) -> Value:
         return _of_ip(protocol, name, packet)
     if protocol == "ether":
         kinds = {4: 0x0800, 6: 0x86DD}
+        kind = kinds.get(packet.version, 0x0806 if packet.protocol == "arp" else None)
         return _told({"saddr": packet.mac_src, "daddr": packet.mac_dst,
-                      "type": kinds.get(packet.version, 0x0806 if packet.protocol == "arp" else None)}.get(name))
+                      "type": kind if packet.vlan is None else None}.get(name))
     if protocol == "vlan":
         if packet.vlan is None:
             raise Absent

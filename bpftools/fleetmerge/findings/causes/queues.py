@@ -151,10 +151,11 @@ def find_socket(drop: Drop, reading: Reading, host: Reading) -> list[Candidate] 
         if one["port"] not in ports or rose <= 0:
             continue
         most = "".join(host.by_key("limits").get("/proc/sys/net/core/rmem_max", []))
-        limit = ", of %d bytes" % drop.limit if drop.limit else ""
+        settings = ["%d bytes" % drop.limit] if drop.limit else []
+        settings += ["net.core.rmem_max is %s" % most] if most.isdigit() else []
         out.append(Candidate(
-            "socket", "the receive buffer%s of the socket on udp port %d%s" % (
-                limit, one["port"], " (net.core.rmem_max is %s)" % most if most.isdigit() else ""),
+            "socket", "the receive buffer of the socket on udp port %d%s" % (
+                one["port"], " (%s)" % "; ".join(settings) if settings else ""),
             {"port": one["port"], "limit": drop.limit or None, "setting": "SO_RCVBUF"}, rose,
             "its drop counter"))
     return out

@@ -10,13 +10,14 @@ from .hooks import plain
 _REFUSING = ("blackhole", "unreachable", "prohibit")
 _BY_ROUTE = {"ip_error", "ip6_pkt_drop", "ip6_pkt_discard", "ip6_pkt_prohibit", "dst_discard", "dst_discard_out",
              "ip_route_input_slow", "ip_route_input_noref", "ip_rcv_finish_core"}
+_REASONS = (None, "NOT_SPECIFIED", "IP_INNOROUTES", "IP_OUTNOROUTES")
 _RP_FILTER = "/proc/sys/net/ipv4/conf/%s/rp_filter"
 _TABLES = {"local": 255, "main": 254, "default": 253}
 
 
 def find_route(drop: Drop, reading: Reading, _host: Reading) -> list[Candidate] | None:
     """Return the route or rule that refuses these packets; None if that is not why they were dropped."""
-    if drop.reason in ("IP_RPFILTER", "IP_LOCAL_SOURCE", "IP_INVALID_SOURCE", "IP_INVALID_DEST", "IP_LOCALNET"):
+    if drop.reason not in _REASONS:
         return None
     if not _BY_ROUTE.intersection((plain(drop.function), *map(plain, drop.frames[:3]))):
         return None
