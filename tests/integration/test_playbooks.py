@@ -5,7 +5,7 @@ import json
 import duckdb
 import pytest
 from support.lab import ROOT, Lab, wait_until
-from support.playbooks import PARTIAL, REFUSED, Play, kill, tracers_on, wait_for_state
+from support.playbooks import LOSS, PARTIAL, REFUSED, Play, kill, tracers_on, wait_for_state
 
 BOTH = ("hv-a", "hv-b")
 PING = {"capture_src": "192.168.32.10", "capture_dst": "192.168.32.20", "capture_protocol": "icmp",
@@ -65,7 +65,7 @@ def test_the_rule_that_drops_is_named(lab, play):
     with lab.netns("hv-b").nft(DROPS_PINGS):
         done = play.run("reproduce.yml", **PING, capture_run_id="n", capture_duration=60,
                         reproduce_command="ip netns exec vm-a ping -q -c 5 -i 0.02 -W 1 192.168.32.20 || true")
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == LOSS, done.stdout
     summary = play.summary("n")
     (loss,) = [loss for loss in summary["losses"] if loss["kind"] == "drop"]
     assert (loss["host"], loss["packets"], loss["cause"]["certainty"]) == ("hv-b", 5, "certain")
