@@ -47,6 +47,12 @@ options:
   host:
     description: Name of the host in the bundle; the inventory's name. Required for O(state=armed).
     type: str
+  evidence:
+    description:
+      - Whether one of the tracers also reads what of the host's configuration can drop packets, before the window and
+        after it. Used by O(state=armed).
+    type: bool
+    default: false
   wait_window:
     description: Seconds that an armed tracer waits for its window before it gives up.
     type: float
@@ -213,6 +219,7 @@ ARGUMENTS = {
     "tracers": {"type": "dict"},
     "python": {"type": "path", "default": "/usr/bin/python3"},
     "host": {"type": "str"},
+    "evidence": {"type": "bool", "default": False},
     "wait_window": {"type": "float", "default": 600},
     "measure": {"type": "float", "default": 0},
     "start_ns": {"type": "int"},

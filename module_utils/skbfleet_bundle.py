@@ -12,7 +12,7 @@ from typing import Any, List  # noqa: F401 (in type comments)
 
 from ansible.module_utils.skbfleet_rundir import PROGRAMS, RunError
 
-FILES = ("manifest.json", "records.bin", "tracer.log")
+FILES = ("manifest.json", "records.bin", "evidence.json", "tracer.log")
 BLOCK = 1 << 20
 MANIFEST_BYTES = 64 << 20   # stacks and symbols of a long run are a few MB
 MANIFEST_VALUES = 3000000

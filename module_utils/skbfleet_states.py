@@ -55,7 +55,13 @@ def command_line(tracer, params):
     return [params["python"], tracer.program] + [str(word) for word in params["tracers"][tracer.name]] + [
         "--run-dir=" + tracer.directory, "--run-id=" + params["run_id"], "--host=" + params["host"],
         "--wait-window=%g" % params["wait_window"]] + (
-            ["--measure=%g" % params["measure"]] if params["measure"] else [])
+            ["--measure=%g" % params["measure"]] if params["measure"] else []) + evidence(tracer, params)
+
+
+def evidence(tracer, params):
+    """Return the word by which one of the tracers of a host reads its configuration, too."""
+    reader = min(params["tracers"], key=lambda name: name != "drop_monitor")
+    return ["--evidence"] if params.get("evidence") and tracer.name == reader else []
 
 
 def check_space(run_dir):

@@ -44,6 +44,8 @@ def _run(options: Any, chosen: Any) -> None:
     try:
         tracer = Tracer(options, chosen)
         run_dir = RunDir(options) if options.run_dir else None
+        if run_dir:
+            run_dir.prepare(tracer)
         tracer.arm()
         tracer.seconds = {"armed": round(time.monotonic() - begun, 3), "compile": round(tracer.program.seconds, 3)}
         if options.trial:
@@ -60,7 +62,7 @@ def _run(options: Any, chosen: Any) -> None:
 
 def _tell_failure(run_dir: RunDir, why: str) -> None:
     try:
-        run_dir.write_status("failed", why)
+        run_dir.give_up(why)
     except OSError:  # the directory is gone, and with it whoever would read this
         pass
 

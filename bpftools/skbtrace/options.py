@@ -103,6 +103,9 @@ def _add_output(output: Any) -> None:
                         help="with --run-dir: arm with a closed window, and wait so long for DIR/window.json")
     output.add_argument("--measure", metavar="SECONDS",
                         help="with --wait-window: before it is armed, count for so long how much would be recorded")
+    output.add_argument("--evidence", action="store_true",
+                        help="with --run-dir: before the window and after it, read what of this host's configuration "
+                             "can drop packets, with its counters, into DIR/evidence.json; host_evidence.py --help")
     output.add_argument("--run-id", default="", metavar="ID", help="with --run-dir: name of the run in the manifest")
     output.add_argument("--host", default="", metavar="NAME", help="this host's name in the output (default: hostname)")
     output.add_argument("--perf-buffer", action="store_true",
@@ -205,6 +208,8 @@ def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, f
     if options.measure and not options.wait_window:
         raise InputError("%s needs %s: it is measured while the window is closed"
                          % (option("measure"), option("wait-window")))
+    if options.evidence and not options.run_dir:
+        raise InputError("%s needs %s: the readings are written there" % (option("evidence"), option("run-dir")))
     for name, value in (("run-id", options.run_id), ("host", options.host)):
         if value and not _NAME.match(value):
             raise InputError("%s is %r: it must be letters, digits, dots, dashes and underscores, at most 100"

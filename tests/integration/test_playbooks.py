@@ -5,7 +5,7 @@ import json
 import duckdb
 import pytest
 from support.lab import ROOT, Lab, wait_until
-from support.playbooks import PARTIAL, REFUSED, Play, kill, tracers_on, wait_for_state
+from support.playbooks import LOSS, PARTIAL, REFUSED, Play, kill, tracers_on, wait_for_state
 
 BOTH = ("hv-a", "hv-b")
 PING = {"capture_src": "192.168.32.10", "capture_dst": "192.168.32.20", "capture_protocol": "icmp",
@@ -47,6 +47,35 @@ def test_a_command_is_traced_on_both_hosts(lab, play):
     events = duckdb.sql("""SELECT point, stack IS NOT NULL, "sk_buff.dev->mtu", count(*) FROM '%s' WHERE point IN
                         ('dev.rx', 'dev.tx') GROUP BY ALL ORDER BY ALL""" % (play.output_dir / "r" / "events.parquet"))
     assert events.fetchall() == [("dev.rx", False, 1500, 2 * 2 * 20), ("dev.tx", True, 1500, 2 * 2 * 20)]
+    assert nothing_is_left(lab)
+
+
+DROPS_PINGS = """
+table bridge kept {
+  chain kept {
+    type filter hook forward priority 0
+    icmp type echo-reply counter drop
+    icmp type echo-request counter drop
+  }
+}
+"""
+
+
+def test_the_rule_that_drops_is_named(lab, play):
+    with lab.netns("hv-b").nft(DROPS_PINGS):
+        done = play.run("reproduce.yml", **PING, capture_run_id="n", capture_duration=60,
+                        reproduce_command="ip netns exec vm-a ping -q -c 5 -i 0.02 -W 1 192.168.32.20 || true")
+    assert done.returncode == LOSS, done.stdout
+    summary = play.summary("n")
+    (loss,) = [loss for loss in summary["losses"] if loss["kind"] == "drop"]
+    assert (loss["host"], loss["packets"], loss["cause"]["certainty"]) == ("hv-b", 5, "certain")
+    (rule,) = loss["cause"]["candidates"]
+    assert (rule["rule"], rule["rose"]) == ("icmp type echo-request counter drop", 5)
+    assert [doubt for doubt in summary["doubts"] if "configuration" in doubt] == []
+    for host in BOTH:
+        bundles = play.output_dir / "n" / "hosts" / host
+        assert [path.parent.name for path in bundles.glob("*/evidence.json")] == ["drop_monitor"]
+        assert (bundles / "drop_monitor" / "evidence.json").stat().st_mode & 0o777 == 0o600
     assert nothing_is_left(lab)
 
 

@@ -66,7 +66,7 @@ class Names:
         bundle, reason, location, stack = self.atlas.drops[number]
         names = self.labels[bundle]
         at, frames = names.symbol(location), names.stack(stack)
-        return {"function": _who(at, frames) if at else None, "at": at,
+        return {"function": who(at, frames) if at else None, "at": at,
                 "reason": names.reason(reason) if reason else None, "stack": frames}
 
     def unwanted(self) -> np.ndarray:
@@ -82,7 +82,7 @@ def _unwanted(drop: dict[str, Any]) -> int:
     return BRIDGE if function.startswith(_BRIDGE) else CLOSED if closed else 0
 
 
-def _who(at: str, frames: Sequence[str]) -> str:
+def who(at: str, frames: Sequence[str]) -> str:
     """Return the function that dropped a packet: not the kernel's helper that frees for others, but who called it."""
     functions = [frame.split("+")[0] for frame in (at, *frames)]
     return next((function for function in functions if function not in _HELPERS), functions[0])

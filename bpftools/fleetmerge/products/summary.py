@@ -19,6 +19,7 @@ from ..journey.grounds import Trust
 from ..packet.sample import Sample
 from ..words import iso
 from . import verdict
+from .causes import add_causes, known_of
 from .not_followed import drops_not_followed
 from .numbers import flows as not_followed
 from .numbers import host_entry, window
@@ -54,6 +55,8 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     add_queues(followed + copies, queues.before_drops())
     devices = device_table(hosts)
     lost = followed + drops_not_followed(store)
+    known = known_of(hosts)
+    add_causes(lost + copies, store, known, devices)
     became = findings.flows["became"].sum(axis=0).tolist() if len(findings.flows) else [0] * len(NAMES)
     summary = {
         "format": FORMAT, "run_id": request.inputs.run_id, "window": window(hosts),
@@ -68,7 +71,8 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "became": dict(zip(NAMES, became, strict=True)),
         "retransmitted": int(findings.flows["again"].sum()), "keepalives": int(findings.flows["asks"].sum()),
         **request.facts,
-        "hosts": {host.name: host_entry(host) for host in hosts},
+        "hosts": {host.name: dict(host_entry(host), **({"evidence": known.entries[host.name]}
+                                                       if host.name in known.entries else {})) for host in hosts},
         "flows": flows(findings, names, lost, witnesses), "flows_total": len(findings.flows),
         "flows_not_followed": not_followed(store),
         "paths": paths(findings, names, PATHS),
@@ -92,6 +96,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     summary["evidence"] = [sentence.evidence() for sentence in sentences]
     lossy = {name: trust.lossy for name, trust in trusts.items() if trust.lossy}
     summary["doubts"] = verdict.doubts(hosts, request.inputs.foreign, summary, lossy) + apart(trusts)
+    summary["doubts"] += known.doubts
     summary["doubts"] += disagreements(findings, followed + copies, summary, names)
     summary["doubts"] += against_counters(hosts, places, devices)
     summary["doubts"] += thinned.doubts(sample, hosts, findings) if sample else []

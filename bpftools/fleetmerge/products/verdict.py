@@ -14,6 +14,7 @@ from .evidence import SAMPLES, Sentence, of_balance, of_flows, of_hosts, of_plac
 _USUAL = ("queue",)   # changes that every packet sees
 _STEPS = 3   # slowest steps that are named
 _PLACES = 200   # at which packets were lost that get a sentence of their own
+_CAUSES = 5   # of the losses at one place that are named
 _WAYS = 5    # other ways that are named
 
 
@@ -69,6 +70,8 @@ def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]
         place["largest"] = max(place["largest"], loss.get("largest", 0))
         place["flows"] += 1
         place["journeys"] += loss["journeys"][:max(0, SAMPLES - len(place["journeys"]))]
+        if "cause" in loss:
+            place.setdefault("causes", {})[loss["cause"]["words"]] = loss["cause"]["drops"]
         place["first_ns"] = min(place["first_ns"], loss["first_ns"])
         place["last_ns"] = max(place["last_ns"], loss["last_ns"])
     return sorted(places.values(), key=lambda place: (place["certainty"] != "certain", -place["packets"]))
@@ -130,13 +133,20 @@ def _drop(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
     device = devices.get((place["host"], place["netns"], place["device"]))
     if device is not None:
         text += "; " + counter_words(device["rose"])
-    text += "." + _when(place) + _fill(place)
+    text += "." + _causes(place) + _when(place) + _fill(place)
     if place["certainty"] != "certain":
         text += " That they were lost is %s: %s." % (
             "not certain" if place["certainty"] == "likely" else "not known", place["why"])
     if is_unknown(place["reason"]):
         text += " The dictionary of drops does not know the reason %s." % place["reason"]
     return text + _advice(meaning(place["function"], place["reason"]))
+
+
+def _causes(place: Mapping[str, Any]) -> str:
+    """Return which rules or settings it was, those first that dropped most."""
+    known = sorted(place.get("causes", {}).items(), key=lambda item: (-item[1], item[0]))
+    more = " %d more causes are in summary.json." % (len(known) - _CAUSES) if len(known) > _CAUSES else ""
+    return "".join(" " + words for words, _ in known[:_CAUSES]) + more
 
 
 def _fill(place: Mapping[str, Any]) -> str:

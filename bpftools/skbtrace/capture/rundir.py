@@ -4,7 +4,7 @@
 window.json  the caller writes {"start_realtime_ns", "end_realtime_ns"} of this host's clock, or {"close": true}
 status.json  the tracer writes its state: starting, armed (with the load, if it was to measure that), started,
              finished or failed, with counts
-records.bin, manifest.json  the bundle; the manifest comes last and makes it whole
+records.bin, evidence.json, manifest.json  the bundle; the manifest comes last and makes it whole
 """
 import os
 import time
@@ -12,7 +12,7 @@ from typing import Any, Dict, Optional
 
 from ..errors import InputError, TracerError, option
 from ..host import clock, limits
-from . import files, manifest
+from . import evidence, files, manifest
 from .load import Load
 from .spool import Budget, Spool
 from .window import WindowFile
@@ -53,6 +53,7 @@ class RunDir:
         limits.require_disk(self.path)
         self._manifest: Optional[files.ReservedJson] = None
         self._budget: Optional[Budget] = None
+        self._evidence: Optional[evidence.Evidence] = None
         self._window_file = WindowFile(self.path)
         self._wait_until = time.monotonic() + options.wait_window if options.wait_window else None
         self._wait_seconds = options.wait_window
@@ -69,6 +70,18 @@ class RunDir:
         status.update(more)
         files.write_json("status.json", status)
 
+    def prepare(self, tracer: Any) -> None:
+        """Begin, before the tracer is armed, what takes its time beside that."""
+        if tracer.options.evidence:
+            self._evidence = evidence.Evidence(evidence.places_of(tracer.scope.paths, tracer.scope.netns is not None))
+            self._evidence.begin("before")
+
+    def give_up(self, why: str) -> None:
+        """Tell the caller that there will be no capture."""
+        if self._evidence:
+            self._evidence.cancel()
+        self.write_status("failed", why)
+
     def run(self, tracer: Any) -> None:
         """Capture into the directory; raises TracerError."""
         try:
@@ -82,6 +95,8 @@ class RunDir:
         self._manifest = files.ReservedJson("manifest.json", _MANIFEST_ROOM)
         spool = Spool(self.path, self._budget, tracer.layout.stride)
         tracer.open_buffer(spool.take)
+        if self._evidence:
+            self._evidence.wait()
         if self._wait_until is None:
             tracer.window.open_now(options.duration)
         elif self._measure_seconds:
@@ -90,6 +105,8 @@ class RunDir:
             self._tell_armed(tracer)
         try:
             tracer.follow(spool, self)
+            if self._evidence and tracer.window.is_set() and tracer.stopped_by != "closed":
+                self._evidence.begin("after", tracer.stopped_by == "signal")
         finally:
             tracer.finish()
             spool.close()
@@ -97,12 +114,24 @@ class RunDir:
             self._manifest.give_up()
             raise TracerError(self._why_no_window(tracer))
         content = manifest.build(tracer, self._budget)
+        content["files"].update(self._write_evidence())
         self._manifest.write(content)
         self._tell("finished", content["counters"], content["window"], content["why"])
 
     def _tell_armed(self, tracer: Any) -> None:
         self.write_status("armed", attached=len(tracer.program.attached), skipped=tracer.program.skipped,
                           seconds=tracer.seconds, load=tracer.load)
+
+    def _write_evidence(self) -> Dict[str, Any]:
+        """Return the manifest's entry of evidence.json; empty if nobody asked for it, or the disk has no room."""
+        if not self._evidence:
+            return {}
+        self._evidence.wait()
+        try:
+            self._evidence.write()
+            return {evidence.NAME: manifest.file_entry(evidence.NAME)}
+        except OSError:
+            return {}
 
     def _why_no_window(self, tracer: Any) -> str:
         if tracer.stopped_by == "signal":

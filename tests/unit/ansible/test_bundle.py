@@ -33,10 +33,11 @@ def test_there_and_back(tmp_path):
         (run_dir / tracer / "manifest.json").write_text("{}")
         (run_dir / tracer / "records.bin").write_bytes(b"x" * 3_000_000)
         (run_dir / tracer / "process.json").write_text("{}")
+    (run_dir / "drop_monitor" / "evidence.json").write_text("{}")
     bundle = pack(str(run_dir), [Tracer(str(run_dir), name) for name in ("drop_monitor", "datapath_tracing")], 0)
     assert bundle["bytes"] < 100_000
     names = unpack(bundle["path"], bundle["sha256"], str(home), 7_000_000)
-    assert names == ["drop_monitor/manifest.json", "drop_monitor/records.bin",
+    assert names == ["drop_monitor/manifest.json", "drop_monitor/records.bin", "drop_monitor/evidence.json",
                      "datapath_tracing/manifest.json", "datapath_tracing/records.bin"]
     assert (home / "drop_monitor" / "records.bin").read_bytes() == b"x" * 3_000_000
     assert stat.S_IMODE((home / "drop_monitor" / "records.bin").stat().st_mode) == 0o600

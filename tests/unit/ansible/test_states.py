@@ -65,6 +65,14 @@ def misbehave(host, how):
     (host.fakes / "fake_tracer.txt").write_text(how)
 
 
+@pytest.mark.parametrize(("tracers", "readers"), [
+    (BOTH, ["drop_monitor"]), ({"datapath_tracing": []}, ["datapath_tracing"])])
+def test_one_tracer_reads_the_configuration(host, tracers, readers):
+    for evidence, expected in ((True, readers), (False, [])):
+        commands = host.state("armed", True, tracers=tracers, evidence=evidence)["commands"]
+        assert [name for name, words in commands.items() if "--evidence" in words] == expected
+
+
 def test_a_capture_from_armed_to_absent(host):
     host.push()
     armed = host.state("armed")

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the function that dropped packets to the configuration that made it: a file for each kind of configuration."""
+from collections.abc import Sequence
+
+from ...bundle.evidence import Reading
+from . import bridges, netfilter, queues, routes
+from .drop import Candidate, Drop, Finder
+
+_MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+
+# the first that is concerned answers
+KINDS: tuple[Finder, ...] = (netfilter.find, routes.find_rp_filter, routes.find_neighbour, routes.find_route,
+                             queues.find_qdisc, queues.find_filter, queues.find_socket, bridges.find)
+
+
+def candidates(drop: Drop, reading: Reading, host: Reading) -> Sequence[Candidate]:
+    """Return what may have dropped these packets; none if nothing that was read tells. Raises TooLarge."""
+    for find in KINDS:
+        try:
+            found = find(drop, reading, host)
+        except _MALFORMED:    # a host that says what no command prints
+            return []
+        if found is not None:
+            return found
+    return []

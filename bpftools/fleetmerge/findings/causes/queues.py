@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drops for want of room: traffic control's queues and filters, sockets' receive buffers."""
+from typing import Any
+
+from ...bundle.evidence import Reading
+from .drop import Candidate, Drop
+
+_FILTERS = {"TC_INGRESS": ("filters-in", "ingress"), "TC_EGRESS": ("filters-out", "egress")}
+_QDISC = ("QDISC_DROP", "QDISC_OVERLIMIT", "QDISC_CONGESTED")
+_BUFFER = ("SOCKET_RCVBUFF", "PROTO_MEM")
+_VOLATILE = ("stats", "rule_hit", "success", "installed", "last_used", "first_used")
+_DROPPING = ("shot", "drop")
+
+
+def find_qdisc(drop: Drop, reading: Reading, _host: Reading) -> list[Candidate] | None:
+    """Return the queue of a device that had no room: the one whose own counter of drops rose."""
+    if not (drop.reason in _QDISC or str(drop.reason).startswith("QDISC_")) or "qdiscs" not in reading.after:
+        return None
+    before = {_key(row): row for row in reading.rows("qdiscs", "before")}
+    rows = [row for row in reading.rows("qdiscs") if row.get("dev") == drop.device]
+    out = []
+    for row in rows:
+        old = before.get(_key(row), {})
+        rose = _number(row.get("drops")) - _number(old.get("drops"))
+        if rose <= 0:
+            continue
+        options = _object(row.get("options"))
+        out.append((row, Candidate(
+            "tc", "the queue %s (handle %s) of %s%s" % (row.get("kind"), row.get("handle"), drop.device,
+                                                        _settings(options, drop.limit)),
+            {"qdisc": str(row.get("kind")), "handle": str(row.get("handle")), "device": drop.device,
+             "options": {str(name): value for name, value in options.items() if isinstance(value, int | str)}},
+            rose, "its drop counter", unchanged=old.get("options") == row.get("options"))))
+    # a queue counts what those below it drop, too: the lowest one is meant
+    parents = {str(row.get("parent", "")).split(":")[0] + ":" for row, _ in out}
+    return [one for row, one in out if str(row.get("handle")) not in parents]
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _key(row: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(row.get(name)) for name in ("dev", "kind", "handle", "parent"))
+
+
+def _settings(options: dict[str, Any], limit: int) -> str:
+    """Return what is set on a queue, as it is said: rate 2 Mbit/s, limit 20480."""
+    words = []
+    rate = options.get("rate")
+    if isinstance(rate, int) and rate > 0:
+        words.append("rate %g Mbit/s" % (rate * 8 / 1e6))
+    known = options.get("limit")
+    if isinstance(known, int) or limit:
+        words.append("limit %s" % (known if isinstance(known, int) else limit))
+    return ", with %s" % ", ".join(words) if words else ""
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def find_filter(drop: Drop, reading: Reading, _host: Reading) -> list[Candidate] | None:
+    """Return the filters of a device that may have thrown packets away."""
+    if drop.reason not in _FILTERS:
+        return None
+    name, way = _FILTERS[drop.reason]
+    after, before = (reading.by_key(name, when).get(drop.device) for when in ("after", "before"))
+    if after is None:
+        return None
+    versions = {packet.version for packet in drop.packets}
+    out = []
+    for row in after:
+        options = row.get("options") if isinstance(row, dict) else None
+        if not isinstance(options, dict) or not _is_for(str(row.get("protocol")), versions):
+            continue
+        rose, drops = _actions(options, _before(row, before))
+        if not drops:
+            continue
+        out.append(Candidate(
+            "tc", "the filter %s (pref %s, handle %s%s) of %s %s" % (
+                row.get("kind"), row.get("pref"), options.get("handle", options.get("fh")), _program(options),
+                drop.device, way),
+            {"filter": str(row.get("kind")), "pref": _number(row.get("pref")), "device": drop.device, "way": way,
+             "handle": str(options.get("handle", options.get("fh")))}, rose, "its action's drop counter",
+            doubt="nothing counts what it drops, and tc does not list BPF programs that are attached past it",
+            unchanged=before is not None and _bare(before) == _bare(after)))
+    return out
+
+
+def _program(options: dict[str, Any]) -> str:
+    program = options.get("prog")
+    identity = program.get("id") if isinstance(program, dict) else None
+    name = options.get("bpf_name") or (program.get("name") if isinstance(program, dict) else None)
+    return "".join([", program %s" % name if name else "", ", id %s" % identity if identity else ""])
+
+
+def _is_for(protocol: str, versions: set[int]) -> bool:
+    return {"ip": 4 in versions, "ipv6": 6 in versions, "arp": 0 in versions}.get(protocol, True)
+
+
+def _before(row: dict[str, Any], before: Any) -> dict[str, Any]:
+    for one in before or []:
+        options = one.get("options") if isinstance(one, dict) else None
+        own = row["options"]
+        if isinstance(options, dict) and all(one.get(name) == row.get(name) for name in ("kind", "pref", "chain")) and (
+                options.get("handle", options.get("fh")) == own.get("handle", own.get("fh"))):
+            return options
+    return {}
+
+
+def _actions(options: dict[str, Any], before: dict[str, Any]) -> tuple[int | None, bool]:
+    """Return (how far the drop counters of its actions rose, None without any; whether it can drop at all)."""
+    actions, old = ([one for one in _list(have.get("actions")) if isinstance(one, dict)] for have in (options, before))
+    if not actions:
+        return None, options.get("direct-action") is True or options.get("direct_action") is True
+    rose = sum(_drops(one) for one in actions) - sum(_drops(one) for one in old)
+    kinds = [one for one in actions if _action(one) in _DROPPING or one.get("kind") in ("police", "bpf")]
+    return max(0, rose), bool(kinds)
+
+
+def _drops(action: dict[str, Any]) -> int:
+    statistics = action.get("stats")
+    return _number(statistics.get("drops")) if isinstance(statistics, dict) else 0
+
+
+def _action(action: dict[str, Any]) -> str:
+    control = action.get("control_action")
+    return str(control.get("type")) if isinstance(control, dict) else ""
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _bare(one) for name, one in value.items() if name not in _VOLATILE}
+    return [_bare(one) for one in value] if isinstance(value, list) else value
+
+
+def find_socket(drop: Drop, reading: Reading, host: Reading) -> list[Candidate] | None:
+    """Return the sockets whose receive buffer was full: those at the packets' port whose own counter of drops rose."""
+    if drop.reason not in _BUFFER or "sockets" not in reading.after:
+        return None
+    ports = {packet.dst_port for packet in drop.packets if packet.protocol == "udp"}
+    old = {one["inode"]: one["drops"] for one in _sockets(reading, "before")}
+    out = []
+    for one in _sockets(reading, "after"):
+        rose = one["drops"] - old.get(one["inode"], 0)
+        if one["port"] not in ports or rose <= 0:
+            continue
+        most = "".join(host.by_key("limits").get("/proc/sys/net/core/rmem_max", []))
+        settings = ["%d bytes" % drop.limit] if drop.limit else []
+        settings += ["net.core.rmem_max is %s" % most] if most.isdigit() else []
+        out.append(Candidate(
+            "socket", "the receive buffer of the socket on udp port %d%s" % (
+                one["port"], " (%s)" % "; ".join(settings) if settings else ""),
+            {"port": one["port"], "limit": drop.limit or None, "setting": "SO_RCVBUF"}, rose,
+            "its drop counter"))
+    return out
+
+
+def _sockets(reading: Reading, when: str) -> list[dict[str, int]]:
+    """Return port, inode and drops of the sockets of /proc/net/udp and udp6."""
+    out = []
+    for lines in reading.by_key("sockets", when).values():
+        for line in lines[1:]:
+            words = line.split() if isinstance(line, str) else []
+            if len(words) < 13 or not words[9].isdigit() or not words[-1].isdigit():
+                continue
+            try:
+                port = int(words[1].rpartition(":")[2], 16)
+            except ValueError:
+                continue
+            out.append({"port": port, "inode": int(words[9][:18]), "drops": int(words[-1][:18])})
+    return out

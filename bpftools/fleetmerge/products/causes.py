@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Give each drop the rule or setting that did it, as far as its host read what it has."""
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..bundle.evidence import Evidence, Reading, read_evidence
+from ..bundle.labels import Labels
+from ..bundle.manifest import Bundle
+from ..errors import BundleError
+from ..findings.causes import candidates
+from ..findings.causes.drop import Budget, Candidate, Drop, Packet, TooLarge, conclude, sentence
+from ..findings.causes.hooks import plain
+from ..findings.devices import Key
+from ..findings.hosts import Host
+from ..findings.names import who
+from .store import Store
+
+_PLACES = 500      # host, device, function and reason
+_FLOWS = 2000      # of each place
+_PACKETS = 100     # different ones of each flow
+_COLUMNS = ("protocol", "src", "dst", "src_port", "dst_port", "tcp_flags", "icmp_type", "icmp_code", "tos", "mark",
+            "vlan", "mac_src", "mac_dst")
+
+_NOT_READ = "On %s, what dropped packets in the network namespace %s is not named: its configuration was not read."
+_TOO_MANY = "The rules of %s are too many to be followed: not all that dropped packets there is named."
+
+Where = tuple[str, str, str, str, str | None]   # host, netns, device, function, reason
+
+
+class _Row(NamedTuple):
+    """Packets that were dropped at one place, and look alike."""
+
+    packet: Packet
+    frames: tuple[str, ...]    # functions of the stack, innermost first
+    limit: int                 # of the queue that they met
+
+
+@dataclass
+class Known:
+    """What the hosts read of their configuration."""
+
+    spaces: dict[tuple[str, str], Reading] = field(default_factory=dict)    # host and name of a network namespace
+    hosts: dict[str, Reading] = field(default_factory=dict)                 # what is the same in all of them
+    entries: dict[str, dict[str, Any]] = field(default_factory=dict)        # host -> how it was read
+    budgets: dict[str, Budget] = field(default_factory=dict)                # host -> what its rules may cost
+    doubts: list[str] = field(default_factory=list)
+
+
+def known_of(hosts: Sequence[Host]) -> Known:
+    """Read the evidence of all hosts; what cannot be used is a doubt, and costs nothing else."""
+    out = Known()
+    for host in hosts:
+        for bundle, _, _ in host.bundles:
+            try:
+                evidence = read_evidence(bundle.directory, bundle.manifest["files"])
+            except BundleError as error:
+                out.doubts.append("The configuration of %s is not known: %s." % (host.name, error))
+                continue
+            if evidence:
+                _add(out, host.name, bundle, evidence)
+    return out
+
+
+def _add(known: Known, host: str, bundle: Bundle, evidence: Evidence) -> None:
+    names = Labels(bundle)
+    for inode, reading in evidence.namespaces.items():
+        known.spaces[host, names.netns(inode)] = reading
+    if len(evidence.namespaces) == 1 and bundle.manifest["filter"].get("netns"):
+        # of a packet that has neither device nor socket, no record names the namespace
+        known.spaces.setdefault((host, names.netns(0)), next(iter(evidence.namespaces.values())))
+    known.hosts[host] = evidence.host
+    known.budgets[host] = Budget()
+    known.entries[host] = {"seconds": evidence.seconds, "not_read": {
+        name: why for reading in [*evidence.namespaces.values(), evidence.host] for name, why in reading.why.items()}}
+    known.doubts += ["On %s, %s." % (host, doubt) for doubt in evidence.doubts]
+
+
+def add_causes(losses: Sequence[dict[str, Any]], store: Store, known: Known,
+               devices: Mapping[Key, Mapping[str, Any]]) -> None:
+    """Give the drops among the losses their `cause`. devices: with their numbers, by host, namespace and name."""
+    by_place: dict[Where, list[dict[str, Any]]] = {}
+    for loss in losses:
+        if loss["kind"] == "drop" and (loss["host"], loss["netns"]) in known.spaces:
+            by_place.setdefault(_where(loss), []).append(loss)
+        elif loss["kind"] == "drop" and loss["host"] in known.hosts:
+            known.doubts.append(_NOT_READ % (loss["host"], loss["netns"]))
+    rows = _rows(store, {(host, netns, entry["ifindex"]): name for (host, netns, name), entry in devices.items()}
+                 ) if by_place else {}
+    for where, here in list(by_place.items())[:_PLACES]:
+        try:
+            _add_here(where, here, rows.get(where, {}), known)
+        except TooLarge:
+            known.doubts.append(_TOO_MANY % where[0])
+    known.doubts = list(dict.fromkeys(known.doubts))
+
+
+def _where(loss: Mapping[str, Any]) -> Where:
+    return loss["host"], loss["netns"], loss["device"], loss["function"], loss["reason"]
+
+
+@dataclass
+class _Shared:
+    """Losses at one place that have the same candidates, and how many drops these are."""
+
+    candidates: dict[str, Candidate]
+    count: int = 0
+    losses: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _add_here(where: Where, losses: Sequence[dict[str, Any]], rows: Mapping[str, list[_Row]], known: Known) -> None:
+    """Give the losses of one place their causes: those that have the same one are counted together."""
+    shared: dict[tuple[str, ...], _Shared] = {}
+    for loss in losses[:_FLOWS]:
+        # after address translation, the packets at this place have another flow's name
+        own = rows.get(loss["flow"])
+        here = own or [row for some in rows.values() for row in some]
+        if not here or len(here) > _PACKETS:
+            continue
+        found = _candidates(where, here, known)
+        one = shared.setdefault(tuple(sorted(found)), _Shared(found))
+        one.count = max(one.count, _count(here)) if own is None else one.count + _count(here)
+        one.losses.append(loss)
+        for what, candidate in one.candidates.items():
+            candidate.evaluated = candidate.evaluated and found[what].evaluated
+    for one in shared.values():
+        cause = conclude(one.count, list(one.candidates.values()))
+        if cause:
+            for loss in one.losses:
+                loss["cause"] = dict(cause.entry(), words=sentence(cause))
+
+
+def _count(rows: Sequence[_Row]) -> int:
+    return sum(row.packet.count for row in rows)
+
+
+def _candidates(where: Where, rows: Sequence[_Row], known: Known) -> dict[str, Candidate]:
+    """Return what may have dropped packets, by its words: asked for each way on which they came there."""
+    ways: dict[tuple[str, ...], list[_Row]] = {}
+    for row in rows:
+        ways.setdefault(row.frames, []).append(row)
+    out: dict[str, Candidate] = {}
+    for frames, some in ways.items():
+        drop = Drop(*where, list(frames), [row.packet for row in some], known.budgets[where[0]],
+                    max(row.limit for row in some))
+        for one in candidates(drop, known.spaces[where[:2]], known.hosts[where[0]]):
+            out.setdefault(one.what, one)
+    return out
+
+
+def _rows(store: Store, names: Mapping[tuple[str, str, int], str]) -> dict[Where, dict[str, list[_Row]]]:
+    """Return what the packets that were dropped look like: place -> flow -> rows."""
+    found = store.rows("""
+        SELECT host, netns, device, "at", stack, reason, flow, %s, min(ttl) AS ttl, max(ttl) AS ttl_most,
+               coalesce(fragment, 0) > 0 AS later, rx_ifindex, max(queue_limit) AS queue_limit, count(*) AS packets
+        FROM counted WHERE point = 'skb.drop' GROUP BY ALL LIMIT 100000""" % ", ".join(_COLUMNS))
+    out: dict[Where, dict[str, list[_Row]]] = {}
+    for row in found:
+        frames = row["stack"].split(";") if row["stack"] else []
+        where = row["host"], row["netns"], row["device"], who(row["at"], frames) if row["at"] else "", row["reason"]
+        received = names.get((row["host"], row["netns"], row["rx_ifindex"]), "")
+        out.setdefault(where, {}).setdefault(row["flow"], []).append(
+            _Row(_packet(row, received), tuple(map(plain, frames)), row["queue_limit"] or 0))
+    return out
+
+
+def _packet(row: Mapping[str, Any], received: str) -> Packet:
+    address = row["src"]
+    version = 0 if not address or row["protocol"] == "arp" else 6 if ":" in address else 4
+    return Packet(row["packets"], version, ttl=row["ttl"] if row["ttl"] == row["ttl_most"] else None,
+                  fragment=bool(row["later"]), received=received, **{name: row[name] for name in _COLUMNS})

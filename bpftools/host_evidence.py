@@ -1,0 +1,9 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What on this host can drop packets: rules, routes, queues and their counters, read once, as JSON."""
+import sys
+
+from skbtrace.host.reading import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

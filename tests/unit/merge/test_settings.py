@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which route, queue, filter, port or socket dropped a packet, by what a host's own commands printed."""
+import random
+from typing import Any
+
+import pytest
+
+from fleetmerge.bundle.evidence import Reading
+from fleetmerge.findings.causes import KINDS, candidates
+from fleetmerge.findings.causes.drop import Cause, Drop, Packet, conclude, sentence
+
+PLAIN = {"version": 4, "protocol": "udp", "src": "10.0.0.5", "dst": "9.9.1.1", "src_port": 99, "dst_port": 9, "mark": 0,
+         "mac_src": "02:00:00:00:00:01", "mac_dst": "02:00:00:00:00:02", "received": "port0"}
+RULES = [{"priority": 0, "src": "all", "table": "local", "protocol": "kernel"},
+         {"priority": 99, "src": "all", "fwmark": "0x5", "fwmask": "0xff", "table": "100", "protocol": "unspec"},
+         {"priority": 32765, "src": "1.1.1.1", "action": "blackhole", "protocol": "unspec"},
+         {"priority": 32766, "src": "all", "table": "main", "protocol": "kernel"},
+         {"priority": 32767, "src": "all", "table": "default", "protocol": "kernel"}]
+ROUTES = [{"type": "prohibit", "dst": "default", "table": "100", "protocol": "boot", "scope": "global", "flags": []},
+          {"type": "unreachable", "dst": "9.8.0.0/16", "table": "main", "metric": 5, "flags": []},
+          {"type": "blackhole", "dst": "9.9.0.0/16", "table": "main", "flags": []},
+          {"type": "unicast", "dst": "9.9.7.0/24", "gateway": "10.0.0.9", "dev": "br0", "table": "main", "flags": []},
+          {"type": "unicast", "dst": "10.0.0.0/24", "dev": "br0", "table": "main", "flags": []},
+          {"type": "local", "dst": "10.0.0.1", "dev": "br0", "table": "local", "flags": []}]
+QDISCS = [{"kind": "htb", "handle": "1:", "dev": "out0", "root": True, "options": {"r2q": 10}, "drops": 0},
+          {"kind": "pfifo", "handle": "20:", "dev": "out0", "parent": "1:10", "options": {"limit": 5}, "drops": 0},
+          {"kind": "pfifo", "handle": "30:", "dev": "out0", "parent": "1:20", "options": {"limit": 5}, "drops": 4},
+          {"kind": "tbf", "handle": "5:", "dev": "port0", "root": True,
+           "options": {"rate": 125000, "burst": 10240, "lat": 81920}, "drops": 9}]
+POLICE = {"order": 1, "kind": "police", "index": 1, "control_action": {"type": "drop"},
+          "stats": {"bytes": 0, "packets": 0, "drops": 0, "overlimits": 0}}
+FILTERS = [{"protocol": "ip", "pref": 3, "kind": "bpf", "chain": 0},
+           {"protocol": "ip", "pref": 3, "kind": "matchall", "chain": 0,
+            "options": {"handle": 1, "not_in_hw": True, "actions": [POLICE]}},
+           {"protocol": "arp", "pref": 4, "kind": "bpf", "chain": 0,
+            "options": {"handle": "0x1", "direct-action": True, "bytecode": {"length": 1}}}]
+PORTS = [{"ifname": "port0", "master": "br0", "state": "forwarding", "isolated": True, "learning": True},
+         {"ifname": "port1", "master": "br0", "state": "forwarding", "isolated": True, "learning": True},
+         {"ifname": "port2", "master": "br0", "state": "blocking", "isolated": False, "learning": True}]
+FDB = [{"mac": "02:00:00:00:00:02", "ifname": "port1", "master": "br0", "flags": []},
+       {"mac": "02:00:00:00:00:02", "ifname": "port1", "vlan": 5, "master": "br0", "flags": []},
+       {"mac": "02:00:00:00:00:03", "ifname": "port2", "master": "br0", "flags": []}]
+VLANS = [{"ifname": "port0", "vlans": [{"vlan": 1, "flags": ["PVID", "Egress Untagged"]}, {"vlan": 5}]},
+         {"ifname": "port1", "vlans": [{"vlan": 1, "flags": ["PVID"]}, {"vlan": 10, "vlanEnd": 20}]}]
+UDP = ["   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer "
+       "drops",
+       "  1: 0500000A:0009 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 7001 2 00000000 0",
+       "  2: 0500000A:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 7002 2 00000000 40"]
+
+
+def whole() -> dict[str, Any]:
+    """What a host with all of this prints."""
+    return {"rules": RULES, "routes": ROUTES, "rules6": [], "routes6": [],
+            "neighbours": [{"dst": "10.0.0.9", "dev": "br0", "probes": 0, "state": ["FAILED"]},
+                           {"dst": "10.0.0.8", "dev": "br0", "state": ["REACHABLE"]}],
+            "qdiscs": QDISCS, "filters-in": {"out0": FILTERS}, "filters-out": {}, "ports": PORTS, "fdb": FDB,
+            "vlans": VLANS, "bridges": [{"ifname": "br0", "linkinfo": {"info_data": {"vlan_filtering": 0}}}],
+            "sockets": {"/proc/net/udp": UDP},
+            "settings": {"/proc/sys/net/ipv4/conf/br0/rp_filter": ["1"],
+                         "/proc/sys/net/ipv4/conf/all/rp_filter": ["0"]},
+            "nftables": {"nftables": []}}
+
+
+def drop(function: str, reason: str, device: str = "br0", **packet: Any) -> Drop:
+    return Drop("h", "n", device, function, reason, [function], [Packet(5, **{**PLAIN, **packet})])
+
+
+def cause(one: Drop, **after: Any) -> Cause | None:
+    return conclude(5, candidates(one, Reading(whole(), {**whole(), **after}), Reading()))
+
+
+@pytest.mark.parametrize(("packet", "what"), [
+    ({}, 'the route "blackhole 9.9.0.0/16" of table main'), ({"dst": "9.8.1.1"},
+     'the route "unreachable 9.8.0.0/16 metric 5" of table main'),
+    ({"mark": 5}, 'the route "prohibit default" of table 100'),
+    ({"src": "1.1.1.1"}, 'the rule "from 1.1.1.1 blackhole" (priority 32765)'),
+    ({"dst": "7.7.7.7"}, "there being no route to 7.7.7.7")])
+def test_routes(packet: dict[str, Any], what: str) -> None:
+    found = cause(drop("ip_error", "NOT_SPECIFIED", **packet))
+    assert found is not None
+    assert (found.certainty, [one.what for one in found.candidates]) == ("certain", [what])
+
+
+@pytest.mark.parametrize("packet", [{"dst": "10.0.0.77"}, {"dst": "9.9.7.1"}, {"mark": None}, {"dst": None}])
+def test_a_packet_that_has_a_route_was_not_dropped_for_want_of_one(packet: dict[str, Any]) -> None:
+    assert cause(drop("ip_error", "NOT_SPECIFIED", **packet)) is None
+
+
+@pytest.mark.parametrize("reason", ["IP_INADDRERRORS", "UNICAST_IN_L2_MULTICAST", "IP_INVALID_DEST"])
+def test_what_was_dropped_for_another_reason_is_no_route_s(reason: str) -> None:
+    assert cause(drop("ip_rcv_finish_core", reason)) is None
+
+
+def test_a_route_that_came_later_is_not_certain() -> None:
+    found = cause(drop("ip_error", "NOT_SPECIFIED", dst="6.6.6.6"),
+                  routes=[*ROUTES, {"type": "blackhole", "dst": "6.6.0.0/16", "table": "main"}])
+    assert found is not None
+    assert (found.certainty, found.why) == ("likely", "it was not the same before the window and after it")
+
+
+def test_the_neighbour_of_a_gateway() -> None:
+    found = cause(drop("neigh_invalidate", "NEIGH_FAILED", dst="9.9.7.1"))
+    assert found is not None
+    assert sentence(found).startswith("By the neighbour 10.0.0.9 on br0, whose address nobody answers for (FAILED)")
+    assert cause(drop("neigh_invalidate", "NEIGH_FAILED", dst="10.0.0.8")) is None
+
+
+def test_the_setting_of_the_reverse_path() -> None:
+    found = cause(drop("ip_rcv_finish_core", "IP_RPFILTER", src="9.9.9.9"))
+    assert found is not None
+    assert sentence(found) == ("By net.ipv4.conf.br0.rp_filter, which is 1 (strict): 9.9.9.9 is reached by blackhole, "
+                               "and came in by br0.")
+
+
+def test_the_queue_whose_counter_rose() -> None:
+    after = [dict(row, drops=row["drops"] + rose) for row, rose in zip(QDISCS, (5, 5, 0, 0), strict=True)]
+    found = cause(drop("__dev_queue_xmit", "QDISC_DROP", "out0"), qdiscs=after)
+    assert found is not None
+    assert sentence(found) == ("By the queue pfifo (handle 20:) of out0, with limit 5: its drop counter rose by 5, "
+                               "with 5 of these.")
+    assert cause(drop("__dev_queue_xmit", "QDISC_DROP", "out0")) is None
+
+
+def test_a_policer_that_counted() -> None:
+    rose = {**POLICE, "stats": {**POLICE["stats"], "drops": 7}}
+    after = [FILTERS[0], {**FILTERS[1], "options": {**FILTERS[1]["options"], "actions": [rose]}}, FILTERS[2]]
+    found = cause(drop("sch_handle_ingress", "TC_INGRESS", "out0"), **{"filters-in": {"out0": after}})
+    assert found is not None
+    assert (found.certainty, [(one.where["filter"], one.rose) for one in found.candidates]) == (
+        "certain", [("matchall", 7)])
+    assert cause(drop("sch_handle_ingress", "TC_INGRESS", "out0")) is None
+
+
+@pytest.mark.parametrize(("packet", "what"), [
+    ({}, "the ports port0 and port1 of br0, which are both isolated"),
+    ({"mac_dst": "02:00:00:00:00:03"}, "the port port2 of br0, whose state is blocking")])
+def test_ports(packet: dict[str, Any], what: str) -> None:
+    found = cause(drop("br_handle_frame_finish", "NOT_SPECIFIED", "port0", **packet))
+    assert found is not None
+    assert [one.what for one in found.candidates] == [what]
+
+
+@pytest.mark.parametrize(("vlan", "what"), [
+    (7, "the port port0 of br0, which filters by VLAN: it is in VLAN 1, 5, and the frame has VLAN 7"),
+    (5, "the port port1 of br0, which filters by VLAN: it is in VLAN 1, 10-20, and the frame has VLAN 5")])
+def test_vlans(vlan: int, what: str) -> None:
+    filtering = [{"ifname": "br0", "linkinfo": {"info_data": {"vlan_filtering": 1}}}]
+    ports = [dict(row, isolated=False) for row in PORTS]
+    found = cause(drop("br_handle_frame_finish", "NOT_SPECIFIED", "port0", vlan=vlan), bridges=filtering, ports=ports)
+    assert found is not None
+    assert [one.what for one in found.candidates] == [what]
+
+
+def test_a_port_that_forwards_is_not_blamed() -> None:
+    ports = [dict(row, isolated=False) for row in PORTS]
+    assert cause(drop("br_handle_frame_finish", "NOT_SPECIFIED", "port0"), ports=ports) is None
+
+
+def test_the_socket_whose_counter_rose() -> None:
+    after = {"/proc/net/udp": [UDP[0], UDP[1][:-1] + "5", UDP[2][:-2] + "90"]}
+    found = cause(drop("udp_queue_rcv_one_skb", "SOCKET_RCVBUFF"), sockets=after)
+    assert found is not None
+    assert sentence(found) == ("By the receive buffer of the socket on udp port 9: its drop counter rose by 5, with 5 "
+                               "of these.")
+
+
+JUNK = (None, True, -1, 10 ** 30, "", "x" * 50, "@", "%s", "10.0.0.0/8", [], {}, [[]], [None], {"a": {}}, [{"set": 3}])
+DROPS = [drop("ip_error", "NOT_SPECIFIED"), drop("neigh_invalidate", "NEIGH_FAILED", dst="9.9.7.1"),
+         drop("ip_rcv_finish_core", "IP_RPFILTER"), drop("__dev_queue_xmit", "QDISC_DROP", "out0"),
+         drop("sch_handle_ingress", "TC_INGRESS", "out0"), drop("br_handle_frame_finish", "NOT_SPECIFIED", "port0"),
+         drop("udp_queue_rcv_one_skb", "SOCKET_RCVBUFF"), drop("nf_hook_slow", "NETFILTER_DROP")]
+
+
+def spoilt(value: Any, chance: random.Random) -> Any:
+    """What a host might say that wants the merger to stumble: the right shape, here and there with something else."""
+    if chance.random() < 0.08:
+        return chance.choice(JUNK)
+    if isinstance(value, dict):
+        return {name: spoilt(one, chance) for name, one in value.items() if chance.random() > 0.05}
+    return [spoilt(one, chance) for one in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_no_command_prints_is_survived(seed: int) -> None:
+    chance = random.Random(seed)
+    for one in DROPS:
+        before, after = (spoilt(whole(), chance) for _ in range(2))
+        of = Reading(*(value if isinstance(value, dict) else {} for value in (before, after)))
+        found = conclude(5, candidates(one, of, Reading()))
+        assert found is None or sentence(found)
+
+
+def test_every_kind_is_asked() -> None:
+    assert len(KINDS) == len(set(KINDS)) == 8
