@@ -235,5 +235,5 @@ class Entrances:
             left = max(self._back[pair].items(), key=lambda item: (item[1], -item[0]))[0]
             same = np.flatnonzero((layout.device == layout.device[left]) & (layout.arrives == 2))
             if len(same):
-                return int(same[0]), True
+                return int(same[0]), not layout.forked[host]     # else answers may come by another device
         return NOWHERE, False
