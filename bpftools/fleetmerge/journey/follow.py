@@ -304,7 +304,7 @@ class _Part:
         """Decide what became of packets that wait for what others show, and whether what was dropped was the packet."""
         results, layout = self._results, self._layout
         waiting = np.flatnonzero(results.how >= 0)
-        entrances = Entrances(layout)
+        entrances = Entrances(layout, self._sent_on())
         for (one, two), parts in rows.items():
             if layout.host[one] != layout.host[two]:
                 entrances.add(one, two, sum(len(part[0]) for part in parts))
@@ -326,6 +326,15 @@ class _Part:
                                                                                  judged.gaps)
         results.last[waiting] = places
         self._drops(on_way)
+
+    def _sent_on(self) -> set[int]:
+        """Return the hosts that sent on what had come to them from other ones."""
+        out: set[int] = set()
+        for way in self._ways:
+            hosts = [int(self._layout.host[way.shape.place(row)]) for row in way.shape.tree.way(way.leaf.row)]
+            changes = [host for host, before in zip(hosts, [NOWHERE, *hosts], strict=False) if host != before]
+            out.update(changes[1:] if way.leaf.kind == OUT else changes[1:-1])
+        return out
 
     def _followed_streams(self) -> np.ndarray:
         """Return the streams of which packets were recorded where they did not match the filter any more."""
