@@ -428,6 +428,9 @@ class _Part:
         # what came from another host may be a double of one that got on
         lossy |= (self._packets.units.rows["kind"][row] == UNREADABLE) & (entered != NEAR)
         results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)
+        start = self._starts[rows]
+        alike = self._packets.twins[start] & self._packets.loose[start] & (entered != NEAR)
+        results.gaps[rows[alike]] |= np.uint32(grounds.ALIKE.bit)
         away = (unwanted == CLOSED) & ~(self._stays[rows] & (self._home_hosts(rows) == host))
         results.gaps[rows[away]] |= np.uint32(grounds.AWAY.bit)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""hv-c routes between A on hv-a and B on hv-b. What A sends is lost on the wire to hv-c, all of it; what B sends comes to
-A by way of hv-c. Other VMs of hv-a and hv-b talk straight to each other.
+"""hv-c routes between A on hv-a and B on hv-b. What A sends is lost on the wire to hv-c, all of it; what B sends comes
+to A by way of hv-c. Other VMs of hv-a and hv-b talk straight to each other.
 
 A's packets were lost behind hv-a's eth0. That they should have come to hv-b next is not certain, and not true.
 """
