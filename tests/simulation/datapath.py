@@ -240,7 +240,11 @@ class Datapath:
     def _cut(self, skb: Skb) -> list[Skb]:
         """A host cuts a datagram into fragments."""
         whole, pieces = skb.packets[0], []
-        if whole.children:   # a copy of it was cut already
+        if whole.children:   # it, or a copy of it, was cut already
+            if whole.joined and skb.copy in ITSELF:
+                whole.joined = False
+                for child in whole.children:
+                    child.arrived = False
             return [skb.part([child]) for child in whole.children]
         for offset in range(0, whole.size + 8, 1400):
             size = min(1400, whole.size + 8 - offset)
@@ -269,6 +273,7 @@ class Datapath:
         self._joined.add(key)
         out = skb.part([whole])
         out.nonlinear = True
+        whole.joined = True
         for child in whole.children:
             child.held = ""
         return out

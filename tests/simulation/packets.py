@@ -33,6 +33,7 @@ class Packet:
         self.children: list[Packet] = []   # fragments that a host cut it into
         self.whole: Packet | None = None   # what it is a fragment of
         self.held = ""           # host where it waits for the other fragments
+        self.joined = False      # a host joined its fragments, and it went on as a whole
 
     @property
     def lost(self) -> bool:

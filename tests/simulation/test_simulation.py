@@ -15,7 +15,11 @@ TOLD_PERCENT = 99      # of the losses that could be known
 SEEDS = {"full": (*range(150), 498,   # parts of packets among others that look the same
                   551, 635, 649, 743, 795, 809, 845, 924, 943, 1048, 1200,   # unwanted there, or of a twin
                   512, 1307, 1411, 1654,   # equal packets, doubles, and fragments by vague clocks
-                  819, 825),               # a host between, which recorded only in part
+                  819, 825,                # a host between, which recorded only in part
+                  1647, 2058, 2202, 2203, 2221, 2408, 2562,   # equal packets of which the beginning was not seen
+                  2274, 2355, 2362,        # an equal one that stayed, sent again unseen, refused before it was routed
+                  2815, 2837,              # dropped after it was joined from fragments; all of a flow lost on the wire
+                  2952),                   # a double of one of equal packets was dropped
          "plain": range(50),
          **{"plain,+" + name: range(1000 + 10 * number, 1003 + 10 * number) for number, name in enumerate(MORE)}}
 SECONDS = 60           # after which a seed is given up: its merge hangs

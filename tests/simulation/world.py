@@ -58,7 +58,7 @@ class World:
         if packet.held:   # the others never came
             packet.arrived = False
             packet.gone.append(Loss("silent", self.now, (packet.held, "-")))
-        if packet.children and not packet.arrived:
+        if packet.children and not packet.arrived and not packet.joined:
             packet.arrived = all(child.arrived and not child.held for child in packet.children)
             if not packet.arrived:
                 packet.gone += [loss for child in packet.children for loss in child.gone]

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """All places, drops and flows of all bundles under one numbering each, so that rows of several bundles compare."""
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..bundle.manifest import Bundle
 from ..packet.identity import FLOW, united
-from ..packet.places import DELIVER, FAR, NEAR, OWN, RECEIVE, SEND, STACKED, TAKEN, Place, Places
+from ..packet.places import DELIVER, FAR, NEAR, OWN, RECEIVE, SEND, STACKED, TAKEN, Place, Places, leading
 from ..packet.survey import Survey
 
 BRIDGE, CLOSED = 1, 2    # drops that may be no loss, as the packet was not wanted there
@@ -33,6 +33,7 @@ class Layout:
     ends: np.ndarray        # bool: a packet that was seen here has arrived, as far as a host can see
     vm: np.ndarray          # bool by host: a VM, traced as a host of its own
     asks: np.ndarray        # bool: a daemon of the host decides about the packet
+    forked: np.ndarray      # bool by host: several devices lead to other hosts, each by itself
 
 
 @dataclass
@@ -76,7 +77,7 @@ def make_atlas(bundles: Sequence[Bundle], surveys: Sequence[Survey], places: Seq
     hosts = list(dict.fromkeys([bundle.host for bundle in bundles] + [place.host for place in listed]))
     devices = list(dict.fromkeys((place.host, place.netns, place.device) for place in listed))
     flows = united([survey.tables.flows for survey in surveys]) if surveys else np.zeros(0, FLOW)
-    layout = _layout(listed, hosts, devices, _vms(bundles, listed))
+    layout = _layout(listed, hosts, devices, _vms(bundles, listed), _forked(bundles))
     return Atlas(listed, layout, devices, hosts, of_bundle, counts, drops, drop_of_bundle, flows)
 
 
@@ -88,8 +89,19 @@ def _vms(bundles: Sequence[Bundle], places: Sequence[Place]) -> set[str]:
     return seen - others
 
 
+def _forked(bundles: Sequence[Bundle]) -> set[str]:
+    """Return the hosts with several devices that lead to other hosts."""
+    out = set()
+    for bundle in bundles:
+        roles = [str(device.get("role") or "other") for device in bundle.manifest["devices"]]
+        lead = leading(roles)
+        if sum(lead(role) and role not in STACKED for role in roles) > 1:
+            out.add(bundle.host)
+    return out
+
+
 def _layout(places: Sequence[Place], hosts: Sequence[str], devices: Sequence[tuple[str, str, str]],
-            vms: set[str]) -> Layout:
+            vms: Collection[str], forked: Collection[str] = ()) -> Layout:
     host_number = {name: number for number, name in enumerate(hosts)}
     device_number = {device: number for number, device in enumerate(devices)}
 
@@ -112,7 +124,8 @@ def _layout(places: Sequence[Place], hosts: Sequence[str], devices: Sequence[tup
         truth(place.role in STACKED for place in places), truth(place.role in OWN for place in places),
         truth(place.point in DELIVER or (place.point in TAKEN and own) for place, own in zip(
             places, local.tolist(), strict=False)),
-        truth(host in vms for host in hosts), truth(place.asks for place in places))
+        truth(host in vms for host in hosts), truth(place.asks for place in places),
+        truth(host in forked for host in hosts))
 
 
 def _expect_receivers(numbers: dict[Place, int], bundle: Bundle) -> None:

@@ -304,7 +304,7 @@ class _Part:
         """Decide what became of packets that wait for what others show, and whether what was dropped was the packet."""
         results, layout = self._results, self._layout
         waiting = np.flatnonzero(results.how >= 0)
-        entrances = Entrances(layout)
+        entrances = Entrances(layout, self._sent_on())
         for (one, two), parts in rows.items():
             if layout.host[one] != layout.host[two]:
                 entrances.add(one, two, sum(len(part[0]) for part in parts))
@@ -327,6 +327,15 @@ class _Part:
         results.last[waiting] = places
         self._drops(on_way)
 
+    def _sent_on(self) -> set[int]:
+        """Return the hosts that sent on what had come to them from other ones."""
+        out: set[int] = set()
+        for way in self._ways:
+            hosts = [int(self._layout.host[way.shape.place(row)]) for row in way.shape.tree.way(way.leaf.row)]
+            changes = [host for host, before in zip(hosts, [NOWHERE, *hosts], strict=False) if host != before]
+            out.update(changes[1:] if way.leaf.kind == OUT else changes[1:-1])
+        return out
+
     def _followed_streams(self) -> np.ndarray:
         """Return the streams of which packets were recorded where they did not match the filter any more."""
         packet = np.searchsorted(self._starts, np.flatnonzero(self._strange), "right") - 1
@@ -337,13 +346,16 @@ class _Part:
         return any(shape.tree.doubles and not self._packets.twins[shape.starts[0]] for shape in self._shapes)
 
     def _contested(self, packets: np.ndarray) -> np.ndarray:
-        """Whether one that looks the same was dropped, and yet seems to have gone on, or came to VMs on two hosts, or
-        came twice: then it may be this one that did."""
+        """Whether one that looks the same ended where it came out of a VM, or was dropped, and yet seems to have gone
+        on, or came to VMs on two hosts, or came twice: then it may be this one that did."""
         key = self._packets.units.key[self._starts]
         others = [extra.packets for extra in self._extras if extra.kind == OF_BRANCH]
         for shape in self._shapes:
-            legs = {leaf.leg for leaf in shape.tree.leaves if leaf.kind == IN_VM}
-            if len({shape.tree.legs[leg].host for leg in legs}) > 1 or shape.tree.doubles:
+            tree = shape.tree
+            hosts = {tree.legs[leaf.leg].host for leaf in tree.leaves if leaf.kind == IN_VM}
+            stays = [leaf.kind in (FREED, OPEN) and tree.legs[leaf.leg].entry == NEAR
+                     for leaf in tree.leaves if leaf.trunk]
+            if len(hosts) > 1 or tree.doubles or (any(stays) and not all(stays)):
                 others.append(shape.packets[self._packets.unsure[shape.starts]])
         return among(key[packets], np.unique(key[np.concatenate(others)])) if others else np.zeros(len(packets), bool)
 
@@ -401,11 +413,13 @@ class _Part:
         row = self._packets.units.row[results.unit[rows]]
         unwanted = self._setting.unwanted[self._packets.units.rows["drop"][row]]
         refused = unwanted == BRIDGE
-        # what a bridge refuses was for this host only if that is known of the time before and after
+        # what a bridge refuses was for this host only if that is known of the time before and after, and if it was not
+        # on its way to a router
         came = (results.last[rows] >= 0) & (layout.arrives[results.last[rows]] == FAR)
         own &= ~(refused & came)
-        shown[refused] = self._between(rows[refused], host[refused])
+        shown[refused], otherwise = self._between(rows[refused], host[refused])
         lives &= ~refused | self._stays[rows]
+        lives[refused] &= ~otherwise
         wanted = ~refused & (results.ground[rows] == branches.ONLY)
         shown |= tap | wanted | layout.vm[host] | (self._packets.units.rows["network"][row] >> 24 > 0)
         entered = self._entered(rows)
@@ -414,23 +428,35 @@ class _Part:
         # what came from another host may be a double of one that got on
         lossy |= (self._packets.units.rows["kind"][row] == UNREADABLE) & (entered != NEAR)
         results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)
+        start = self._starts[rows]
+        alike = self._packets.twins[start] & self._packets.loose[start] & (entered != NEAR)
+        results.gaps[rows[alike]] |= np.uint32(grounds.ALIKE.bit)
         away = (unwanted == CLOSED) & ~(self._stays[rows] & (self._home_hosts(rows) == host))
         results.gaps[rows[away]] |= np.uint32(grounds.AWAY.bit)
 
-    def _between(self, packets: np.ndarray, hosts: np.ndarray) -> np.ndarray:
-        """Whether packets of the same flow got to their destination over these hosts both before and after each."""
-        keys, times = [np.zeros(0, "u8")], [np.zeros(0, "i8")]
+    def _between(self, packets: np.ndarray, hosts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (whether packets of the same flow got to their destination over these hosts both before and after
+        each, and came there with as many hops left; whether all that did came there with more or fewer)."""
+        ttl, row = self._packets.units.rows["ttl"], self._packets.units.row
+        keys, hops, times = [np.zeros(0, "u8")], [np.zeros(0, "u1")], [np.zeros(0, "i8")]
         for way in self._ways if len(packets) else ():
             if self._reached(way):
-                places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
-                for host in {int(self._layout.host[place]) for place in places}:
+                came: dict[int, int] = {}
+                for at in way.shape.tree.way(way.leaf.row):
+                    came.setdefault(int(self._layout.host[way.shape.place(at)]), at)
+                for host, at in came.items():
                     keys.append(keyed(self._stream[way.packets], host))
+                    hops.append(ttl[row[way.units(at)]])
                     times.append(self._time[self._origin[way.packets]])
         key, time = np.concatenate(keys), np.concatenate(times)
-        order = np.lexsort((time, key))
-        before, after = around(key[order], time[order], np.zeros(len(key), "i4"),
-                               mix(self._stream[packets], (hosts + 1).astype("u8")), self._time[self._origin[packets]])
-        return (before != NOWHERE) & (after != NOWHERE)
+        alike = mix(key, np.concatenate(hops).astype("u8"))
+        order = np.lexsort((time, alike))
+        own = mix(self._stream[packets], (hosts + 1).astype("u8"))
+        before, after = around(alike[order], time[order], np.zeros(len(key), "i4"),
+                               mix(own, ttl[row[self._results.unit[packets]]].astype("u8")),
+                               self._time[self._origin[packets]])
+        return (before != NOWHERE) & (after != NOWHERE), among(own, np.unique(key)) & (before == NOWHERE) & (
+            after == NOWHERE)
 
     def _origins(self) -> np.ndarray:
         """Return the unit with which each packet's tree begins."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What became of packets that were seen last on their way: vanished, still under way, gone where nobody looked, or not
 to be known, with the grounds that are missing."""
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -212,8 +213,9 @@ class Judge:
 class Entrances:
     """By which device packets come in to one host from another's."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    def __init__(self, layout: Layout, between: Collection[int] = ()) -> None:
+        """between: hosts that send on what comes to them from others."""
+        self._layout, self._between = layout, set(between)
         self._counts: dict[tuple[int, int], dict[int, int]] = {}    # device, host -> places that were reached
         self._back: dict[tuple[int, int], dict[int, int]] = {}      # device, host -> places that packets came back from
 
@@ -226,14 +228,16 @@ class Entrances:
         back[one] = back.get(one, 0) + packets
 
     def to(self, place: int, host: int) -> tuple[int, bool]:
-        """Return (where packets from a place come in to a host, whether packets showed that); -1 if nobody knows."""
+        """Return (where packets from a place come in to a host, whether packets showed that, and none took a way over
+        another host); -1 if nobody knows."""
         layout = self._layout
         pair = (int(layout.device[place]), host)
+        straight = self._between <= {int(layout.host[place]), host}
         if pair in self._counts:
-            return max(self._counts[pair].items(), key=lambda item: (item[1], -item[0]))[0], True
+            return max(self._counts[pair].items(), key=lambda item: (item[1], -item[0]))[0], straight
         if pair in self._back:
             left = max(self._back[pair].items(), key=lambda item: (item[1], -item[0]))[0]
             same = np.flatnonzero((layout.device == layout.device[left]) & (layout.arrives == 2))
             if len(same):
-                return int(same[0]), True
+                return int(same[0]), straight and not layout.forked[host]    # else answers may take another device
         return NOWHERE, False

@@ -34,7 +34,7 @@ class Packets:
     leg: np.ndarray       # i4: how often the packet had come to its host before, by way of the devices
     chain: np.ndarray     # i8: position of the first unit of its chain, in this packet
     head: np.ndarray      # i8: position of the first unit with the same data on its host, in this packet
-    unsure: np.ndarray    # bool: other packets look the same, and not all places saw as many of them
+    unsure: np.ndarray    # bool: other packets look the same, and what was seen may be of one of them
     loose: np.ndarray     # bool: of some that look the same the beginning was not, or may not have been, seen: even
                           # their number is not known
     twins: np.ndarray     # bool: others look the same, and were sent so soon that either may be meant
@@ -59,20 +59,24 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     group = np.append(True, (units.key[1:] != units.key[:-1]) | (host[1:] != host[:-1])) if len(units) else (
         np.zeros(0, bool))
     start = np.maximum.accumulate(np.where(group, np.arange(len(units)), 0))
-    # what comes to a tunnel, a bond or a VLAN came to the device below before
-    enters = (first == np.arange(len(first))) & (layout.arrives[place] > 0) & (
-        ~layout.stacked[place] | (start == np.arange(len(first))))
+    # what comes to a tunnel, a bond or a VLAN came to the device below just before
+    here = np.arange(len(units))
+    enters = (first == here) & (layout.arrives[place] > 0) & (
+        ~layout.stacked[place] | (start == here) | ~layout.receives[place[here - 1]])
     data = _firsts(units.key, mix(rows["head"][units.row], host.astype("u8") + np.uint64(1)))
     root = np.where(enters[first], first, first[data[first]])    # a copy is with the chain whose data it shares
-    enters |= _comes_again(start, root, place, time, enters, layout.asks[place])
+    # a packet goes out by a device once, or is dropped there
+    gate = np.where(layout.leaves[place] | layout.drop[place], -1 - layout.device[place].astype("i8"), place)
+    again, guess = _comes_again(start, root, gate, time, enters, layout.asks[place])
+    enters |= again
     count = np.cumsum(enters)
     leg = (count - (count - enters)[start])[root].astype("i4") if len(units) else np.zeros(0, "i4")
     packet = units.key.copy()
     unsure, twins, loose, stray = (np.zeros(len(units), bool) for _ in range(4))
-    many = _seen_again(units.key, start, leg)
+    many = _doubtful(units.key, start, leg, time)
     if len(many):
         slowest = _slowest(units, many, start, layout, time, host, place)
-        turn, doubt, alike, open_ = _turns(units, many, start, leg, first, layout, bounds, slowest, time, host, place)
+        turn, doubt, alike, open_ = _turns(units, many, start, leg, guess, layout, bounds, slowest, time, host, place)
         packet[many] = np.where(turn > 0, mix(packet[many], turn.astype("u8")), packet[many])
         unsure[many], twins[many], stray[many] = doubt, alike, turn >= _STRAY
         loose[many] = open_
@@ -86,32 +90,40 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
                    twins, stray)
 
 
-def _comes_again(start: np.ndarray, first: np.ndarray, place: np.ndarray, time: np.ndarray,
-                 enters: np.ndarray, asks: np.ndarray) -> np.ndarray:
-    """Return the units with which a packet must have come to its host again, though that was not seen: another chain is
-    where one was already, or long after the others. start: first unit of the same key on the same host; asks: where a
-    daemon is asked, which may send it back to that place in another skb (Open vSwitch asks again behind conntrack).
+def _comes_again(start: np.ndarray, root: np.ndarray, gate: np.ndarray, time: np.ndarray,
+                 enters: np.ndarray, asks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (the units with which a packet must have come to its host again, though that was not seen: other data is
+    where some was already, or will be, or comes long after the others; those with which one may have).
+
+    start: first unit of the same key on the same host; root: first unit of the same data; gate: what a packet passes
+    once; asks: where a daemon is asked, which may send it back to that place in another skb (Open vSwitch asks again
+    behind conntrack).
     """
-    begins = (first == np.arange(len(first))) & ~enters & (start < np.arange(len(first)))
-    out = np.zeros(len(first), bool)
+    begins = (root == np.arange(len(root))) & ~enters & (start < np.arange(len(root)))
+    out, may = np.zeros(len(root), bool), begins.copy()
     if not begins.any():
-        return out
+        return out, may
     suspects = np.unique(start[begins])
     many = np.flatnonzero(among(start, suspects))
     times = np.bincount(np.searchsorted(suspects, start[many]), enters[many])   # that it was seen to come in
     often = times[np.searchsorted(suspects, start[many])] > 1
+    gates: dict[int, set[int]] = {}
+    for data, at in zip(root[many].tolist(), gate[many].tolist(), strict=True):
+        gates.setdefault(data, set()).add(at)
     seen: set[int] = set()
     group, last, asked = -1, 0, False
-    for unit, of, at, when, comes, fresh, asking, pause in zip(
-            many.tolist(), start[many].tolist(), place[many].tolist(), time[many].tolist(), enters[many].tolist(),
+    for unit, of, data, when, comes, fresh, asking, pause in zip(
+            many.tolist(), start[many].tolist(), root[many].tolist(), time[many].tolist(), enters[many].tolist(),
             begins[many].tolist(), asks[many].tolist(), np.where(often, _NEAR_MISS, _LONG).tolist(), strict=True):
         if of != group or comes:
             group, seen = of, set()
-        elif fresh and (when - last > ANSWER if asked else at in seen or when - last > pause):
+        elif fresh and (when - last > ANSWER if asked else not seen.isdisjoint(gates[data]) or when - last > pause):
             out[unit], seen = True, set()
-        seen.add(at)
+        may[unit] &= not asked
+        if data == unit:
+            seen |= gates[data]
         last, asked = when, asking
-    return out
+    return out, may & ~out
 
 
 def _firsts(key: np.ndarray, chain: np.ndarray) -> np.ndarray:
@@ -156,9 +168,13 @@ def _follow_chains(units: Units, chain: np.ndarray) -> None:
     units.key = np.where(known[at] == units.key, name[at], units.key)
 
 
-def _seen_again(key: np.ndarray, start: np.ndarray, leg: np.ndarray) -> np.ndarray:
-    """Return the units of keys that came to some host more than once. start: first unit of its key on its host."""
-    again = leg > leg[start]
+def _doubtful(key: np.ndarray, start: np.ndarray, leg: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Return the units of keys that came to some host more than once, or so late that they were sent again. start:
+    first unit of its key on its host."""
+    first = np.append(True, key[1:] != key[:-1]) if len(key) else np.zeros(0, bool)
+    begin = np.flatnonzero(first)
+    since = time - np.minimum.reduceat(time, begin)[np.cumsum(first) - 1] if len(key) else time
+    again = (leg > leg[start]) | (since > _LATEST)
     return np.flatnonzero(among(key, np.unique(key[again]))) if again.any() else np.zeros(0, "i8")
 
 
@@ -174,14 +190,15 @@ class _Legs:
     ident: np.ndarray
     origin: np.ndarray    # bool: the packet began here
     dead: np.ndarray      # bool: it was dropped here, and did not leave: what came to other hosts was another
-    marked: np.ndarray    # bool: by its numbers or its payload no other packet is the same
+    marked: np.ndarray    # bool: by its numbers no other packet is the same
+    guess: np.ndarray     # bool: it has data of which only that it looks the same shows that it is of the same packet
 
 
-def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, first: np.ndarray, layout: Layout,
+def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, guess: np.ndarray, layout: Layout,
            bounds: np.ndarray, slowest: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray,
            ) -> tuple[np.ndarray, ...]:
     """Return (which time it was sent, from 0; whether that is unsure; whether it has twins; whether one that looks the
-    same may have been sent unseen) of doubtful units."""
+    same may have been sent unseen) of doubtful units. guess: see _comes_again."""
     code = start[many] * 65536 + np.minimum(leg[many], 65535)
     _, at, of = np.unique(code, return_index=True, return_inverse=True)
     at = many[at]
@@ -191,7 +208,9 @@ def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, f
     out = layout.leaves[place[many]]
     np.maximum.at(left, of[out], time[many][out])
     legs = _Legs(key, np.where(arrives, place[at], place[at].astype("i8") + len(layout.arrives)), host[at], time[at],
-                 left, units.ident[at], np.zeros(len(at), bool), _dead(of, place[many], layout), units.marked[at])
+                 left, units.ident[at], np.zeros(len(at), bool), _dead(of, place[many], layout), units.marked[at],
+                 # what is cut, or joined, has data of its own
+                 (np.bincount(of, guess[many]) > 0) & (np.bincount(of, units.rows["unit"][units.row[many]]) == 0))
     hops = units.rows["ttl"][units.row[at]]
     near = layout.arrives[place[at]] == 1
     own = layout.vm[host[at]] & ~arrives     # of a VM that was traced as a host, it begins there
@@ -274,11 +293,12 @@ def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray) -> tu
     live = np.bincount(one, legs.origin & ~legs.dead, number).astype("i8")
     turn = np.where(mixed[one], _in_order(legs, one, burst, rank, count, live, by_time), by_time)
     turn = np.where(told[legs.key], by_ident, turn)
-    unsure = ((count > 1) & _uneven(one, legs, count, live, ~stray)) | (np.bincount(one, stray, number) > 0)
+    guessed = np.bincount(one, legs.guess, number) > 0
+    unsure = (count > 1) & (guessed | _uneven(one, legs, count, live, ~stray)) | (np.bincount(one, stray, number) > 0)
     turn = np.where(stray, _STRAY + _ranks_of_strays(legs, stray, slack), turn)
     doubtful = ~told[legs.key] & ~stray
     several = doubtful & (count[one] > 1)
-    return turn, doubtful & unsure[one], several, several & _at_an_end(legs, bursts, burst, one, slack)
+    return turn, doubtful & unsure[one] | stray, several, several & _at_an_end(legs, bursts, burst, one, slack)
 
 
 def _at_an_end(legs: _Legs, bursts: tuple[np.ndarray, np.ndarray, np.ndarray], burst: np.ndarray, one: np.ndarray,
@@ -336,14 +356,16 @@ def _at_turn(legs: _Legs, bursts: tuple[np.ndarray, np.ndarray, np.ndarray], tur
 
 
 def _ranks_of_strays(legs: _Legs, stray: np.ndarray, slack: np.ndarray) -> np.ndarray:
-    """Number the packets whose beginning was not seen: those of one key that were seen at about the same time."""
+    """Number the packets whose beginning was not seen: those of one key that were seen at about the same time, at
+    different places."""
     out = np.zeros(len(stray), "i8")
     some = np.flatnonzero(stray)
     order = some[np.lexsort((legs.time[some], legs.key[some]))]
     if len(order):
         gap = np.append(0, np.diff(legs.time[order]))
         new = np.append(True, legs.key[order][1:] != legs.key[order][:-1])
-        out[order] = np.cumsum(new | (gap > 2 * slack[order] + _NEAR_MISS))
+        group = np.cumsum(new | (gap > 2 * slack[order] + _NEAR_MISS))
+        out[order] = group * len(order) + _ranks(group, legs.place[order], legs.time[order])
     return out
 
 

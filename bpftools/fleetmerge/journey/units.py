@@ -36,7 +36,7 @@ class Units:
     size: np.ndarray      # u4 by unit: payload bytes, with SYN and FIN as TCP counts them
     ident: np.ndarray     # u4 by unit: IP id, as a witness; 0: none
     key: np.ndarray       # u8 by unit
-    marked: np.ndarray    # bool by unit: by its numbers or its payload no other packet has this key
+    marked: np.ndarray    # bool by unit: by its numbers no other packet has this key
     # of a sample (sampled.py), by unit; None if every packet was taken
     draw: np.ndarray | None = None      # u8: what decided whether it was taken
     beside: np.ndarray | None = None    # bool: a drop, which was taken whether its packet was or not
@@ -171,7 +171,7 @@ def _plain_keys(rows: np.ndarray, row: np.ndarray, number: np.ndarray, begin: np
     if len(untold):
         hashes[among(one["flow"], untold) & (one["kind"] != IS_TCP)] = 0
     echo = (one["kind"] == IS_OTHER) & (begin >= 1 << 16)     # with id and number
-    marked = (ident > 0) | (hashes > 0) & (one["kind"] == IS_OTHER) | echo
+    marked = (ident > 0) | echo
     # an acknowledgement has no byte of its own: what it acknowledges, and its id where it has one, tell it
     hashes = np.where(one["kind"] == IS_TCP, mix(one["hash"], one["flags"].astype("u8") | _ACK), hashes)
     flow = np.where(fragment, one["group"], one["flow"])

@@ -85,7 +85,7 @@ def places_of(bundle: Bundle, labels: Labels, tables: Tables) -> Places:
     """Return the places that a bundle's rows are at."""
     roles = {(int(device.get("netns") or 0), int(device["ifindex"])): str(device.get("role") or "other")
              for device in bundle.manifest["devices"]}
-    lead = _leading(list(roles.values()))
+    lead = leading(list(roles.values()))
     entries = []
     for netns, ifindex, point in tables.places:
         role = roles.get((netns, ifindex), "other")
@@ -97,7 +97,7 @@ def places_of(bundle: Bundle, labels: Labels, tables: Tables) -> Places:
     return Places(entries, np.array(entering or [0], "u1"), np.array(leaving or [0], "u1"))
 
 
-def _leading(roles: Sequence[str]) -> Callable[[str], bool]:
+def leading(roles: Sequence[str]) -> Callable[[str], bool]:
     """Return which roles of devices lead to other hosts: all but a VM's where there are VMs; where there are none,
     physical ones, and where there are none of these either, all."""
     if any(role in _LOCAL for role in roles):

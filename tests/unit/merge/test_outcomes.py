@@ -157,6 +157,21 @@ def test_packets_that_came_back_show_the_device() -> None:
     assert entrances.to(A_TX, 1) == (B_RX1, True)
 
 
+def test_to_a_host_with_several_uplinks_answers_show_no_way() -> None:
+    entrances = Entrances(replace(LAYOUT, forked=np.arange(len(LAYOUT.vm)) == 1))
+    entrances.add(B_OUT, A_TX, 1)
+    assert entrances.to(A_TX, 1) == (B_RX, False)
+    entrances.add(A_TX, B_RX, 1)
+    assert entrances.to(A_TX, 1) == (B_RX, True)
+
+
+def test_where_a_host_sends_on_what_comes_others_show_no_way() -> None:
+    for between, shown in (({0, 1}, True), ({2}, False)):
+        entrances = Entrances(LAYOUT, between)
+        entrances.add(A_TX, B_RX, 1)
+        assert entrances.to(A_TX, 1) == (B_RX, shown)
+
+
 def test_as_the_topology_says() -> None:
     assert judge([], told=B_RX, **NO_HOME) == (UNKNOWN, B_RX, {"TOLD"})
     assert judge([], told=0, place=B_OUT, **NO_HOME) == (UNKNOWN, 0, {"TOLD"})
