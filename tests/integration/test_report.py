@@ -127,7 +127,7 @@ def test_keys_alone_open_the_grounds(browser: Browser, tmp_path: pathlib.Path) -
         browser.press("Tab")
         if browser.value("document.activeElement.closest('#sentence-1') !== null"):
             break
-    ground = "document.querySelector('#sentence-1 .evidence li')"
+    ground = "document.querySelector('#sentence-1 .basis li')"
     assert browser.value("document.activeElement.tagName") == "SUMMARY"
     assert not browser.value(ground + ".checkVisibility()")
     browser.press("Enter")

@@ -93,7 +93,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     summary["result"] = result(summary, lost)
     sentences = verdict.sentences(hosts, summary, lost, devices)
     summary["verdict"] = [sentence.text for sentence in sentences]
-    summary["evidence"] = [sentence.evidence() for sentence in sentences]
+    summary["basis"] = [sentence.basis() for sentence in sentences]
     lossy = {name: trust.lossy for name, trust in trusts.items() if trust.lossy}
     summary["doubts"] = verdict.doubts(hosts, request.inputs.foreign, summary, lossy) + apart(trusts)
     summary["doubts"] += known.doubts

@@ -9,7 +9,7 @@ from ..findings.estimate import estimate, words
 from ..findings.hosts import Host
 from ..findings.meaning import Meaning, is_unknown, meaning, meaning_behind
 from ..words import iso
-from .evidence import SAMPLES, Sentence, of_balance, of_flows, of_hosts, of_place, of_step, of_way
+from .basis import SAMPLES, Sentence, of_balance, of_flows, of_hosts, of_place, of_step, of_way
 
 _USUAL = ("queue",)   # changes that every packet sees
 _STEPS = 3   # slowest steps that are named
@@ -25,7 +25,7 @@ def plural(count: int, word: str) -> str:
 
 def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequence[dict[str, Any]],
               devices: dict[Key, dict[str, Any]]) -> list[Sentence]:
-    """Return the verdict, each sentence with its evidence. losses: with first_ns and last_ns."""
+    """Return the verdict, each sentence with its basis. losses: with first_ns and last_ns."""
     harmful = [loss for loss in losses if not loss.get("harmless")]
     dropped, vanished = by_place(harmful, "drop"), by_place(harmful, "vanished")
     sample = summary.get("sample")

@@ -45,13 +45,13 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], html
 def test_every_sentence_is_there_with_its_evidence(lost: tuple[dict[str, Any], html.Element]) -> None:
     summary, page = lost
     said = list(next(page.all("ol", class_="verdict")).all("details"))
-    assert len(said) == len(summary["verdict"]) == len(summary["evidence"]) > 3
-    for sentence, evidence, element in zip(summary["verdict"], summary["evidence"], said, strict=True):
+    assert len(said) == len(summary["verdict"]) == len(summary["basis"]) > 3
+    for sentence, basis, element in zip(summary["verdict"], summary["basis"], said, strict=True):
         title = next(element.all("summary")).text()
-        assert title == sentence + " " + evidence["certainty"] * bool(evidence["certainty"]) or title == sentence
+        assert title == sentence + " " + basis["certainty"] * bool(basis["certainty"]) or title == sentence
         below = [item.text() for item in element.all("li")]
-        assert below == evidence["grounds"] + evidence["missing_grounds"] != []
-        assert [frame.text() for stack in element.all("pre") for frame in stack.all("span")] == evidence["stack"]
+        assert below == basis["grounds"] + basis["missing_grounds"] != []
+        assert [frame.text() for stack in element.all("pre") for frame in stack.all("span")] == basis["stack"]
     assert {element.attributes["class"] for element in said} == {"count", "certain"}
 
 
@@ -110,7 +110,7 @@ def test_however_large_the_run_the_page_is_not(tmp_path: Path) -> None:
         queues=[{"host": name, "device": name, "queue": name, "kind": name, "unit": name, "records": 1, "min": 1,
                  "median": 1, "p99": 1, "max": 1, "limit": 1, "full": {"share": 1.0}, "drops": 1}] * 500,
         verdict=["%d %s" % (number, "word " * 300) for number in range(401)],
-        evidence=[dict(summary["evidence"][1], stack=[name] * 128) for _ in range(401)], doubts=[name * 5] * 5000)
+        basis=[dict(summary["basis"][1], stack=[name] * 128) for _ in range(401)], doubts=[name * 5] * 5000)
     fill = [{"name": name, "unit": name, "limit": 10**6, "fill": [10**6] * series.BINS}] * 8
     text = page(summary, str(run / "journeys.parquet"), str(run / "events.parquet"), fill)
     assert len(text.encode()) <= 2_000_000
@@ -157,7 +157,7 @@ def test_ways_with_branches_and_short_cuts() -> None:
     short = [{name: node[name] for name in ("host", "device", "point")} for node in (tree[0], tree[3])]
     (graph,) = graphs({"paths": [{"addresses": "A > B", "packets": 90, "places": short},
                                  {"addresses": "A > B", "packets": 10, "places": [], "branches": tree}],
-                       "losses": [], "copies": [], "evidence": []})
+                       "losses": [], "copies": [], "basis": []})
     laid = layout.place(graph)
     at = {node.place[1]: (node.row, node.column) for node in graph.nodes}
     assert at == {"a": (0, 0), "b": (1, 1), "c": (1, 2), "d": (2, 0)}
@@ -171,7 +171,7 @@ def test_ways_against_each_other_are_two_pictures() -> None:
     places = [{"host": "hv", "device": name, "point": "p"} for name in "ab"]
     there, back = graphs({"paths": [{"addresses": "A > B", "packets": 2, "places": places},
                                     {"addresses": "A > B", "packets": 1, "places": places[::-1]}],
-                          "losses": [], "copies": [], "evidence": []})
+                          "losses": [], "copies": [], "basis": []})
     assert (there.packets, back.packets) == (2, 1)
 
 

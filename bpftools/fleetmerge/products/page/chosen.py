@@ -68,7 +68,7 @@ def choose(summary: Mapping[str, Any], journeys: str, events: str) -> list[Packe
 
 def _lost(summary: Mapping[str, Any]) -> list[str]:
     """Return samples of what the verdict says was lost, one of each sentence before a second one of any."""
-    samples = [evidence["journeys"] for evidence in summary["evidence"]]
+    samples = [basis["journeys"] for basis in summary["basis"]]
     found = [journeys[turn] for turn in range(max(map(len, samples), default=0))
              for journeys in samples if turn < len(journeys)]
     return list(dict.fromkeys(found))[:_LOST]

@@ -9,7 +9,7 @@ function make(name, attributes, text) {
   return element;
 }
 
-// What a link leads to is opened; all evidence is open on paper.
+// What a link leads to is opened; every basis is open on paper.
 function openTarget() {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (target && target.tagName === "DETAILS") {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verdict, each sentence with its evidence one click away, and how far to trust it."""
+"""The verdict, each sentence with its basis one click away, and how far to trust it."""
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -43,11 +43,11 @@ def _number(what: str, count: int, kind: str) -> Markup:
 
 
 def verdict(summary: Summary, shown: Collection[str], most: int = 200) -> Markup:
-    """Return the verdict's sentences, with the evidence of the first `most`. shown: the packets that are on the page.
+    """Return the verdict's sentences, with the basis of the first `most`. shown: the packets that are on the page.
     """
-    pairs = zip(summary["verdict"], summary["evidence"], strict=True)
-    said = [tag("li", _sentence(number, text, evidence, shown, number < most))
-            for number, (text, evidence) in enumerate(pairs)]
+    pairs = zip(summary["verdict"], summary["basis"], strict=True)
+    said = [tag("li", _sentence(number, text, basis, shown, number < most))
+            for number, (text, basis) in enumerate(pairs)]
     rest = said[_FIRST:] if len(said) > 2 * _FIRST else []
     first = said[:len(said) - len(rest)]
     more_said = more("%d more sentences" % len(rest), tag("ol", *rest, class_="verdict"), class_="rest")
@@ -55,29 +55,29 @@ def verdict(summary: Summary, shown: Collection[str], most: int = 200) -> Markup
                id="verdict")
 
 
-def _sentence(number: int, text: str, evidence: Mapping[str, Any], shown: Collection[str], full: bool) -> Markup:
-    kind = evidence["certainty"] or "count"
-    lead, stop, rest = text.partition(". ") if evidence["certainty"] or not number else ("", "", text)
+def _sentence(number: int, text: str, basis: Mapping[str, Any], shown: Collection[str], full: bool) -> Markup:
+    kind = basis["certainty"] or "count"
+    lead, stop, rest = text.partition(". ") if basis["certainty"] or not number else ("", "", text)
     words = [tag("b", lead + stop.rstrip()) if lead else None, " " if lead and rest else None, rest]
     if not full:
         return tag("p", *words, class_=kind)
-    return more(joined([*words, " ", tag("span", evidence["certainty"], class_="chip")
-                        if evidence["certainty"] else None]), _evidence(evidence, shown), class_=kind,
+    return more(joined([*words, " ", tag("span", basis["certainty"], class_="chip")
+                        if basis["certainty"] else None]), _basis(basis, shown), class_=kind,
                 id="sentence-%d" % number)
 
 
-def _evidence(evidence: Mapping[str, Any], shown: Collection[str]) -> Markup:
+def _basis(basis: Mapping[str, Any], shown: Collection[str]) -> Markup:
     """Return what a sentence rests on."""
-    parts = [_list("Grounds", evidence["grounds"]), _list("What is missing to be certain", evidence["missing_grounds"])]
-    if evidence["stack"]:
-        frames = [clipped(frame, 200) for frame in evidence["stack"][:_STACK]]
+    parts = [_list("Grounds", basis["grounds"]), _list("What is missing to be certain", basis["missing_grounds"])]
+    if basis["stack"]:
+        frames = [clipped(frame, 200) for frame in basis["stack"][:_STACK]]
         parts.append(tag("div", tag("h4", "Call stack"), tag("pre", *(
-            tag("span", frame, class_="at" if frame == evidence["at"] else None) for frame in frames))))
-    if evidence["journeys"]:
+            tag("span", frame, class_="at" if frame == basis["at"] else None) for frame in frames))))
+    if basis["journeys"]:
         parts.append(tag("div", tag("h4", "Packets, for example"), tag("p", *(joined([
             tag("a", tag("code", journey), href="#packet-" + journey) if journey in shown else tag("code", journey),
-            " "]) for journey in evidence["journeys"]))))
-    return tag("div", *parts, class_="evidence")
+            " "]) for journey in basis["journeys"]))))
+    return tag("div", *parts, class_="basis")
 
 
 def _list(title: str, texts: Sequence[str]) -> Markup | None:

@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from ...findings.names import ends_of
-from ..evidence import about
+from ..basis import about
 
 _PLACES = 60     # of one graph
 _HOSTS = 8       # of one graph, of those where packets were lost beside the ways
@@ -148,8 +148,8 @@ def _is_acyclic(edges: Iterable[tuple[int, int]]) -> bool:
 def _losses(summary: Mapping[str, Any]) -> dict[tuple[str, Place], list[Loss]]:
     """Return the losses by addresses and last place, most packets first."""
     sentences: dict[str, int] = {}
-    for number, evidence in enumerate(summary["evidence"]):
-        sentences.setdefault(json.dumps(evidence["about"]), number)
+    for number, basis in enumerate(summary["basis"]):
+        sentences.setdefault(json.dumps(basis["about"]), number)
     found: dict[tuple[str, Place], dict[str, Loss]] = {}
     for loss in [*summary["losses"], *summary["copies"]]:
         key = json.dumps([about(loss), loss["of"]])

@@ -13,7 +13,7 @@ _HOSTS = 20   # that are named
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of the verdict with its evidence. certainty: empty where the sentence is a count of records."""
+    """A sentence of the verdict with its basis. certainty: empty where the sentence is a count of records."""
 
     text: str
     grounds: Sequence[str] = ()
@@ -24,7 +24,7 @@ class Sentence:
     stack: Sequence[str] = ()
     about: Mapping[str, Any] | None = None
 
-    def evidence(self) -> dict[str, Any]:
+    def basis(self) -> dict[str, Any]:
         """Return what stands in summary.json beside the sentence."""
         return {"certainty": self.certainty, "grounds": list(self.grounds),
                 "missing_grounds": list(self.missing_grounds), "journeys": list(self.journeys), "at": self.at,
