@@ -59,7 +59,7 @@ def check_sentence(error: Exception) -> None:
 
 def _fleet() -> Fleet:
     fleet = Fleet()
-    fleet.b.capture(**{"sk_buff.mark": "unsigned"})
+    fleet.b.ask_for(**{"sk_buff.mark": "unsigned"})
     fleet.b.manifest.update(
         sample={"one_in": 2, "drops": 0, "salt": 7}, guards={"max_rate": 9, "captures": 2, "least_rate": 4},
         limits=[{"limit": "max_records", "value": 20, "what": "20 records were kept"}],
