@@ -19,8 +19,9 @@ from .clock.host import HostClock
 from .errors import MergeError
 from .executors import Here, Processes, processes
 from .journey.atlas import Atlas
-from .journey.follow import Setting, explore
+from .journey.follow import explore
 from .journey.found import Findings, add_flows
+from .journey.part import Setting
 from .memory import give_back
 from .packet.identity import Renaming
 from .packet.survey import Survey, survey_bundle

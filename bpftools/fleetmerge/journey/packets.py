@@ -11,18 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..packet.identity import among, mix
-from ..packet.places import FAR, NEAR
 from .atlas import Layout
-from .chains import INITIAL_HOPS
 from .partition import components
+from .turns import NEAR_MISS, STRAY, doubtful, slowest_trips, turns
 from .units import Units
 from .upcalls import ANSWER
 
 _LONG = 200e6        # ns: so long no packet waits on a host before a copy is made of it
-_LATEST = 500e6      # ns: nothing comes later than this after it left the host where it began
-_PROMPT = 10e6       # ns: or than this, where others that look the same were sent, too, and all others were as quick
-_STRAY = 1 << 20     # turns from here on are of packets whose beginning was not seen
-_NEAR_MISS = 2e6     # ns: packets that look the same and are closer than this may be taken for each other
 
 
 @dataclass
@@ -73,12 +68,12 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     leg = (count - (count - enters)[start])[root].astype("i4") if len(units) else np.zeros(0, "i4")
     packet = units.key.copy()
     unsure, twins, loose, stray = (np.zeros(len(units), bool) for _ in range(4))
-    many = _doubtful(units.key, start, leg, time)
+    many = doubtful(units.key, start, leg, time)
     if len(many):
-        slowest = _slowest(units, many, start, layout, time, host, place)
-        turn, doubt, alike, open_ = _turns(units, many, start, leg, guess, layout, bounds, slowest, time, host, place)
+        slowest = slowest_trips(units, many, start, layout, time, host, place)
+        turn, doubt, alike, open_ = turns(units, many, start, leg, guess, layout, bounds, slowest, time, host, place)
         packet[many] = np.where(turn > 0, mix(packet[many], turn.astype("u8")), packet[many])
-        unsure[many], twins[many], stray[many] = doubt, alike, turn >= _STRAY
+        unsure[many], twins[many], stray[many] = doubt, alike, turn >= STRAY
         loose[many] = open_
         loose |= among(units.key, np.unique(units.key[stray]))
         order = np.argsort(packet, kind="stable")
@@ -114,7 +109,7 @@ def _comes_again(start: np.ndarray, root: np.ndarray, gate: np.ndarray, time: np
     group, last, asked = -1, 0, False
     for unit, of, data, when, comes, fresh, asking, pause in zip(
             many.tolist(), start[many].tolist(), root[many].tolist(), time[many].tolist(), enters[many].tolist(),
-            begins[many].tolist(), asks[many].tolist(), np.where(often, _NEAR_MISS, _LONG).tolist(), strict=True):
+            begins[many].tolist(), asks[many].tolist(), np.where(often, NEAR_MISS, _LONG).tolist(), strict=True):
         if of != group or comes:
             group, seen = of, set()
         elif fresh and (when - last > ANSWER if asked else not seen.isdisjoint(gates[data]) or when - last > pause):
@@ -166,274 +161,3 @@ def _follow_chains(units: Units, chain: np.ndarray) -> None:
     name = known[components(len(known), one, two)]   # both ends of an encrypted tunnel rename: no name is the first
     at = np.minimum(np.searchsorted(known, units.key), len(known) - 1)
     units.key = np.where(known[at] == units.key, name[at], units.key)
-
-
-def _doubtful(key: np.ndarray, start: np.ndarray, leg: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Return the units of keys that came to some host more than once, or so late that they were sent again. start:
-    first unit of its key on its host."""
-    first = np.append(True, key[1:] != key[:-1]) if len(key) else np.zeros(0, bool)
-    begin = np.flatnonzero(first)
-    since = time - np.minimum.reduceat(time, begin)[np.cumsum(first) - 1] if len(key) else time
-    again = (leg > leg[start]) | (since > _LATEST)
-    return np.flatnonzero(among(key, np.unique(key[again]))) if again.any() else np.zeros(0, "i8")
-
-
-@dataclass
-class _Legs:
-    """Each time that one of the doubtful keys came to a host."""
-
-    key: np.ndarray       # i8: number of the key
-    place: np.ndarray     # i8: where it came in; of one that was not seen to come in, beyond all places
-    host: np.ndarray
-    time: np.ndarray
-    left: np.ndarray      # i8: when it left the host last; if that was not seen, when it came
-    ident: np.ndarray
-    origin: np.ndarray    # bool: the packet began here
-    dead: np.ndarray      # bool: it was dropped here, and did not leave: what came to other hosts was another
-    marked: np.ndarray    # bool: by its numbers no other packet is the same
-    guess: np.ndarray     # bool: it has data of which only that it looks the same shows that it is of the same packet
-
-
-def _turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, guess: np.ndarray, layout: Layout,
-           bounds: np.ndarray, slowest: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray,
-           ) -> tuple[np.ndarray, ...]:
-    """Return (which time it was sent, from 0; whether that is unsure; whether it has twins; whether one that looks the
-    same may have been sent unseen) of doubtful units. guess: see _comes_again."""
-    code = start[many] * 65536 + np.minimum(leg[many], 65535)
-    _, at, of = np.unique(code, return_index=True, return_inverse=True)
-    at = many[at]
-    keys, key = np.unique(units.key[at], return_inverse=True)
-    arrives = layout.arrives[place[at]] > 0
-    left = time[at].copy()
-    out = layout.leaves[place[many]]
-    np.maximum.at(left, of[out], time[many][out])
-    legs = _Legs(key, np.where(arrives, place[at], place[at].astype("i8") + len(layout.arrives)), host[at], time[at],
-                 left, units.ident[at], np.zeros(len(at), bool), _dead(of, place[many], layout), units.marked[at],
-                 # what is cut, or joined, has data of its own
-                 (np.bincount(of, guess[many]) > 0) & (np.bincount(of, units.rows["unit"][units.row[many]]) == 0))
-    hops = units.rows["ttl"][units.row[at]]
-    near = layout.arrives[place[at]] == 1
-    own = layout.vm[host[at]] & ~arrives     # of a VM that was traced as a host, it begins there
-    began = np.zeros(len(keys), bool)
-    began[key[own]] = True
-    sends = own | (near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)) & ~began[key])
-    legs.origin = _origins(legs, len(keys), sends, near)
-    legs.origin &= ~_doubled(legs, sends)
-    return tuple(column[of] for column in _sent(legs, len(keys), bounds, slowest))
-
-
-def _slowest(units: Units, many: np.ndarray, start: np.ndarray, layout: Layout, time: np.ndarray, host: np.ndarray,
-             place: np.ndarray) -> np.ndarray:
-    """Return the longest time that a packet was on its way from one host to another, ns: f8[host, host], 0 where none
-    was that cannot be taken for others. many: units of keys that came to some host more than once."""
-    clear = units.marked.copy()
-    clear[many] = False
-    groups = np.flatnonzero(clear & (start == np.arange(len(units))))    # a key at a host
-    left = np.full(len(units), -1, "i8")
-    out = clear & layout.leaves[place]
-    np.maximum.at(left, start[out], time[out])
-    from_vm, far = groups[layout.arrives[place[groups]] == NEAR], groups[layout.arrives[place[groups]] == FAR]
-    from_vm = from_vm[left[from_vm] >= 0]
-    longest = np.zeros((int(layout.host.max()) + 1,) * 2)
-    at = np.searchsorted(units.key[from_vm], units.key[far])
-    known = at < len(from_vm)
-    known[known] = units.key[from_vm[at[known]]] == units.key[far[known]]
-    one, two = from_vm[at[known]], far[known]
-    np.maximum.at(longest, (host[one], host[two]), time[two] - left[one])
-    return longest
-
-
-def _dead(of: np.ndarray, place: np.ndarray, layout: Layout) -> np.ndarray:
-    """Return which legs were dropped and did not leave their host. of: number of each unit's leg."""
-    return (np.bincount(of, layout.drop[place]) > 0) & (np.bincount(of, layout.leaves[place]) == 0)
-
-
-def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """Return which legs the key's packets began with: those that VMs sent; else those at the place where the first of
-    them was seen."""
-    order = np.lexsort((legs.time, ~near, legs.key))
-    best = order[np.append(True, legs.key[order][1:] != legs.key[order][:-1])]
-    place = np.empty(keys, "i8")
-    place[legs.key[best]] = legs.place[best]
-    sent = np.zeros(keys, bool)
-    sent[legs.key[sends]] = True
-    return np.where(sent[legs.key], sends, legs.place == place[legs.key])
-
-
-def _doubled(legs: _Legs, sends: np.ndarray) -> np.ndarray:
-    """Return which legs are a packet that was doubled before anybody saw it: the same, at once, at the same place."""
-    order = np.lexsort((legs.time, legs.ident, legs.place, legs.key))
-    same = np.append(False, np.diff(legs.time[order]) < _NEAR_MISS)
-    for column in (legs.key, legs.place, legs.ident):
-        same[1:] &= column[order][1:] == column[order][:-1]
-    out = np.zeros(len(order), bool)
-    out[order] = same
-    return out & legs.marked & ~sends
-
-
-def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return (turn, unsure, twins, open) of each leg."""
-    slack = np.minimum(_from_home(legs, keys, bounds), 1e15)
-    prompt = np.clip(_from_home(legs, keys, slowest), _PROMPT, _LATEST)
-    by_time, since = _by_time(legs, slack)
-    told, by_ident = _by_ident(legs, keys, np.bincount(legs.key, legs.origin, keys).astype("i8"))
-    several = np.bincount(legs.key, _ranks(legs.key, legs.place, legs.time) > 0, keys)[legs.key] > 0
-    stray = ~legs.origin & ((by_time < 0) | (since > np.where(several, prompt + slack, _LATEST))) & ~told[legs.key]
-    bursts = _bursts(legs, slack)
-    # what was sent in one burst is counted through at each place; bursts are told apart by time
-    burst = _at_turn(legs, bursts, by_time)
-    same = mix(legs.key.astype("u8"), burst.astype("u8"))
-    _, one = np.unique(same, return_inverse=True)
-    number = int(one.max()) + 1
-    count = np.bincount(one, legs.origin, number).astype("i8")
-    clash = _twice(one, legs.place, by_time, ~stray)
-    mixed = np.zeros(number, bool)
-    mixed[one[clash]] = True
-    rank = _ranks(one, legs.place, legs.time)
-    live = np.bincount(one, legs.origin & ~legs.dead, number).astype("i8")
-    turn = np.where(mixed[one], _in_order(legs, one, burst, rank, count, live, by_time), by_time)
-    turn = np.where(told[legs.key], by_ident, turn)
-    guessed = np.bincount(one, legs.guess, number) > 0
-    unsure = (count > 1) & (guessed | _uneven(one, legs, count, live, ~stray)) | (np.bincount(one, stray, number) > 0)
-    turn = np.where(stray, _STRAY + _ranks_of_strays(legs, stray, slack), turn)
-    doubtful = ~told[legs.key] & ~stray
-    several = doubtful & (count[one] > 1)
-    return turn, doubtful & unsure[one] | stray, several, several & _at_an_end(legs, bursts, burst, one, slack)
-
-
-def _at_an_end(legs: _Legs, bursts: tuple[np.ndarray, np.ndarray, np.ndarray], burst: np.ndarray, one: np.ndarray,
-               slack: np.ndarray) -> np.ndarray:
-    """Return which legs are of the first or the last burst of their key, where clocks differ by so much that one that
-    was sent just outside its host's window may have come within another's. burst: its first turn; one: its number."""
-    key, _, first = bursts
-    last = first[np.searchsorted(key, legs.key, side="right") - 1]
-    vague = np.bincount(one, slack > _NEAR_MISS)[one] > 0
-    return vague & ((burst == 0) | (burst == last))
-
-
-def _in_order(legs: _Legs, one: np.ndarray, burst: np.ndarray, rank: np.ndarray, count: np.ndarray, live: np.ndarray,
-              turn: np.ndarray) -> np.ndarray:
-    """Return the turn of each leg if what was sent in one burst came to each place in order. one: number of the burst;
-    burst: its first turn; count, live: legs that began it, and those of them that left their host."""
-    out = burst + np.minimum(rank, np.maximum(count[one] - 1, 0))
-    sent = np.flatnonzero(legs.origin & ~legs.dead)
-    if not len(sent):
-        return out
-    sent = sent[np.lexsort((turn[sent], one[sent]))]
-    starts = np.searchsorted(one[sent], one)
-    which = np.minimum(starts + np.minimum(rank, np.maximum(live[one] - 1, 0)), len(sent) - 1)
-    return np.where(legs.origin | (live[one] == 0), out, turn[sent][which])
-
-
-def _from_home(legs: _Legs, keys: int, table: np.ndarray) -> np.ndarray:
-    """Return what a table says about the host where each leg's packet began, and the leg's. table: [host, host]."""
-    home = np.zeros(keys, "i8")
-    home[legs.key[legs.origin]] = legs.host[legs.origin]
-    return np.asarray(table[home[legs.key], legs.host])
-
-
-def _bursts(legs: _Legs, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (key, turn, turn of the first of its burst) of what was sent, sorted by key and turn: packets that look
-    the same, sent so shortly after each other that an arrival may be of either."""
-    widest = np.zeros(int(legs.key.max()) + 1)
-    np.maximum.at(widest, legs.key, slack)
-    sent = np.flatnonzero(legs.origin)
-    order = sent[np.lexsort((legs.time[sent], legs.key[sent]))]
-    key = legs.key[order]
-    new = np.append(True, key[1:] != key[:-1])
-    start = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
-    gap = np.append(0, np.diff(legs.time[order]))
-    fresh = new | (gap > 2 * widest[key] + _NEAR_MISS)
-    turn = np.arange(len(order)) - start
-    return key, turn, turn[np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))]
-
-
-def _at_turn(legs: _Legs, bursts: tuple[np.ndarray, np.ndarray, np.ndarray], turn: np.ndarray) -> np.ndarray:
-    """Return the first turn of the burst that each leg's turn is in."""
-    key, _, first = bursts
-    starts = np.searchsorted(key, legs.key)
-    return first[np.minimum(starts + np.maximum(turn, 0), len(first) - 1)]
-
-
-def _ranks_of_strays(legs: _Legs, stray: np.ndarray, slack: np.ndarray) -> np.ndarray:
-    """Number the packets whose beginning was not seen: those of one key that were seen at about the same time, at
-    different places."""
-    out = np.zeros(len(stray), "i8")
-    some = np.flatnonzero(stray)
-    order = some[np.lexsort((legs.time[some], legs.key[some]))]
-    if len(order):
-        gap = np.append(0, np.diff(legs.time[order]))
-        new = np.append(True, legs.key[order][1:] != legs.key[order][:-1])
-        group = np.cumsum(new | (gap > 2 * slack[order] + _NEAR_MISS))
-        out[order] = group * len(order) + _ranks(group, legs.place[order], legs.time[order])
-    return out
-
-
-def _by_time(legs: _Legs, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Take each leg for the last packet that had been sent by then, as far as the clocks can tell; return (its turn, -1
-    if none had been sent; for how long that had been on its way to other hosts, ns)."""
-    when = legs.time + np.where(legs.origin, 0, slack).astype("i8")
-    order = np.lexsort((~legs.origin, when, legs.key))
-    origin = legs.origin[order]
-    seen = np.cumsum(origin)
-    new = np.append(True, legs.key[order][1:] != legs.key[order][:-1])
-    rows = np.arange(len(order))
-    start = np.maximum.accumulate(np.where(new, rows, 0))
-    nth = seen - (seen - origin)[start] - 1
-    latest = np.maximum.accumulate(np.where(origin, rows, 0))
-    left = np.maximum.accumulate(np.where(origin & ~legs.dead[order], rows, 0))
-    latest = np.where(origin | (left < start) | ~origin[left], latest, left)
-    turn, since = np.empty(len(order), "i8"), np.empty(len(order), "i8")
-    turn[order] = np.where(nth < 0, nth, nth[latest])
-    late = slack[order].astype("i8")
-    gone = legs.left[order][latest]
-    since[order] = legs.time[order] - late - np.where(gone <= legs.time[order] + late, gone, legs.time[order][latest])
-    return turn, since
-
-
-def _ranks(key: np.ndarray, place: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Return how many legs of the same key came to the same place before."""
-    order = np.lexsort((time, place, key))
-    new = np.append(True, (key[order][1:] != key[order][:-1]) | (place[order][1:] != place[order][:-1]))
-    out = np.empty(len(order), "i8")
-    out[order] = np.arange(len(order)) - np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
-    return out
-
-
-def _twice(key: np.ndarray, place: np.ndarray, turn: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Return which of some legs share key, place and turn with one before."""
-    order = np.lexsort((turn, place, key, ~which))
-    same = np.append(False, (key[order][1:] == key[order][:-1]) & (place[order][1:] == place[order][:-1])
-                     & (turn[order][1:] == turn[order][:-1]))
-    out = np.zeros(len(order), bool)
-    out[order] = same & which[order]
-    return out
-
-
-def _by_ident(legs: _Legs, keys: int, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (keys whose packets their IP ids tell apart, the turn of each leg)."""
-    code = mix(legs.key.astype("u8"), legs.ident)
-    sent = np.flatnonzero(legs.origin)
-    order = sent[np.lexsort((legs.time[sent], legs.key[sent]))]
-    new = np.append(True, legs.key[order][1:] != legs.key[order][:-1]) if len(order) else np.zeros(0, bool)
-    rank = np.arange(len(order)) - np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
-    codes, first = np.unique(code[order], return_index=True)
-    different = np.bincount(legs.key[order[first]], minlength=keys)
-    at = np.minimum(np.searchsorted(codes, code), max(len(codes) - 1, 0))
-    known = codes[at] == code if len(codes) else np.zeros(len(code), bool)
-    told = (different == count) & (np.bincount(legs.key, ~known | (legs.ident == 0), keys) == 0)
-    return told, np.where(known, rank[first][at], 0) if len(codes) else np.zeros(len(code), "i8")
-
-
-def _uneven(key: np.ndarray, legs: _Legs, count: np.ndarray, live: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Return the keys that some place did not see as often as they were sent, or left the host where they began."""
-    place = legs.place
-    order = np.flatnonzero(which)
-    order = order[np.lexsort((~legs.origin[order], place[order], key[order]))]
-    new = np.append(True, (key[order][1:] != key[order][:-1]) | (place[order][1:] != place[order][:-1]))
-    starts = np.flatnonzero(new)
-    expected = np.where(legs.origin[order[starts]], count[key[order[starts]]], live[key[order[starts]]])
-    odd = np.diff(np.append(starts, len(order))) != expected
-    out = np.zeros(len(count), bool)
-    out[key[order[starts]][odd]] = True
-    return out

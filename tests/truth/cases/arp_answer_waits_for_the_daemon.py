@@ -14,7 +14,7 @@ def make(run_dir: Path) -> None:
     fleet = talking(b={"points": (*POINTS, "ovs.upcall")})
     question, answer = ethernet(arp(1, A, B), 0x0806), ethernet(arp(2, B, A), 0x0806)
     for number in range(3):
-        second = 1 + number
+        second = 1.0 + number
         fleet.send(second, question)
         second += 200e-6
         if number != 1:

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What became of packets that were seen last on their way, and whether a drop was the packet's: what others show."""
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..packet.identity import IS_FRAGMENT, UNREADABLE, among, mix
+from ..packet.places import FAR, NEAR
+from . import branches, grounds
+from .atlas import BRIDGE, CLOSED
+from .choosing import keyed
+from .evidence import NOWHERE, around, onward_of
+from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH
+from .outcomes import BY_VM, Entrances, Judge, Pending, Verdicts, routed_key
+from .part import Part
+from .steps import Pair, Rows
+from .tree import FREED, IN_VM, OPEN, OUT
+
+
+class Judging(Part):
+    """Judges packets by those before them, behind them, and beside them."""
+
+    def _judge(self, on_way: np.ndarray, slowest: dict[Pair, float], rows: dict[Pair, Rows]) -> None:
+        """Decide what became of packets that wait for what others show, and whether what was dropped was the packet."""
+        results, layout = self._results, self._layout
+        waiting = np.flatnonzero(results.how >= 0)
+        entrances = Entrances(layout, self._sent_on())
+        for (one, two), parts in rows.items():
+            if layout.host[one] != layout.host[two]:
+                entrances.add(one, two, sum(len(part[0]) for part in parts))
+        units = results.unit[waiting]
+        places = self._place[units].astype("i4")
+        told = self._setting.told
+        onward = onward_of(list(self._went(set(places.tolist()))))
+        pending = Pending(waiting, units, places, results.how[waiting].astype("u1"), results.gaps[waiting],
+                          self._stream[waiting], self._time[units], self._home[waiting], self._stays[waiting],
+                          np.array([told.get(address, NOWHERE) for address in self._target[1][waiting].tolist()], "i4"),
+                          self._packets.units.rows["kind"][self._packets.units.row[units]] == IS_FRAGMENT,
+                          self._packets.unsure[self._starts[waiting]]
+                          & (self._packets.loose[self._starts[waiting]] | self._doubles() | self._contested(waiting)),
+                          self._strange[units], among(self._stream[waiting], self._followed_streams()))
+        judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances,
+                       self._routed()).judge(pending)
+        self._in_vms(pending, judged)
+        results.outcome[waiting], results.after[waiting], results.gaps[waiting] = (judged.outcome, judged.after,
+                                                                                 judged.gaps)
+        results.last[waiting] = places
+        self._drops(on_way)
+
+    def _sent_on(self) -> set[int]:
+        """Return the hosts that sent on what had come to them from other ones."""
+        out: set[int] = set()
+        for way in self._ways:
+            hosts = [int(self._layout.host[way.shape.place(row)]) for row in way.shape.tree.way(way.leaf.row)]
+            changes = [host for host, before in zip(hosts, [NOWHERE, *hosts], strict=False) if host != before]
+            out.update(changes[1:] if way.leaf.kind == OUT else changes[1:-1])
+        return out
+
+    def _followed_streams(self) -> np.ndarray:
+        """Return the streams of which packets were recorded where they did not match the filter any more."""
+        packet = np.searchsorted(self._starts, np.flatnonzero(self._strange), "right") - 1
+        return np.unique(self._stream[packet])
+
+    def _doubles(self) -> bool:
+        """Whether packets are doubled on their way: then even the number of those that look the same says little."""
+        return any(shape.tree.doubles and not self._packets.twins[shape.starts[0]] for shape in self._shapes)
+
+    def _contested(self, packets: np.ndarray) -> np.ndarray:
+        """Whether one that looks the same ended where it came out of a VM, or was dropped, and yet seems to have gone
+        on, or came to VMs on two hosts, or came twice: then it may be this one that did."""
+        key = self._packets.units.key[self._starts]
+        others = [extra.packets for extra in self._extras if extra.kind == OF_BRANCH]
+        for shape in self._shapes:
+            tree = shape.tree
+            hosts = {tree.legs[leaf.leg].host for leaf in tree.leaves if leaf.kind == IN_VM}
+            stays = [leaf.kind in (FREED, OPEN) and tree.legs[leaf.leg].entry == NEAR
+                     for leaf in tree.leaves if leaf.trunk]
+            if len(hosts) > 1 or tree.doubles or (any(stays) and not all(stays)):
+                others.append(shape.packets[self._packets.unsure[shape.starts]])
+        return among(key[packets], np.unique(key[np.concatenate(others)])) if others else np.zeros(len(packets), bool)
+
+    def _went(self, places: set[int]) -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield (key of stream and place, time, next place) of the packets that went on from some places."""
+        for way in self._ways:
+            rows = way.shape.tree.way(way.leaf.row)
+            streams = None
+            for one, two in zip(rows[:-1], rows[1:], strict=True):
+                place = way.shape.place(one)
+                if place in places and self._layout.step[place]:
+                    streams = self._stream[way.packets] if streams is None else streams
+                    yield (mix(streams, np.full(len(streams), place, "u8")), self._time[way.units(one)],
+                           np.full(len(streams), way.shape.place(two), "i4"))
+
+    def _routed(self) -> np.ndarray:
+        """Return the keys of streams whose packets spent a hop between two places of two hosts, sorted."""
+        keys = [np.zeros(0, "u8")]
+        for way in self._ways:
+            rows, sights = way.shape.tree.way(way.leaf.row), way.shape.sights
+            for one, two in zip(rows[:-1], rows[1:], strict=True):
+                places = np.array([way.shape.place(one), way.shape.place(two)])
+                if sights[one].hops < sights[two].hops and len(set(self._layout.host[places].tolist())) > 1:
+                    keys.append(routed_key(np.unique(self._stream[way.packets]), *places[:, None]))
+        return np.unique(np.concatenate(keys))
+
+    def _in_vms(self, pending: Pending, judged: Verdicts) -> None:
+        """What went into a VM arrived, unless the VM sends such packets on."""
+        there = pending.how == BY_VM
+        ends = there & (judged.after == NOWHERE)
+        whole = self._setting.facts.here[self._layout.host[pending.place]] == 0
+        judged.outcome[ends & whole] = ARRIVED
+        judged.outcome[ends & ~whole] = ENDED
+
+    def _drops(self, on_way: np.ndarray) -> None:
+        """A drop is the packet's if its host is on the packet's way."""
+        results, layout = self._results, self._layout
+        rows = np.flatnonzero(results.outcome == DROPPED)
+        host = layout.host[self._place[results.unit[rows]]]
+        began = self._place[self._origin[rows]]
+        own = (host == layout.host[began]) & (layout.arrives[began] != FAR)
+        shown = among(mix(self._stream[rows], (host + 1).astype("u8")), on_way)
+        lives = np.isin(results.ground[rows], (branches.HOME, branches.SHOWN)) & (host == self._home_hosts(rows))
+        # by a tunnel it was sent to this host; and nobody filters, or queues, what is for others
+        tap = (results.last[rows] >= 0) & layout.final[results.last[rows]] & layout.local[results.last[rows]]
+        row = self._packets.units.row[results.unit[rows]]
+        unwanted = self._setting.unwanted[self._packets.units.rows["drop"][row]]
+        refused = unwanted == BRIDGE
+        # what a bridge refuses was for this host only if that is known of the time before and after, and if it was not
+        # on its way to a router
+        came = (results.last[rows] >= 0) & (layout.arrives[results.last[rows]] == FAR)
+        own &= ~(refused & came)
+        shown[refused], otherwise = self._between(rows[refused], host[refused])
+        lives &= ~refused | self._stays[rows]
+        lives[refused] &= ~otherwise
+        wanted = ~refused & (results.ground[rows] == branches.ONLY)
+        shown |= tap | wanted | layout.vm[host] | (self._packets.units.rows["network"][row] >> 24 > 0)
+        entered = self._entered(rows)
+        lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & (entered == 0)
+        results.gaps[rows[~(own | shown | lives)]] |= np.uint32(grounds.NOT_ON_WAY.bit)
+        # what came from another host may be a double of one that got on
+        lossy |= (self._packets.units.rows["kind"][row] == UNREADABLE) & (entered != NEAR)
+        results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)
+        start = self._starts[rows]
+        alike = self._packets.twins[start] & self._packets.loose[start] & (entered != NEAR)
+        results.gaps[rows[alike]] |= np.uint32(grounds.ALIKE.bit)
+        away = (unwanted == CLOSED) & ~(self._stays[rows] & (self._home_hosts(rows) == host))
+        results.gaps[rows[away]] |= np.uint32(grounds.AWAY.bit)
+
+    def _between(self, packets: np.ndarray, hosts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (whether packets of the same flow got to their destination over these hosts both before and after
+        each, and came there with as many hops left; whether all that did came there with more or fewer)."""
+        ttl, row = self._packets.units.rows["ttl"], self._packets.units.row
+        keys, hops, times = [np.zeros(0, "u8")], [np.zeros(0, "u1")], [np.zeros(0, "i8")]
+        for way in self._ways if len(packets) else ():
+            if self._reached(way):
+                came: dict[int, int] = {}
+                for at in way.shape.tree.way(way.leaf.row):
+                    came.setdefault(int(self._layout.host[way.shape.place(at)]), at)
+                for host, at in came.items():
+                    keys.append(keyed(self._stream[way.packets], host))
+                    hops.append(ttl[row[way.units(at)]])
+                    times.append(self._time[self._origin[way.packets]])
+        key, time = np.concatenate(keys), np.concatenate(times)
+        alike = mix(key, np.concatenate(hops).astype("u8"))
+        order = np.lexsort((time, alike))
+        own = mix(self._stream[packets], (hosts + 1).astype("u8"))
+        before, after = around(alike[order], time[order], np.zeros(len(key), "i4"),
+                               mix(own, ttl[row[self._results.unit[packets]]].astype("u8")),
+                               self._time[self._origin[packets]])
+        return (before != NOWHERE) & (after != NOWHERE), among(own, np.unique(key)) & (before == NOWHERE) & (
+            after == NOWHERE)
+
+    def _entered(self, packets: np.ndarray) -> np.ndarray:
+        """Return where a packet was seen to come in to the host on which it was dropped (NEAR, FAR); 0 if it was not.
+        """
+        first = self._packets.chain[self._results.unit[packets]]
+        return self._layout.arrives[self._place[first]]

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which branch of a tree is the packet, and what became of it where its own tree says that."""
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..packet.identity import IS_ARP, mix
+from ..packet.places import FAR
+from . import branches, grounds
+from .choosing import Way, chosen_ways, dropped_behind, on_the_way
+from .evidence import NOWHERE
+from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, OF_COPY, OF_RECEIVER, UNKNOWN
+from .outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM
+from .part import Part
+from .shapes import Shape
+from .tally import Extra
+from .tree import DROPPED as IS_DROPPED
+from .tree import FREED, IN_VM, OPEN, OUT, Leaf
+
+_HOW = {OUT: BY_OUT, FREED: BY_FREED, IN_VM: BY_VM}
+
+
+class Settling(Part):
+    """Settles what each packet's own tree tells."""
+
+    def _arrivals(self) -> list[tuple[Shape, np.ndarray]]:
+        """Settle what arrived at its destination for sure, and what goes to many; return the rest."""
+        rest = []
+        for shape in self._shapes:
+            open_ = np.ones(len(shape.packets), bool)
+            many = self._many[shape.packets]
+            if many.any():
+                self._to_many(shape, np.flatnonzero(many))
+                open_ &= ~many
+            home = self._home[shape.packets]
+            for leaf in shape.tree.leaves:
+                if leaf.kind == IN_VM and not dropped_behind(shape, leaf, self._layout):
+                    device = self._layout.device[shape.place(leaf.row)]
+                    here = open_ & ((home == device) | (self._moves[shape.packets] == device).any(axis=1))
+                    if here.any():
+                        self._settle(Way(shape, np.flatnonzero(here), leaf, branches.HOME), ARRIVED)
+                        open_ &= ~here
+            if open_.any():
+                rest.append((shape, np.flatnonzero(open_)))
+        return rest
+
+    def _settle(self, way: Way, outcome: int, gaps: int | np.ndarray = 0) -> None:
+        """Write down the outcome of packets whose way is known to its end."""
+        row = way.leaf.mark if way.leaf.mark >= 0 else way.leaf.row
+        self._results.put(way.packets, outcome, way.units(row), gaps, way.ground,
+                          way.shape.place(way.leaf.row) if way.leaf.row >= 0 else NOWHERE)
+        self._ways.append(way)
+        self._copies(way.shape, way.which, way.leaf)
+
+    def _copies(self, shape: Shape, which: np.ndarray, main: Leaf) -> None:
+        """Write down what was dropped of copies; of packets that others look like, it may have been one of these."""
+        unsure = self._packets.unsure[shape.starts[which]]
+        for leaf in shape.tree.leaves:
+            if leaf is main or leaf.kind != IS_DROPPED or leaf.mark == main.mark:
+                continue
+            last = shape.place(leaf.row) if leaf.row >= 0 else NOWHERE
+            for kind, gap, some in ((OF_COPY, 0, which[~unsure]), (OF_BRANCH, grounds.UNDECIDED.bit, which[unsure])):
+                if len(some):
+                    self._extras.append(Extra(kind, shape.packets[some], shape.starts[some] + leaf.mark, last, gap))
+
+    def _to_many(self, shape: Shape, which: np.ndarray) -> None:
+        """A packet to many has an outcome for each receiver."""
+        leaves = shape.tree.leaves
+        taken = [leaf for leaf in leaves if leaf.kind == IN_VM]
+        dropped = [leaf for leaf in leaves if leaf.kind == IS_DROPPED]
+        for leaf in dropped:
+            self._extras.append(Extra(OF_RECEIVER, shape.packets[which], shape.starts[which] + leaf.mark,
+                                      shape.place(leaf.row) if leaf.row >= 0 else NOWHERE, 0))
+        chosen = (taken or dropped or leaves)[0]
+        row = chosen.mark if chosen.mark >= 0 else chosen.row
+        outcome = ARRIVED if taken else UNKNOWN if dropped else ENDED
+        packets = shape.packets[which]
+        self._results.put(packets, outcome, shape.starts[which] + row, 0, branches.ONLY, NOWHERE)
+        waits = not taken and not dropped and chosen.kind in _HOW
+        asked = self._home[packets]
+        # who is in a group may change at any time: only questions for one, asked of all, show each other the way
+        units = self._packets.units
+        shows = which if waits else which[units.rows["kind"][units.row[self._origin[packets]]] == IS_ARP]
+        if len(shows):
+            self._ways.append(Way(shape, shows, chosen, branches.ONLY))
+        if waits:
+            self._results.wait(packets, shape.starts[which] + row, _HOW[chosen.kind], grounds.MANY.bit, branches.ONLY)
+            return
+        # a question for one arrived if he got it
+        devices = {int(self._layout.device[shape.place(leaf.row)]) for leaf in taken}
+        missed = (asked != NOWHERE) & ~np.isin(asked, list(devices))
+        self._results.outcome[packets[missed & (self._results.outcome[packets] == ARRIVED)]] = ENDED
+
+    def _choose(self, waiting: Sequence[tuple[Shape, np.ndarray]]) -> None:
+        """Choose the branch of all other packets: where that of some shows the way to the destination's host, with that
+        of all."""
+        layout, home = self._layout, self._home
+        stream = mix(self._stream, home.astype("u8"))    # for as long as the receiver lives there
+        chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, self._ways, stream))
+        sure = [way for way in chosen if way.ground in (branches.HOME, branches.SHOWN) and self._came_home(way)]
+        if sure and len(sure) < len(chosen):
+            chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, [*self._ways, *sure], stream))
+        for way in chosen:
+            self._took(way)
+
+    def _came_home(self, way: Way) -> bool:
+        """Whether packets were seen to come to the host where their destination lives from another one."""
+        leg = way.shape.tree.legs[way.leaf.leg]
+        return way.leaf.kind != IS_DROPPED and leg.parent >= 0 and leg.entry == FAR and bool(
+            (self._home_hosts(way.packets) == leg.host).all())
+
+    def _took(self, way: Way) -> None:
+        """Settle a way as far as it goes without knowing what other packets did."""
+        leaf, home = way.leaf, self._home[way.packets[0]]
+        if way.ground == branches.UNDECIDED:
+            self._undecided(way)
+        elif leaf.kind == IS_DROPPED:
+            self._settle(way, DROPPED, grounds.BRANCHES.bit if way.ground == branches.TRUNK else 0)
+        elif self._layout.vm[way.shape.tree.legs[leaf.leg].host] and leaf.kind != OUT:
+            self._settle(way, ARRIVED)      # it came into the VM, which was traced itself
+        elif leaf.kind == IN_VM and home >= 0:   # elsewhere, only copies of it were seen to come to anybody
+            self._settle(way, ARRIVED if self._layout.device[way.shape.place(leaf.row)] == home else ENDED)
+        else:
+            self._ways.append(way)
+            gaps = grounds.BRANCHES.bit if way.ground == branches.TRUNK else 0
+            self._results.wait(way.packets, way.units(leaf.row), _HOW.get(leaf.kind, BY_OPEN), gaps, way.ground)
+            self._copies(way.shape, way.which, leaf)
+
+    def _undecided(self, way: Way) -> None:
+        """Nobody knows which branch is the packet; what was dropped was dropped all the same."""
+        shape, which = way.shape, way.which
+        dropped = [leaf for leaf in shape.tree.leaves if leaf.kind == IS_DROPPED]
+        for leaf in dropped:
+            others = [other for other in shape.tree.leaves if other is not leaf]
+            # on one host, what stayed in its skb is no copy of what went to VMs in others
+            known = leaf.trunk and all(other.kind == IN_VM and other.leg == leaf.leg for other in others)
+            known &= shape.tree.legs[leaf.leg].entry > 0 and not self._packets.unsure[shape.starts[which]].any()
+            self._extras.append(Extra(OF_BRANCH, shape.packets[which], shape.starts[which] + leaf.mark,
+                                      shape.place(leaf.row) if leaf.row >= 0 else NOWHERE,
+                                      0 if known else grounds.UNDECIDED.bit))
+        common = shape.tree.common()
+        if common >= 0:    # so far all branches went together
+            self._ways.append(Way(shape, which, Leaf(OPEN, common, -1, True, 0), branches.UNDECIDED))
+        row = way.leaf.mark if way.leaf.mark >= 0 else way.leaf.row
+        self._results.put(way.packets, UNKNOWN if dropped else ENDED, way.units(row), 0, way.ground, NOWHERE)
