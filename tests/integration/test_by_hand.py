@@ -155,7 +155,11 @@ def test_drops_of_which_the_kernel_tells_no_device_are_a_doubt(lab: Lab, tmp_pat
     tracer = lab.here().popen([PYTHON, COMMANDS["datapath_tracing"], "--netns", "vm-a", "--protocol", "udp",
                                "--dst-port", "9", "--host", "here", "--run-id", "run", "--run-dir", run])
     until("started", run)
-    lab.netns("vm-a").python(UNREAD)
+    with tracing(lab.here(), "drop_monitor", "--src", "127.0.0.1", "--protocol", "udp",
+                 "--dst-port", "9") as everywhere:
+        lab.netns("vm-a").python(UNREAD)
+        # the kernel frees them when no CPU can look at the socket any more
+        assert all(everywhere.process.stdout.readline() for _ in range(5))
     tracer.send_signal(signal.SIGTERM)
     assert tracer.communicate(timeout=30)[0] == ""
     assert json.loads((run / "manifest.json").read_text())["per_point"]["skb.drop"]["no_device"] == 5

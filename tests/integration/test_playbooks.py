@@ -5,7 +5,7 @@ import json
 import duckdb
 import pytest
 from support.lab import ROOT, Lab, wait_until
-from support.playbooks import LOSS, PARTIAL, REFUSED, Play, kill, tracers_on, wait_for_state
+from support.playbooks import LOSS, PARTIAL, REFUSED, Play, kill, tracers_on, wait_for_open_window, wait_for_state
 
 BOTH = ("hv-a", "hv-b")
 PING = {"capture_src": "192.168.32.10", "capture_dst": "192.168.32.20", "capture_protocol": "icmp",
@@ -82,7 +82,7 @@ def test_the_rule_that_drops_is_named(lab, play):
 def test_the_controller_is_killed_inside_the_window(lab, play):
     killed = play.begin("datapath_tracing.yml", **PING, capture_run_id="k", capture_duration=8)
     for host in BOTH:
-        wait_for_state(lab.netns(host), "k", "datapath_tracing", "started", 60)
+        wait_for_open_window(lab.netns(host), "k", "datapath_tracing", 60)
     kill(killed)
     lab.netns("vm-a").run(["ping", "-q", "-c", "5", "-i", "0.02", lab.address("vm-b")])
     for host in BOTH:
@@ -97,6 +97,7 @@ def test_the_controller_is_killed_inside_the_window(lab, play):
         manifest = play.manifest("k", host, "datapath_tracing")
         assert manifest["status"] == "complete"
         assert manifest["ended_by"] == "window"
+        assert manifest["per_point"]["dev.rx"]["matched"] == 2 * 5
         starts.add(manifest["window"]["start_realtime_ns"])
     assert len(starts) == 1
     assert nothing_is_left(lab)

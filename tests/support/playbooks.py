@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 
 from support.lab import ROOT, wait_until
 
@@ -71,6 +72,12 @@ def wait_for_state(hypervisor, run_id: str, tracer: str, state: str, deadline_s:
         status = tracer_status(hypervisor, run_id, tracer)
         return status if status.get("state") == state else {}
     return wait_until(look, f"{tracer} on {hypervisor.name} {state}", deadline_s)
+
+
+def wait_for_open_window(hypervisor, run_id: str, tracer: str, deadline_s: float) -> None:
+    """Poll until a tracer on a lab host records: it is "started" as soon as it knows its window."""
+    window = wait_for_state(hypervisor, run_id, tracer, "started", deadline_s)["window"]
+    wait_until(lambda: time.time_ns() > window["start_realtime_ns"], "the window is open", 30)
 
 
 def tracers_on(hypervisor) -> list[str]:

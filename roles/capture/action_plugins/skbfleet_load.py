@@ -37,5 +37,6 @@ class ActionModule(ActionBase):
         loads = {name: load_of(variables.get("__capture_armed") or {}) for name, variables in hosts.items()}
         loads = {name: load for name, load in loads.items() if load}
         why = refusal(host, loads, {name: limit_of(hosts[name]) for name in loads})
-        words = "it would make %s" % in_words(loads[host]) if host == busiest(loads) else ""
+        heard = host == busiest(loads) and loads[host]["records_per_s"]
+        words = "it would make %s" % in_words(loads[host]) if heard else ""
         return as_data({"changed": False, "failed": bool(why), "msg": why, "words": words})
