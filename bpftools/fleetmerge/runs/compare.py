@@ -124,7 +124,7 @@ def _queues(good: Run, bad: Run) -> list[str]:
     out = []
     for name in sorted({*good.queues} & {*bad.queues}):
         one, two = (run.queues[name] for run in (good, bad))
-        shares = [Share(queue["full"]["records"], queue["records"]) for queue in (one, two)]
+        shares = [Share(queue["full"], queue["records"]) for queue in (one, two)]
         if _differs(*shares):
             out.append("%s was full for %s that met it; at most %s, then %s %s in it." % (
                 name, _words(*shares), one["max"], two["max"], two["unit"]))

@@ -57,20 +57,22 @@ def read(directory: str) -> Run:
 
 def _run(summary: Mapping[str, Any]) -> Run:
     packets = int(summary["packets"])
-    run = Run(str(summary["run_id"]), packets, summary["window"]["seconds"],
+    seconds = summary["window"]["seconds"]
+    run = Run(str(summary["run_id"]), packets, None if seconds is None else float(seconds),
               {"filter": summary["filter"], "tracers": summary["tracers"],
                "sample": summary.get("sample", {}).get("one_in")},
               {host: set(one["points"]["attached"]) for host, one in summary["hosts"].items()}, list(_gaps(summary)))
-    run.flows = {"Segments that TCP sent again": Share(summary["retransmitted"], packets),
-                 "Keep-alives": Share(summary["keepalives"], packets)}
+    run.flows = {"Segments that TCP sent again": Share(int(summary["retransmitted"]), packets),
+                 "Keep-alives": Share(int(summary["keepalives"]), packets)}
     for loss in summary["losses"]:
         share = run.losses.setdefault(_loss(loss), Share(0, packets))
-        share.part += loss["wire_packets"]
+        share.part += int(loss["wire_packets"])
     _read_ways(run, summary["paths"])
     for segment in summary["segments"]:
         _read_step(run, segment)
-    run.queues = {"%s %s queue %s (%s)" % (one["host"], one["device"], one["queue"], one["kind"]): one
-                  for one in summary["queues"]}
+    run.queues = {"%s %s queue %s (%s)" % (one["host"], one["device"], one["queue"], one["kind"]): {
+        "full": int(one["full"]["records"]), "records": int(one["records"]), "max": int(one["max"]),
+        "unit": str(one["unit"])} for one in summary["queues"]}
     return run
 
 
@@ -104,19 +106,19 @@ def _place(place: Mapping[str, Any]) -> str:
 def _read_ways(run: Run, paths: Sequence[Mapping[str, Any]]) -> None:
     whole: dict[str, int] = {}
     for path in paths:
-        whole[path["addresses"]] = whole.get(path["addresses"], 0) + path["packets"]
+        whole[path["addresses"]] = whole.get(path["addresses"], 0) + int(path["packets"])
     for path in paths:
         nodes = path["branches"] if "branches" in path else path["places"]
         way = " > ".join("%s%s %s %s" % ("" if one.get("own", True) else "copy: ", one["host"], one["device"],
                                          one["point"]) for one in nodes)
         share = run.ways.setdefault((path["addresses"], way), Share(0, whole[path["addresses"]]))
-        share.part += path["packets"]
+        share.part += int(path["packets"])
 
 
 def _read_step(run: Run, segment: Mapping[str, Any]) -> None:
-    step, packets = "%s to %s" % (_place(segment["from"]), _place(segment["to"])), segment["packets"]
+    step, packets = "%s to %s" % (_place(segment["from"]), _place(segment["to"])), int(segment["packets"])
     for name, count in segment["changed"].items():
-        run.changes[step, name] = Share(count, packets)
+        run.changes[step, name] = Share(int(count), packets)
     took = segment["latency_us"]
     if took and took["bound"] is not None:
-        run.steps[step] = {"packets": packets, "p50": took["p50"], "p99": took["p99"], "bound": took["bound"]}
+        run.steps[step] = {"packets": packets, **{name: float(took[name]) for name in ("p50", "p99", "bound")}}

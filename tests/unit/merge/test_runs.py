@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,6 +102,17 @@ def test_what_is_no_run_is_refused_in_a_sentence(tmp_path: Path, content: str | 
         read(str(tmp_path))
     done = subprocess.run([sys.executable, COMMAND, tmp_path, tmp_path], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda summary: summary["segments"][0]["latency_us"].update(p50=None),
+    lambda summary: summary.update(retransmitted="many"), lambda summary: summary["window"].update(seconds=[])])
+def test_a_number_that_is_none_is_no_traceback(tmp_path: Path, spoil: Callable[[dict], None]) -> None:
+    summary = json.loads((merged(tmp_path / "run") / "summary.json").read_text())
+    spoil(summary)
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(MergeError, match="is no summary of a run: "):
+        read(str(tmp_path))
 
 
 def test_the_command(tmp_path: Path) -> None:
