@@ -17,8 +17,9 @@ _ARPHRD_ETHER = 1
 AF_BRIDGE = 7
 _TUNNELS = ("vxlan", "geneve", "gre", "gretap", "ipip", "sit", "ip6gre", "ip6gretap", "ip6tnl", "erspan", "wireguard")
 # the words of the tracers' device table
-_ROLES = {"tun": "vnet", "macvtap": "vnet", "bridge": "bridge", "openvswitch": "internal", "veth": "veth",
-          "bond": "bond", "vlan": "vlan"}
+_ROLES = {"tun": "vnet", "macvtap": "vnet", "ipvtap": "vnet", "bridge": "bridge", "openvswitch": "internal",
+          "vrf": "internal", "veth": "veth", "netkit": "veth", "bond": "bond", "team": "bond", "vlan": "vlan",
+          "macvlan": "vlan", "ipvlan": "vlan", "macsec": "vlan"}
 
 
 def links():

@@ -10,7 +10,7 @@ import pytest
 from emulated.machine import Machine
 from emulated.tracing import leftovers, nothing_new
 from support.lab import wait_until
-from support.playbooks import UNKNOWN, Play, kill
+from support.playbooks import LOSS, Play, kill
 
 ROOT = Path(__file__).parent.parent.parent
 TOOL = ROOT / "tests/hypervisors/hypervisors.py"
@@ -49,13 +49,13 @@ def test_a_run_with_both_tracers_counts_right_and_leaves_nothing(machine: Machin
     done = play.run("reproduce.yml", "-i", inventory, timeout=900, capture_run_id="whole", capture_protocol="udp",
                     capture_dst="192.168.32.20", capture_dst_port=f"{CLOSED}-{OPEN}", capture_duration=300,
                     reproduce_command=f"{TOOL} run {machine.name} {shlex.quote(SEND)}")  # fmt: skip
-    # namespaces of one machine: which branch is the packet is not known
-    assert done.returncode == UNKNOWN, done.stdout[-3000:]
+    assert done.returncode == LOSS, done.stdout[-3000:]
     seen = play.manifest("whole", machine.name, "datapath_tracing")["per_point"]
     for point in ("dev.tx", "dev.rx"):  # before the bridge, and behind it
         assert seen[point]["matched"] == PASSED + DROPPED + PASSED
     losses = [loss for loss in play.summary("whole")["losses"] if loss["kind"] == "drop"]
-    assert [(loss["host"], loss["packets"]) for loss in losses] == [(machine.name, DROPPED)]
+    assert [(loss["host"], loss["packets"], loss["certainty"]) for loss in losses] == [
+        (machine.name, DROPPED, "certain")]
     nothing_new(machine, before)
 
 

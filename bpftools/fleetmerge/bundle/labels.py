@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the numbers in records mean: names of points, devices, namespaces, functions, reasons, from each manifest."""
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -34,8 +35,7 @@ class Labels:
         self._targets = {clean(point["name"]): clean(point.get("target") or point["name"])
                          for point in manifest["points"]["attached"]}
         self._points = {number: clean(name) for number, name in bundle.points().items()}
-        self._devices = {(int(device.get("netns") or 0), int(device["ifindex"])): device
-                         for device in manifest["devices"]}
+        self._devices = device_names(bundle)
         self._netns = {str(inode): clean(name) for inode, name in manifest["netns"].items()}
         self._symbols = {_address(key): printable(value) for key, value in manifest["symbols"].items()}
         self._stacks = manifest["stacks"]
@@ -53,10 +53,7 @@ class Labels:
 
     def device(self, netns: int, ifindex: int) -> str:
         """Return a device's name."""
-        device = self._devices.get((netns, ifindex))
-        if device:
-            return clean(device.get("name") or "if%d" % ifindex)
-        return "if%d" % ifindex if ifindex else NO_DEVICE
+        return self._devices.get((netns, ifindex)) or ("if%d" % ifindex if ifindex else NO_DEVICE)
 
     def netns(self, inode: int) -> str:
         """Return a network namespace's name."""
@@ -81,6 +78,22 @@ class Labels:
             self._frames[number] = [self.symbol(_address(frame)) or "0x0" for frame in frames] if isinstance(
                 frames, list) else []
         return self._frames[number]
+
+
+def device_names(bundle: Bundle) -> dict[tuple[int, int], str]:
+    """Return (netns inode, ifindex) -> name of a bundle's devices. Every pod has an eth0: one in a namespace with a
+    name that is not alone is eth0@NAMESPACE."""
+    names = {(int(device.get("netns") or 0), int(device["ifindex"])): clean(
+        device.get("name") or "if%(ifindex)d" % device) for device in bundle.manifest["devices"]}
+    often = Counter(names.values())
+    spaces = bundle.manifest["netns"]
+    return {key: "%s@%s" % (name, clean(spaces[str(key[0])])) if often[name] > 1 and str(key[0]) in spaces else name
+            for key, name in names.items()}
+
+
+def bare(device: str, netns: str) -> str:
+    """Return a device's name as its own namespace has it."""
+    return device.removesuffix("@" + netns)
 
 
 def _queue(kind: Mapping[str, Any]) -> Queue:

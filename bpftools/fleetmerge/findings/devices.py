@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ..bundle.labels import device_names
 from ..words import clean
 from .hosts import Host
 
@@ -15,10 +16,10 @@ def device_table(hosts: Sequence[Host]) -> dict[Key, dict[str, Any]]:
     out: dict[Key, dict[str, Any]] = {}
     for host in hosts:
         for bundle, _, _ in host.bundles:
-            names = bundle.manifest["netns"]
+            names, spaces = device_names(bundle), bundle.manifest["netns"]
             for device in bundle.manifest["devices"]:
-                inode = str(device.get("netns") or 0)
-                key = (host.name, clean(names.get(inode) or inode), clean(device.get("name")))
+                inode = int(device.get("netns") or 0)
+                key = (host.name, clean(spaces.get(str(inode)) or inode), names[inode, int(device["ifindex"])])
                 entry = {"role": str(device.get("role") or "other"), "mac": device.get("mac"), "mtu": device.get("mtu"),
                          "ifindex": device["ifindex"], "rose": _rose(device.get("statistics"))}
                 # of two tracers' readings the wider one counts

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """All places, drops and flows of all bundles under one numbering each, so that rows of several bundles compare."""
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..bundle.manifest import Bundle
 from ..packet.identity import FLOW, united
-from ..packet.places import DELIVER, FAR, NEAR, OWN, RECEIVE, SEND, STACKED, TAKEN, Place, Places, leading
+from ..packet.places import DELIVER, FAR, NEAR, OWN, RECEIVE, SEND, STACKED, TAKEN, Place, Places, outward
 from ..packet.survey import Survey
 
+ANSWERING = np.dtype([("group", "<u8"), ("back", "<u8")])
 BRIDGE, CLOSED = 1, 2    # drops that may be no loss, as the packet was not wanted there
 
 
@@ -34,6 +35,9 @@ class Layout:
     vm: np.ndarray          # bool by host: a VM, traced as a host of its own
     asks: np.ndarray        # bool: a daemon of the host decides about the packet
     forked: np.ndarray      # bool by host: several devices lead to other hosts, each by itself
+    netns: np.ndarray       # i4: number of (host, netns)
+    peer: np.ndarray        # i4: number of the device at the other end of a veth that stays on the host; else -1
+    sends: np.ndarray       # bool: one of the points at which the stack hands a packet to a device
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Atlas:
     drops: list[tuple[int, int, int, int]]   # bundle, reason, location, stack; the first is none
     drop_of_bundle: list[np.ndarray]         # a bundle's drop -> drop
     flows: np.ndarray                        # identity.FLOW, sorted by flow
+    answers: np.ndarray                      # ANSWERING, sorted by group
 
     def without_flows(self) -> "Atlas":
         """Return what chains need of it."""
@@ -69,16 +74,26 @@ def make_atlas(bundles: Sequence[Bundle], surveys: Sequence[Survey], places: Seq
                                or [False]))
         drop_of_bundle.append(np.array([0, *range(len(drops), len(drops) + len(survey.tables.drops))], "u4"))
         drops += [(len(of_bundle) - 1, *drop) for drop in survey.tables.drops]
-    for bundle in bundles:
+    peers: dict[tuple[str, str, str], tuple[str, str, str]] = {}
+    for bundle, here in zip(bundles, places, strict=True):
         _expect_receivers(numbers, bundle)
+        peers.update(here.peers)
     for place in entrances:
         numbers.setdefault(place, len(numbers))
     listed = list(numbers)
     hosts = list(dict.fromkeys([bundle.host for bundle in bundles] + [place.host for place in listed]))
     devices = list(dict.fromkeys((place.host, place.netns, place.device) for place in listed))
     flows = united([survey.tables.flows for survey in surveys]) if surveys else np.zeros(0, FLOW)
-    layout = _layout(listed, hosts, devices, _vms(bundles, listed), _forked(bundles))
-    return Atlas(listed, layout, devices, hosts, of_bundle, counts, drops, drop_of_bundle, flows)
+    layout = _layout(listed, hosts, devices, _vms(bundles, listed), _forked(bundles), peers)
+    return Atlas(listed, layout, devices, hosts, of_bundle, counts, drops, drop_of_bundle, flows, answers_of(flows))
+
+
+def answers_of(flows: np.ndarray) -> np.ndarray:
+    """Return ANSWERING: which group answers which, of those that are there both. flows: FLOW."""
+    found = flows[np.isin(flows["back"], flows["group"])]
+    out = np.zeros(len(found), ANSWERING)
+    out["group"], out["back"] = found["group"], found["back"]
+    return np.unique(out)
 
 
 def _vms(bundles: Sequence[Bundle], places: Sequence[Place]) -> set[str]:
@@ -93,17 +108,18 @@ def _forked(bundles: Sequence[Bundle]) -> set[str]:
     """Return the hosts with several devices that lead to other hosts."""
     out = set()
     for bundle in bundles:
-        roles = [str(device.get("role") or "other") for device in bundle.manifest["devices"]]
-        lead = leading(roles)
-        if sum(lead(role) and role not in STACKED for role in roles) > 1:
+        if sum(device.get("role") not in STACKED for device in outward(bundle.manifest["devices"])) > 1:
             out.add(bundle.host)
     return out
 
 
 def _layout(places: Sequence[Place], hosts: Sequence[str], devices: Sequence[tuple[str, str, str]],
-            vms: Collection[str], forked: Collection[str] = ()) -> Layout:
+            vms: Collection[str], forked: Collection[str] = (),
+            peers: Mapping[tuple[str, str, str], tuple[str, str, str]] | None = None) -> Layout:
     host_number = {name: number for number, name in enumerate(hosts)}
     device_number = {device: number for number, device in enumerate(devices)}
+    spaces = {space: number for number, space in enumerate(dict.fromkeys(device[:2] for device in devices))}
+    ends = [(peers or {}).get((place.host, place.netns, place.device)) for place in places]
 
     def truth(values: Iterable[bool]) -> np.ndarray:
         return np.array(list(values) or [False], bool)
@@ -125,7 +141,10 @@ def _layout(places: Sequence[Place], hosts: Sequence[str], devices: Sequence[tup
         truth(place.point in DELIVER or (place.point in TAKEN and own) for place, own in zip(
             places, local.tolist(), strict=False)),
         truth(host in vms for host in hosts), truth(place.asks for place in places),
-        truth(host in forked for host in hosts))
+        truth(host in forked for host in hosts),
+        np.array([spaces[place.host, place.netns] for place in places] or [0], "i4"),
+        np.array([device_number.get(end, -1) if end else -1 for end in ends] or [-1], "i4"),
+        truth(place.point in SEND for place in places))
 
 
 def _expect_receivers(numbers: dict[Place, int], bundle: Bundle) -> None:

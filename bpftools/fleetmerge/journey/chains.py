@@ -14,7 +14,7 @@ import numpy as np
 
 from ..arrays import joined, opaque, picked
 from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, NOT_FOLLOWED, ROW, mix
-from .atlas import Atlas, Layout
+from .atlas import ANSWERING, Atlas, Layout
 from .upcalls import ANSWER, asked_about, renamings
 
 PIECE = 1 << 18          # rows that are looked at at once
@@ -24,6 +24,7 @@ FREED = 1 << 7           # in ROW.fixed: the skb was freed behind this record, a
 _EDGE = np.dtype([("before", "<u8"), ("after", "<u8")])
 _TIMES = 10_000_000      # ns: a VM's sending is remembered so finely
 _COUNT = np.dtype([("group", "<u8"), ("count", "<i8")])
+_PLAIN = (IS_TCP, IS_OTHER, IS_FRAGMENT)
 HOME = np.dtype([("flow", "<u8"), ("device", "<i4"), ("time", "<i8")])
 INITIAL_HOPS = (64, 128, 255, 32)   # what systems send with: a router's packets have one less
 
@@ -57,6 +58,7 @@ class _State:
 
     layout: Layout
     frees: bool
+    answers: np.ndarray = field(default_factory=lambda: np.zeros(0, ANSWERING))
     open: np.ndarray = field(default_factory=lambda: np.zeros(0, ROW))   # the last row of each skb that may go on
     chains: int = 1              # 0 is none
     asked: np.ndarray = field(default_factory=lambda: np.zeros(0, ROW))  # rows of packets that a daemon may send on
@@ -64,7 +66,7 @@ class _State:
 
 def chain(atlas: Atlas, machine: Machine, path: str) -> Chained:
     """Write the machine's rows that count, with their chains, to `path`."""
-    state = _State(atlas.layout, machine.frees)
+    state = _State(atlas.layout, machine.frees, atlas.answers)
     edges, homes, groups, unhashed, count = [], [], [], [], 0
     at_place = np.zeros(len(atlas.places) + 1, "i8")
     with open(path, "wb", opener=_private) as handle:
@@ -157,7 +159,7 @@ def _link(state: _State, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     one = picked(both, order)
     new = np.ones(len(one), bool)
     if len(one) > 1:
-        new[1:] = _begins(layout, state.frees, one[:-1], one[1:])
+        new[1:] = _begins(layout, state.frees, state.answers, one[:-1], one[1:])
     starts = np.maximum.accumulate(np.where(new, np.arange(len(one)), 0))
     fresh = new & (order >= carried)
     numbers = np.where(fresh, state.chains - 1 + np.cumsum(fresh), one["chain"])
@@ -181,7 +183,7 @@ def _before(column: np.ndarray) -> np.ndarray:
     return np.concatenate([column[:1], column[:-1]])
 
 
-def _begins(layout: Layout, frees: bool, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def _begins(layout: Layout, frees: bool, answers: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Return whether a record begins another chain than the one before it, at the same address, is of."""
     new = (before["skb"] != after["skb"]) | (before["drop"] > 0)
     new |= (before["place"] == after["place"]) & (layout.receives | layout.taken)[after["place"]]
@@ -193,13 +195,41 @@ def _begins(layout: Layout, frees: bool, before: np.ndarray, after: np.ndarray) 
         (layout.device[before["place"]] == layout.device[after["place"]]) | (layout.stacked[after["place"]] & at_once))
     new |= comes & ~goes_on
     soon = (before["head"] == after["head"]) & at_once
-    # what a device has taken comes to no other device in the same skb
-    gone = layout.final[before["place"]] & layout.step[after["place"]] & (
-        layout.device[before["place"]] != layout.device[after["place"]])
+    # what a device has taken comes to no other device in the same skb, but to the other end of a veth
+    elsewhere = layout.device[before["place"]] != layout.device[after["place"]]
+    across = layout.peer[before["place"]] == layout.device[after["place"]]
+    gone = layout.final[before["place"]] & layout.step[after["place"]] & elsewhere & ~across
+    # nor does what came into one namespace leave by another
+    gone |= layout.receives[before["place"]] & layout.sends[after["place"]] & (
+        layout.netns[before["place"]] != layout.netns[after["place"]])
     new |= gone | ((before["head"] != after["head"]) & ~at_once & layout.step[after["place"]])
     # where frees are not seen, what leaves by the device by which the other came may be an answer to it
-    entered = (layout.arrives[before["place"]] > 0) & (layout.device[before["place"]] != layout.device[after["place"]])
-    return new | ~(_alike(before, after) | (soon & (entered | frees)))
+    entered = (layout.arrives[before["place"]] > 0) & elsewhere
+    new |= ~(_alike(before, after) | (soon & (entered | frees)))
+    # what a socket took is freed unseen, and what the host sends next may be in the same memory
+    return new | (layout.receives[before["place"]] & layout.sends[after["place"]] & _other(answers, before, after))
+
+
+def _other(answers: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return whether two records of one address show two packets: the answer, or another IP id or payload.
+
+    On its way through a host a packet may be given other addresses, ports and sequence numbers; a tunnel that is not
+    known makes another kind of it."""
+    plain = np.isin(before["kind"], _PLAIN) & ((before["kind"] == after["kind"]) | (
+        (before["kind"] != IS_TCP) & np.isin(after["kind"], (IS_OTHER, IS_FRAGMENT))))
+    known = (before["ident"] > 0) & (after["ident"] > 0)
+    another = np.where(known, before["ident"] != after["ident"],
+                       (before["hash"] > 0) & (after["hash"] > 0) & (before["hash"] != after["hash"]))
+    same = known & (before["ident"] == after["ident"])
+    return plain & (another | (~same & _answers(answers, before["group"], after["group"])))
+
+
+def _answers(answers: np.ndarray, group: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return whether the addresses of `other` are those of `group`, exchanged."""
+    if not len(answers):
+        return np.zeros(len(group), bool)
+    at = np.minimum(np.searchsorted(answers["group"], group), len(answers) - 1)
+    return (answers["group"][at] == group) & (answers["back"][at] == other)
 
 
 def _alike(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..bundle.evidence import Evidence, Reading, read_evidence
-from ..bundle.labels import Labels
+from ..bundle.labels import Labels, bare
 from ..bundle.manifest import Bundle
 from ..errors import BundleError
 from ..findings.causes import candidates
@@ -141,8 +141,9 @@ def _candidates(where: Where, rows: Sequence[_Row], known: Known) -> dict[str, C
         ways.setdefault(row.frames, []).append(row)
     out: dict[str, Candidate] = {}
     for frames, some in ways.items():
-        drop = Drop(*where, list(frames), [row.packet for row in some], known.budgets[where[0]],
-                    max(row.limit for row in some))
+        host, netns, device, function, reason = where
+        drop = Drop(host, netns, bare(device, netns), function, reason, list(frames), [row.packet for row in some],
+                    known.budgets[host], max(row.limit for row in some))
         for one in candidates(drop, known.spaces[where[:2]], known.hosts[where[0]]):
             out.setdefault(one.what, one)
     return out
@@ -158,7 +159,7 @@ def _rows(store: Store, names: Mapping[tuple[str, str, int], str]) -> dict[Where
     for row in found:
         frames = row["stack"].split(";") if row["stack"] else []
         where = row["host"], row["netns"], row["device"], who(row["at"], frames) if row["at"] else "", row["reason"]
-        received = names.get((row["host"], row["netns"], row["rx_ifindex"]), "")
+        received = bare(names.get((row["host"], row["netns"], row["rx_ifindex"]), ""), row["netns"])
         out.setdefault(where, {}).setdefault(row["flow"], []).append(
             _Row(_packet(row, received), tuple(map(plain, frames)), row["queue_limit"] or 0))
     return out

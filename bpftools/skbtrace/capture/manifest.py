@@ -95,7 +95,7 @@ def build(tracer: Any, budget: Any) -> Dict[str, Any]:
 def _why_partial(tracer: Any, budget: Any) -> str:
     """Why the records do not cover the whole window; empty if they do."""
     reasons = ["limit %s was reached: %s" % (limit["limit"], limit["what"]) for limit in budget.limits]
-    if tracer.stopped_by in ("signal", "closed"):
+    if tracer.stopped_by in ("signal", "closed") and not tracer.window.endless:
         reasons.append("the tracer was stopped before the window's end")
     if tracer.window.late_by_ns:
         reasons.append("the window was set %.3f s after its start" % (tracer.window.late_by_ns / 1e9))

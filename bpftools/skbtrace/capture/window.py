@@ -19,6 +19,7 @@ class Window:
         self._map = bpf["window"]
         self.start_ns, self.end_ns = NEVER, 0
         self.late_by_ns = 0
+        self.endless = False    # it ends when the tracer is stopped
         self.given: Dict[str, Any] = {}  # what was asked for, in wall-clock time
         self._write()
 
@@ -30,6 +31,7 @@ class Window:
     def open_now(self, seconds: Optional[float]) -> None:
         """Open at once, for so long, or until it is closed."""
         self.start_ns = clock.monotonic_ns()
+        self.endless = seconds is None
         self.end_ns = NEVER if seconds is None else self.start_ns + int(seconds * 1e9)
         self._write()
 

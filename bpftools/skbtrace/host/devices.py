@@ -13,7 +13,7 @@ from . import netns
 _RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _NLM_F_REQUEST, _NLM_F_REQUEST_DUMP = 0x1, 0x301
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_STATS64 = 1, 3, 4, 10, 18, 23
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_STATS64 = 1, 3, 4, 5, 10, 18, 23
 _IFLA_INFO_KIND = 1
 _IFF_LOOPBACK = 0x8
 _ARPHRD_ETHER = 1
@@ -22,8 +22,10 @@ _STATISTICS = ("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_errors", 
                "rx_frame_errors", "rx_fifo_errors", "rx_missed_errors", "tx_aborted_errors", "tx_carrier_errors",
                "tx_fifo_errors")
 _TUNNELS = ("vxlan", "geneve", "gre", "gretap", "ipip", "sit", "ip6gre", "ip6gretap", "ip6tnl", "erspan", "wireguard")
-_ROLES = {"tun": "vnet", "macvtap": "vnet", "bridge": "bridge", "openvswitch": "internal", "veth": "veth",
-          "bond": "bond", "vlan": "vlan"}
+# what shares a lower device, or a table of routes, is like a VLAN, or a bridge's own device, to the packet
+_ROLES = {"tun": "vnet", "macvtap": "vnet", "ipvtap": "vnet", "bridge": "bridge", "openvswitch": "internal",
+          "vrf": "internal", "veth": "veth", "netkit": "veth", "bond": "bond", "team": "bond", "vlan": "vlan",
+          "macvlan": "vlan", "ipvlan": "vlan", "macsec": "vlan"}
 
 
 def read(path: str) -> List[Dict[str, Any]]:
@@ -95,6 +97,7 @@ def _device(payload: bytes) -> Dict[str, Any]:
         "mac": ":".join("%02x" % byte for byte in found.get(_IFLA_ADDRESS, b"")),
         "mtu": struct.unpack("=I", found[_IFLA_MTU])[0],
         "master": struct.unpack("=I", found.get(_IFLA_MASTER, bytes(4)))[0],
+        "link": struct.unpack("=I", found.get(_IFLA_LINK, bytes(4)))[0],    # of a veth: its other end, maybe elsewhere
         "role": _role(kind, arp_type, flags), "statistics": dict(zip(_STATISTICS, values)),
     }
 

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which records of one skb's address are of one packet."""
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from support.sights import layout_of
+from support.sights import layout_of, place
 
 from fleetmerge.journey import chains as module
+from fleetmerge.journey.atlas import ANSWERING, _layout
 from fleetmerge.journey.chains import FREED, _counted, _homes, _link, _pieces, _State, unhashed_flows
-from fleetmerge.packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, NOT_FOLLOWED, ROW
+from fleetmerge.packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, NOT_FOLLOWED, ROW, UNREADABLE
 
 PLACES = ("hv vnet0 dev.rx", "hv eth0 dev.tx", "hv eth0 dev.rx", "hv vnet0 dev.tx", "hv eth0 dev.backlog",
           "hv vxlan0 dev.rx", "hv vxlan0 dev.tx", "hv eth0 skb.drop", "hv eth0 skb.free", "hv eth0 dev.queue",
@@ -90,7 +92,7 @@ def test_to_the_tunnel_above(after: int, wanted: list[int]) -> None:
     assert chains(at(RX), at(VXLAN_RX, after=after)) == wanted
 
 
-OTHER = {"flow": 2, "ident": 8, "size": 90}
+OTHER = {"flow": 2, "size": 90}
 
 
 @pytest.mark.parametrize(("after", "wanted"), [(SOON - 1, [1, 1]), (SOON, [1, 2])])
@@ -204,3 +206,43 @@ def test_a_piece_of_which_nothing_counts_ends_nothing(tmp_path: Path, monkeypatc
     table, none = np.arange(len(PLACES), dtype="u4"), np.zeros(9, "u4")
     atlas: Any = SimpleNamespace(counts=[table != TX], of_bundle=[table], drop_of_bundle=[none])
     assert [part["skb"].tolist() for part in _counted(atlas, 0, str(tmp_path / "rows"))] == [[3, 4]]
+
+
+PODS = ("hv eth0 dev.tx", "hv veth0 dev.rx", "hv veth1 dev.tx", "hv eth1 dev.rx", "hv eth1 dev.tx", "hv eth2 dev.tx")
+INNER_TX, OUTER_RX, OUTER_TX, INNER_RX, ANSWER_TX, OTHER_TX = range(len(PODS))
+THERE, BACK = 100, 200     # groups
+INSIDE = {"eth0": "pod-1", "eth1": "pod-2"}
+
+
+def pods(*rows: dict[str, Any]) -> list[int]:
+    """Return the numbers of the chains on a host whose eth0 and eth1 are in namespaces of their own, joined to it."""
+    places = [replace(place(words), netns=INSIDE.get(words.split()[1], "hv"), role="veth", uplink=False)
+              for words in PODS]
+    devices = list(dict.fromkeys((one.host, one.netns, one.device) for one in places))
+    ends = {device[2]: device for device in devices}
+    peers = {ends[one]: ends[other] for one, other in (("eth0", "veth0"), ("veth0", "eth0"), ("veth1", "eth1"),
+                                                       ("eth1", "veth1"))}
+    answers = np.array([(THERE, BACK), (BACK, THERE)], ANSWERING)
+    return _link(_State(_layout(places, ["hv"], devices, (), (), peers), True, answers),
+                 rows_of(*rows))[0]["chain"].tolist()
+
+
+def test_over_a_veth_into_another_namespace() -> None:
+    assert pods(at(INNER_TX), at(OUTER_RX), at(OUTER_TX), at(INNER_RX)) == [1, 1, 1, 1]
+    assert pods(at(INNER_TX), at(INNER_RX)) == [1, 2]      # that is not its other end
+    assert pods(at(INNER_RX), at(INNER_TX)) == [1, 2]      # nothing leaves by a namespace that it did not come to
+
+
+@pytest.mark.parametrize(("fields", "wanted"), [
+    pytest.param({"ident": 8, "size": 40}, [1, 2], id="another IP id"),
+    pytest.param({"ident": 0, "hash": 6, "size": 40}, [1, 2], id="another payload"),
+    pytest.param({"ident": 0, "hash": 5, "group": BACK}, [1, 2], id="the answer"),
+    pytest.param({"ident": 7, "hash": 5, "group": BACK}, [1, 1], id="made into an answer"),
+    pytest.param({"ident": 7, "hash": 6, "size": 40}, [1, 1], id="changed by a helper"),
+    pytest.param({"ident": 8, "kind": IS_FRAGMENT}, [1, 2], id="a piece of another one"),
+    pytest.param({"ident": 7, "kind": IS_FRAGMENT}, [1, 1], id="cut into pieces"),
+    pytest.param({"ident": 8, "kind": UNREADABLE}, [1, 1], id="into a tunnel that is not known"),
+])  # fmt: skip
+def test_what_a_socket_took_may_leave_its_memory_to_the_next(fields: dict[str, Any], wanted: list[int]) -> None:
+    first = {"ident": 0 if fields["ident"] == 0 else 7, "hash": 5, "group": THERE}
+    assert pods(at(INNER_RX, **first), at(ANSWER_TX, **{**first, **fields, "flow": 2})) == wanted
