@@ -50,7 +50,7 @@ def doubts(name: str, bundle: Bundle) -> list[str]:
         out.append("Packets that fit the filter were not recorded on %s by its %s at %s: there the kernel does not say "
                    "at which device or in which namespace they are, and the filter asks for that." % (
                        name, bundle.tracer, _listed(others)))
-    none = {point: number for point, number in none.items() if point not in points.IF_AMISS}
+    none = {point: number for point, number in none.items() if point not in (*points.IF_AMISS, _FREED)}
     if none:
         out.append("No packet that fits the filter was seen on %s by its %s at %s, though others were there, and some "
                    "that fit were seen elsewhere: either none came there, or it cannot be read there." % (

@@ -5,6 +5,7 @@ import pathlib
 import tomllib
 from dataclasses import dataclass
 
+PIECES = "skb_release_data"   # frees an skb's frag_list, for whatever reason the skb itself is freed
 DICTIONARY = pathlib.Path(__file__).with_name("drops.toml")
 
 
@@ -43,7 +44,7 @@ def dictionary() -> Dictionary:
 def meaning(function: str | None, reason: str | None) -> Meaning | None:
     """Return what a drop means, if it is known: by function and reason, else by reason, else by function."""
     rows, plain = dictionary(), (function or "").split(".")[0]
-    known = rows.both.get((plain, reason or ""))
+    known = rows.functions[plain] if plain == PIECES else rows.both.get((plain, reason or ""))
     if known is None and reason and reason != "NOT_SPECIFIED":
         known = rows.reasons.get(reason)
     return known or rows.functions.get(plain) or rows.reasons.get(reason or "")

@@ -78,14 +78,17 @@ def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]
 
 
 def _balance(summary: Mapping[str, Any], harmless: Sequence[Mapping[str, Any]]) -> str:
+    fine = {level: sum(loss["wire_packets"] for loss in harmless if loss["certainty"] == level)
+            for level in ("certain", "likely", "unknown")}
+    lost, likely = summary["lost"] - fine["certain"], summary["likely"] - fine["likely"]
+    nobody = summary["unknown"] - summary["likely"] - fine["unknown"]
     text = "Of %s in %s, %d %s lost" % (plural(summary["packets"], "packet"), plural(summary["flows_total"], "flow"),
-                                        summary["lost"], "was" if summary["lost"] == 1 else "were")
-    nobody = summary["unknown"] - summary["likely"]
-    rest = (["%d probably" % summary["likely"]] if summary["likely"] else []) + (
-        ["of %d nobody can tell" % nobody] if nobody else [])
+                                        lost, "was" if lost == 1 else "were")
+    rest = (["%d probably" % likely] if likely else []) + (["of %d nobody can tell" % nobody] if nobody else [])
     text += "".join(", %s" % part for part in rest[:-1]) + "".join(" and %s" % part for part in rest[-1:]) + "."
-    count = sum(loss["wire_packets"] for loss in harmless)
-    return text + (" Of these, %d %s harmless." % (count, "was" if count == 1 else "were") if count else "")
+    count = sum(fine.values())
+    return text + (" %d more %s dropped, which is harmless." % (count, "was" if count == 1 else "were")
+                   if count else "")
 
 
 def _harmless(place: dict[str, Any]) -> str:

@@ -162,7 +162,7 @@ def test_harmless_drops(tmp_path: Path, fleet: Fleet, reason: str, harmless: boo
     (loss,) = summary["losses"]
     assert loss.get("harmless", False) == harmless
     assert losses(summary) and summary["lost"] == 1     # they still count
-    assert summary["verdict"][0].endswith(" Of these, 1 was harmless.") == harmless
+    assert summary["verdict"][0].endswith(" 1 more was dropped, which is harmless.") == harmless
     assert any(sentence.startswith("Harmless: 1 packet dropped on hv-b at vnet0 in tun_net_xmit (OTHERHOST): the frame "
                                    "was for another MAC") for sentence in summary["verdict"]) == harmless
 
