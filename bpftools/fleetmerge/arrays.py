@@ -101,12 +101,12 @@ def fixed_text(matrix: np.ndarray) -> pa.Array:
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(matrix)))
 
 
-_HEX = np.array([list(b"%02x" % value) for value in range(256)], "u1")
+_HEX = np.array([b"%04x" % value for value in range(1 << 16)], "S4").view("u4")
 
 
 def names(array: np.ndarray) -> pa.Array:
     """Return 64-bit numbers as 16 hexadecimal digits."""
-    return fixed_text(_HEX[array.astype(">u8").view("u1").reshape(-1, 8)].reshape(-1, 16))
+    return fixed_text(_HEX[array.astype(">u8").view(">u2")].view("u1").reshape(-1, 16))
 
 
 def hexadecimal(array: np.ndarray) -> pa.Array:
