@@ -33,7 +33,7 @@ OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 PYTHON_CODE := $(wildcard bpftools callback_plugins library module_utils roles tests)
 
 .PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation mutation fuzz attacks integration faults \
-	molecule smoke test bench
+	molecule smoke test test-controller test-lab bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
@@ -105,7 +105,16 @@ smoke: emulation  ## try the tracers on one emulated hypervisor with a distribut
 bench: setup  ## measure and print the figures (as root)
 	for bench in tests/bench/bench_*.py; do echo "== $$bench"; $$bench; done
 
-test: lint types unit truth attacks integration molecule smoke  ## everything that must pass
+# What needs no lab runs beside what does, which mostly waits: two lanes, each one thing after the other.
+test: setup $(OLDEST_STAMP)  ## everything that must pass
+	$(MAKE) --jobs=2 --output-sync=line test-controller test-lab
+	$(MAKE) smoke
+
+test-controller:
+	$(MAKE) --jobs=1 lint types unit truth attacks
+
+test-lab:
+	$(MAKE) --jobs=1 integration molecule
 
 $(PIP_STAMP): requirements.txt requirements-mergers.txt requirements-dev.txt
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

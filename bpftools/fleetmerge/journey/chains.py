@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..arrays import joined, opaque, picked
+from ..arrays import joined, picked
 from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, NOT_FOLLOWED, ROW, mix
 from .atlas import ANSWERING, Atlas, Layout
 from .upcalls import ANSWER, asked_about, renamings
@@ -134,16 +134,18 @@ def _in_time(atlas: Atlas, machine: Machine) -> Iterator[np.ndarray]:
             parts.append(rows if now.all() else picked(rows, now))
             rest = rows[:0] if now.all() else picked(rows, ~now)
             waiting[number] = rest if len(rest) else next(sources[number], None)
-        together = joined(parts)
-        yield picked(together, np.argsort(together["time"], kind="stable"))
+        together = joined(parts) if len(parts) > 1 else parts[0]
+        ordered = (np.diff(together["time"]) >= 0).all()    # as one tracer mostly writes them
+        yield together if ordered else picked(together, np.argsort(together["time"], kind="stable"))
 
 
 def _counted(atlas: Atlas, bundle: int, path: str) -> Iterator[np.ndarray]:
     with open(path, "rb") as handle:
         while len(rows := np.fromfile(handle, ROW, PIECE)):
-            rows = picked(rows, (rows["kind"] != NOT_FOLLOWED) & atlas.counts[bundle][rows["place"]])
-            if not len(rows):
+            wanted = (rows["kind"] != NOT_FOLLOWED) & atlas.counts[bundle][rows["place"]]
+            if not wanted.any():
                 continue
+            rows = rows if wanted.all() else picked(rows, wanted)
             rows["place"] = atlas.of_bundle[bundle][rows["place"]]
             rows["drop"] = atlas.drop_of_bundle[bundle][rows["drop"]]
             rows["bundle"] = bundle
@@ -154,7 +156,7 @@ def _link(state: _State, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (the rows with their chains, without frees that are no drops; the renamings among them)."""
     layout = state.layout
     carried = len(state.open)
-    both = joined([state.open, rows])
+    both = joined([state.open, rows]) if carried else rows
     order = np.argsort(both["skb"], kind="stable")
     one = picked(both, order)
     new = np.ones(len(one), bool)
@@ -165,18 +167,18 @@ def _link(state: _State, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     numbers = np.where(fresh, state.chains - 1 + np.cumsum(fresh), one["chain"])
     one["chain"] = numbers[starts]
     state.chains += int(fresh.sum())
+    both["chain"][order] = one["chain"]
     free = layout.free[one["place"]]
     before = np.flatnonzero(free & ~new) - 1
     one["fixed"][before] |= FREED
+    both["fixed"][order[before]] |= FREED
     last = np.append(new[1:], True) & (one["drop"] == 0)
     newest = int(one["time"].max())
     state.open = picked(one, last & (one["time"] > newest - _PAUSE))
     moved = np.flatnonzero(~new & (one["flow"] != _before(one["flow"])))
     edges = np.concatenate([_edges(one, moved), _sent_on(state, one, order >= carried, new)])
-    here = np.empty(len(one), ROW)
-    opaque(here)[order] = opaque(one)
-    here = here[carried:]
-    return picked(here, ~layout.free[here["place"]]), edges
+    here = both[carried:]
+    return picked(here, ~layout.free[here["place"]]) if free.any() else here, edges
 
 
 def _before(column: np.ndarray) -> np.ndarray:
@@ -207,7 +209,10 @@ def _begins(layout: Layout, frees: bool, answers: np.ndarray, before: np.ndarray
     entered = (layout.arrives[before["place"]] > 0) & elsewhere
     new |= ~(_alike(before, after) | (soon & (entered | frees)))
     # what a socket took is freed unseen, and what the host sends next may be in the same memory
-    return new | (layout.receives[before["place"]] & layout.sends[after["place"]] & _other(answers, before, after))
+    there = np.flatnonzero(~new & ((before["flow"] != after["flow"]) | (before["ident"] != after["ident"])))
+    there = there[layout.receives[before["place"][there]] & layout.sends[after["place"][there]]]
+    new[there] |= _other(answers, picked(before, there), picked(after, there))
+    return new
 
 
 def _other(answers: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
