@@ -1,86 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a case file: written by one person and run by another, so it is plain values and nothing else.
+"""A case file: written by one person and run by another, so it is plain values and nothing else.
 
-It may hold values for single hosts, which count more than the inventory's:
-
+    case_title: Connections to 192.168.32.20:443 stall now and then
+    case_expires: 2027-01-31
     capture_src: 192.0.2.1
     capture_hosts:
       hv-b:
         capture_src: 198.51.100.1
+
+It may hold what roles/case/meta/argument_specs.yml declares, and what describes packets; capture_hosts holds values for
+single hosts, which count more than the inventory's.
 """
-import os
-import stat
+import datetime
+import re
 
-from ansible.module_utils.skbfleet_names import Refused, refuse
+from ansible.module_utils.skbfleet_foreign import said, shown
+from ansible.module_utils.skbfleet_names import Refused, nearest, unknown
+from ansible.module_utils.skbfleet_plain import Lined, read
+from ansible.module_utils.skbfleet_settings import HOST, OF_A_CASE, PREFIX, is_text, typed
 
-HOSTS = "capture_hosts"
+ABOUT = "case_"  # begins the names of what a case says of itself
+HOSTS = PREFIX + "hosts"
 COMMAND = "reproduce_command"
-CASE_BYTES = 64 << 10
-CASE_DEPTH = 6
+FILE = "case_file"  # where a new case goes, and no part of one
+LENGTHS = {"case_title": 200, "case_ticket": 100, "case_author": 100, "case_expires": 10, "case_hosts": 100,
+           "case_next": 500}  # characters, of each part of a list
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def loader():
-    """Return a loader of plain YAML without what YAML has beyond data: no tags, no anchors, no key twice."""
-    import yaml
-
-    class Plain(yaml.SafeLoader):
-        """Plain YAML."""
-
-        depth = 0
-
-        def compose_node(self, parent, index):
-            """Refuse anchors, by which a small file can become endless, and depth, which exhausts the stack."""
-            event = self.peek_event()
-            self.depth += 1
-            if getattr(event, "anchor", None) or self.depth > CASE_DEPTH:
-                raise yaml.constructor.ConstructorError(None, None, "anchor or depth", event.start_mark)
-            node = super().compose_node(parent, index)
-            self.depth -= 1
-            return node
-
-        def construct_mapping(self, node, deep=False):
-            """Refuse a key that is there twice: which value is meant?"""
-            seen = {}  # type: dict
-            for key, _value in node.value:
-                name = str(key.value)
-                if name in seen:
-                    raise Twice(name, seen[name], key.start_mark.line + 1)
-                seen[name] = key.start_mark.line + 1
-            return super().construct_mapping(node, deep)
-
-    return Plain
-
-
-class Twice(Exception):
-    """A key is in the file twice."""
-
-
-def read(path):
-    """Return what a case file holds; raises Refused."""
-    import yaml
-    try:
-        info = os.stat(path)
-        if not stat.S_ISREG(info.st_mode) or info.st_size > CASE_BYTES:
-            raise Refused("capture_case is %r: it must be a file of at most %d KiB" % (path, CASE_BYTES >> 10))
-        with open(path, encoding="utf-8") as handle:
-            return yaml.load(handle, Loader=loader())
-    except OSError as error:
-        raise Refused("capture_case is %r: it must be a file that can be read: %s" % (path, error.strerror)) from error
-    except Twice as twice:
-        raise Refused("%s is set twice in the case file %s, in line %d and in line %d: it must be set once"
-                      % (twice.args[0], path, twice.args[1], twice.args[2])) from twice
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = "; line %d is not" % (mark.line + 1) if mark else ""
-        raise Refused("capture_case is %r: it must be plain YAML without anchors, a mapping of capture_ variables to "
-                      "values%s" % (path, where)) from error
-
-
-def check_twice(path):
-    """Refuse a file that sets a variable twice; Ansible has read it already, and takes the last one."""
-    with open(path, encoding="utf-8") as handle:
-        if not handle.readline().startswith("$ANSIBLE_VAULT"):
-            read(path)
+def names_of(specs):
+    """Return the names that a case file may have: what it says of itself, then what it sets; specs: of all variables."""
+    return [name for name in specs if name.startswith(ABOUT) and name != FILE] + OF_A_CASE + [HOSTS]
 
 
 def has_template(value):
@@ -95,30 +45,117 @@ def has_template(value):
 def check_plain(name, value, source):
     """Refuse a template where only plain values belong."""
     if has_template(value):
-        raise Refused("%s is %.200r in %s: it must be a plain value, templates are not evaluated there"
-                      % (name, value, source))
+        raise Refused("%s is %s in %s: it must be a plain value, templates are not evaluated there"
+                      % (shown(name, 100), said(value), source))
 
 
-def check_values(values, source, known, allowed):
-    """Refuse anything but plain values for the variables that describe a case."""
-    for name in map(str, values):
-        if name.startswith("capture_") and name not in known:
-            refuse(name, values[name], known)
+def place_of(path, line):
+    """Return how a sentence begins that is about a line of a file."""
+    return "%s, line %d: " % (shown(path), line)
+
+
+class Case:
+    """What a file holds, and all that is wrong with it.
+
+    values: name -> value, typed, of all hosts; hosts: host -> the same of it alone; about: what the case says of itself.
+    lines: (host or "", name) -> line. wrong: [(line, sentence)]; what is wrong is in none of the others.
+    """
+
+    def __init__(self, path, specs, what="capture_case"):
+        self.path, self.specs = path, specs
+        self.hosts, self.lines = {}, {}
+        content, self.wrong = read(path, what)
+        single = content.pop(HOSTS, Lined())
+        self.head = {name: line for name, line in content.lines.items() if name.startswith(ABOUT) or name == HOSTS}
+        self.lines.update({("", HOSTS): content.lines[HOSTS]} if HOSTS in content.lines else {})
+        allowed = names_of(specs)
+        values = self._checked(content, "", allowed)
+        self.about = {name: value for name, value in values.items() if name.startswith(ABOUT)}
+        self.values = {name: value for name, value in values.items() if name not in self.about}
+        if not isinstance(single, Lined):
+            self._refuse(content.lines[HOSTS], "%s is %s: it must map names of hosts to variables"
+                         % (HOSTS, said(single)))
+            return
+        for host, own in single.items():
+            line = single.lines[host]
+            if not HOST.fullmatch(host):
+                self._refuse(line, "%s has a value for the host %s: a host's name must be letters, digits, dots, dashes "
+                             "and underscores, at most 100" % (HOSTS, said(host, 100)))
+            elif not isinstance(own, Lined):
+                self._refuse(line, "%s has %s for %s: it must map names of hosts to variables" % (HOSTS, said(own), host))
+            else:
+                self.hosts[host] = self._checked(own, host, OF_A_CASE)
+
+    def _refuse(self, line, sentence):
+        self.wrong.append((line, sentence))
+
+    def _checked(self, content, host, allowed):
+        """Return the values of a mapping that may be used."""
+        good = {}
+        for name, value in content.items():
+            line = self.lines[host, name] = content.lines[name]
+            try:
+                good[name] = self._value(name, value, allowed)
+            except Refused as error:
+                self._refuse(line, ("for %s, " % host if host else "") + str(error))
+        return {name: value for name, value in good.items() if value not in (None, "")}
+
+    def _value(self, name, value, allowed):
+        if name not in self.specs and name.startswith((ABOUT, PREFIX)):
+            raise Refused(unknown(name, value, allowed))
         if name not in allowed:
-            raise Refused("%.100s does not belong in the case file %s: it must hold nothing but %s"
-                          % (name, source, ", ".join(sorted(allowed))))
-        check_plain(name, values[name], source)
+            raise Refused("%s does not belong in a case file: %s" % (shown(name, 100), nearest(name, allowed)))
+        check_plain(name, value, "a case file")
+        if value is None or value == "":
+            return None
+        made = typed(name, value, self.specs[name])
+        if name in LENGTHS:
+            check_about(name, made)
+        return made
+
+    def check_hosts(self, known):
+        """Refuse hosts that the inventory does not have, and values for hosts that the case leaves out."""
+        only = self.about.get("case_hosts", [])
+        for name, hosts in (("case_hosts", only), (HOSTS, list(self.hosts))):
+            for host in hosts:
+                if host not in known:
+                    self._refuse(self.head[name], "%s names the host %s, which is not in the inventory: %s"
+                                 % (name, shown(host, 100), nearest(host, sorted(known)[:20])))
+        for host in self.hosts if only else ():
+            if host not in only:
+                self._refuse(self.head[HOSTS], "%s has values for %s, which is not in case_hosts: add it there, or "
+                             "leave them out" % (HOSTS, shown(host, 100)))
+
+    def check_expiry(self, today):
+        """Refuse a case that is no longer to be run."""
+        last = self.about.get("case_expires")
+        if last and datetime.date.fromisoformat(last) < today:
+            author = self.about.get("case_author")
+            self._refuse(self.head["case_expires"], "case_expires is %s: the case expired %d days ago; ask %s for a new "
+                         "one" % (last, (today - datetime.date.fromisoformat(last)).days,
+                                  shown(author) if author else "who wrote it"))
+
+    def sentences(self):
+        """Return what is wrong, in the order of the lines."""
+        return [place_of(self.path, line) + sentence for line, sentence in sorted(self.wrong)]
 
 
-def check(case, source, known, allowed):
-    """Refuse a case that is more than plain values for the variables that describe a case."""
-    if not isinstance(case, dict):
-        raise Refused("capture_case is %r: it must be a YAML mapping of capture_ variables to values" % source)
-    hosts = case.get(HOSTS, {})
-    check_values({name: value for name, value in case.items() if name != HOSTS}, source, known, allowed)
-    if not isinstance(hosts, dict) or not all(isinstance(own, dict) for own in hosts.values()):
-        raise Refused("%s in the case file %s is %.100r: it must map names of hosts to variables"
-                      % (HOSTS, source, hosts))
-    for host, own in hosts.items():
-        check_plain(HOSTS, host, source)
-        check_values(own, "%s, for the host %.100s" % (source, host), known, allowed)
+def check_about(name, value):
+    """Refuse what a case cannot say of itself."""
+    for part in value if isinstance(value, list) else [value]:
+        if not is_text(part, LENGTHS[name]) or not str(part).isprintable():
+            raise Refused("%s is %s: it must be at most %d characters on one line" % (name, said(part), LENGTHS[name]))
+        if name == "case_hosts" and not HOST.fullmatch(part):
+            raise Refused("%s is %s: it must be names of hosts, of letters, digits, dots, dashes and underscores"
+                          % (name, said(part)))
+    if name == "case_expires" and not _is_date(value):
+        raise Refused("%s is %s: it must be the last day on which the case may be run, such as 2027-01-31"
+                      % (name, said(value)))
+
+
+def _is_date(text):
+    """Return whether this is a day of the calendar, as it is written in a case."""
+    try:
+        return bool(DATE.fullmatch(text) and datetime.date.fromisoformat(text))
+    except ValueError:
+        return False

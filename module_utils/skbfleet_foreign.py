@@ -23,6 +23,14 @@ def shown(text, most=TEXT):
     return clean if len(clean) <= most else clean[:most - 1] + "…"
 
 
+def said(value, most=200):
+    """Return a value as code would write it, on one line, fit to be shown and not endless."""
+    try:
+        return shown(repr(value), most)
+    except ValueError:
+        return "a number with thousands of digits"
+
+
 def escaped(char):
     """Return a character that must not be printed, as a reader of code would write it."""
     return "\\x%02x" % ord(char) if ord(char) < 256 else "\\u%04x" % ord(char)

@@ -7,6 +7,7 @@ from ansible.module_utils.skbfleet_foreign import escaped, shown
 ERROR, FAILED = "ERROR", "failed"
 REFUSED = 14     # exit status: nothing was touched
 _STATUS = {"loss": 10, "unknown": 11, "nothing matched": 12, "partial": 13}    # of what a merge came to
+_PLACES = ("-e", "case", "playbook", "host_vars", "inventory", "default")
 _LABEL = 9       # columns
 _HOSTS = 8       # names in one line
 _LINE = 20000    # characters
@@ -46,6 +47,32 @@ def plan(settings, which, hosts):
             "If this terminal dies: ansible-playbook playbooks/collect.yml -e capture_run_id=%s" % settings["run_id"]]
 
 
+def about(case):
+    """Return what a case says of itself, for a person; case: its values by name."""
+    title = ": ".join(shown(case[name]) for name in ("case_ticket", "case_title") if case.get(name))
+    by = "by %s" % shown(case["case_author"]) if case.get("case_author") else ""
+    until = "until %s" % shown(case["case_expires"]) if case.get("case_expires") else ""
+    more = ", ".join(part for part in (by, until) if part)
+    return ["case %s%s" % (title or "without a title", " (%s)" % more if more else "")] if case else []
+
+
+def following(case):
+    """Return what a case says is to be done with the result, in lines for a person."""
+    steps = ["- " + shown(step) for step in case.get("case_next") or ()]
+    return ["", "NEXT, says the case"] + steps if steps else []
+
+
+def origins(settings, came, path):
+    """Return where the values come from, a line for each place. settings, came: value and place of each name without
+    capture_; path: the case file."""
+    places = {}  # type: dict
+    for name, place in came.items():
+        if settings[name] not in (None, False, []):
+            places.setdefault(place, []).append(_setting(name, settings[name]))
+    return ["from %s: %s" % ("the case %s" % shown(path) if place == "case" else place, ", ".join(places[place]))
+            for place in sorted(places, key=_PLACES.index)]
+
+
 def _setting(name, value):
     if value is True:
         return name
@@ -78,6 +105,8 @@ def verdict(sentences, doubts, products):
 
 def of_failure(result):
     """Return why a task failed, in one line or more."""
+    if isinstance(result.get("refusals"), list):
+        return [shown(text, _LINE) for text in result["refusals"]]
     parts = result.get("results")
     if isinstance(parts, list):
         failed = [one for one in parts if isinstance(one, dict) and one.get("failed")]

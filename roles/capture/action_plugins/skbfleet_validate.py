@@ -6,15 +6,10 @@ Its documentation is in library/skbfleet_validate.py.
 """
 import datetime
 import os
-import re
-import subprocess
-import sys
 import time
 
 import ansible.module_utils
-import yaml
 from ansible import context
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
@@ -23,200 +18,67 @@ SHARED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".
 if SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(SHARED)
 
-from ansible.module_utils import skbfleet_case
-from ansible.module_utils.skbfleet_case import COMMAND, HOSTS, check_plain
-from ansible.module_utils.skbfleet_foreign import as_data, shown
-from ansible.module_utils.skbfleet_names import Refused, check_given, check_prefix, declared
-from ansible.module_utils.skbfleet_outcome import is_remote_dir
-from ansible.module_utils.skbfleet_told import plan
+from ansible.module_utils.skbfleet_case import ABOUT, COMMAND, HOSTS, Case, check_plain, place_of
+from ansible.module_utils.skbfleet_foreign import as_data, said, shown
+from ansible.module_utils.skbfleet_names import Refusals, Refused, check_given, check_prefix, specifications
+from ansible.module_utils.skbfleet_settings import (
+    LIMITS,
+    OF_THE_SITE,
+    PREFIX,
+    TYPES,
+    WHICH,
+    check_bounds,
+    check_duration,
+    check_host,
+    check_settings,
+    name_run,
+    settle_start,
+    typed,
+)
+from ansible.module_utils.skbfleet_told import about, origins, plan
+from ansible.module_utils.skbfleet_tracing import check_arguments
 
-PREFIX = "capture_"
-PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing": "packet_datapath_tracing.py"}
-
-# variable -> option of both tracers; the points are the business of one tracer only
-FILTER = (("src", "src"), ("dst", "dst"), ("protocol", "protocol"), ("src_port", "src-port"), ("dst_port", "dst-port"),
-          ("bidirectional", "both-directions"), ("follow", "follow"), ("interfaces", "interface"), ("netns", "netns"),
-          ("vlan", "vlan"), ("filter", "filter"), ("inner_filter", "inner-filter"), ("max_records", "max-records"),
-          ("max_rate", "max-rate"), ("max_bytes", "max-bytes"), ("sample", "sample"), ("sample_drops", "sample-drops"),
-          ("fields", "field"))
-POINTS = (("profile", "profile"), ("points", "point"), ("excluded_points", "exclude-point"),
-          ("required_points", "require-point"), ("stacks", "stack"))
-PATIENCE = 60  # s
-DAY = 86400  # s
-REQUIRE_DROPS = "--require-point=skb.drop"
-STACK_OF_DROPS = "--stack=skb.drop"  # which the drop monitor takes in any case
-OF_A_CASE = {PREFIX + name for name, _option in FILTER + POINTS} | {PREFIX + "tracers", PREFIX + "duration"}
-OF_THE_SITE = (PREFIX + "max_duration",)  # for the owner of the inventory alone to set
-LIMITS = tuple(PREFIX + name for name in ("max_records", "max_rate", "max_bytes"))  # which a capture always has
-# said before a capture begins, beside its limits
-WHICH = [name for name, _option in FILTER + POINTS
-         if PREFIX + name not in LIMITS and name not in ("sample", "sample_drops")]
-# one of them makes a capture bounded
-WHICH_PACKETS = ("src", "dst", "protocol", "src_port", "dst_port", "vlan", "filter", "inner_filter")
-
-TYPES = {"bool": "true or false", "int": "a whole number", "float": "a number", "list": "a list",
-         "str": "text", "path": "a path"}
-# limits of what no tracer sees: variable -> lowest, highest
-RANGES = {"max_load": (1, 10 ** 9), "start_delay": (0, 3600), "arm_timeout": (1, 3600), "end_timeout": (1, 3600),
-          "fetch_throttle": (1, 1000)}
-HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+SENTENCE = 3000  # characters
+NEEDED = ("int", "float")  # types of which no variable can do without a value
+GIVEN, CASE, ALONE, PLAY, INVENTORY, DEFAULT = "-e", "case", "host_vars", "playbook", "inventory", "default"
 
 
-def typed(name, value, spec):
-    """Return the value as the type that its specification names."""
-    checked = ArgumentSpecValidator({name: spec}).validate({name: value})
-    if not checked.error_messages:
-        return checked.validated_parameters[name]
-    if "choices" in spec:
-        allowed = ", ".join(spec["choices"])
-    else:
-        allowed = TYPES[spec["type"]]
-    raise Refused("%s is %r: it must be %s" % (name, value, allowed))
+class Sources:
+    """Where a host's variables are set, and what holds: -e, the case for the host, host_vars, the case, the rest."""
 
+    def __init__(self, host, given, files, case):
+        self.given, self.files, self.case = given, files, case
+        self.single = case.hosts.get(host, {}) if case else {}
+        self.alone, self.shared, self.play = (), (), {}
+        self.host = host
 
-def check_settings(settings):
-    """Refuse what no tracer would notice, because it concerns the run and not the tracer."""
-    if not settings["tracers"]:
-        raise Refused("capture_tracers is []: it must be %s, or both" % " or ".join(sorted(PROGRAMS)))
-    remote = settings["remote_dir"]
-    if not is_remote_dir(remote):
-        raise Refused("capture_remote_dir is %r: it must be an absolute path that ends in /skbfleet, because the "
-                      "directory is made and removed, and have letters, digits and ._@+- only" % remote)
-    if not settings["tracer_python"].startswith("/"):
-        raise Refused("capture_tracer_python is %r: it must be an absolute path" % settings["tracer_python"])
-    for name, (lowest, highest) in RANGES.items():
-        if not lowest <= settings[name] <= highest:
-            raise Refused("%s%s is %s: it must be from %d to %d" % (PREFIX, name, settings[name], lowest, highest))
+    def choose(self, name):
+        """Return (value, origin), value None if it is Ansible's to tell."""
+        if name in self.given:
+            return self.given[name], GIVEN
+        if name in self.single:
+            return self.single[name], CASE
+        if self.case and name in self.case.values and name not in self.alone:
+            return self.case.values[name], CASE
+        for origin, names in ((PLAY, self.play), (ALONE, self.alone), (INVENTORY, self.shared)):
+            if name in names:
+                return None, origin
+        return None, DEFAULT
 
-
-def check_bounds(settings):
-    """Refuse a new run that nobody bounded: every packet of every host is seldom what is meant."""
-    chosen = [name for name in WHICH_PACKETS if settings[name] not in (None, "all")]
-    if not chosen and not settings["everything"]:
-        raise Refused("capture_everything is false and no filter is set: set %s, or capture_everything=true to take "
-                      "every packet" % " or ".join(PREFIX + name for name in WHICH_PACKETS))
-
-
-def check_duration(settings):
-    """Refuse a window that is longer than the owner of the inventory allows."""
-    if settings["duration"] > settings["max_duration"]:
-        raise Refused("capture_duration is %g: it must be at most %g, which is capture_max_duration in the inventory"
-                      % (settings["duration"], settings["max_duration"]))
-
-
-def settle_start(settings, now):
-    """Put the time at which the window is to open, if one was asked for, into the settings as ns since 1970."""
-    given, earliest = settings["start_at"], now + settings["start_delay"]
-    settings["start_at_ns"] = None
-    if given is None:
-        return
-    try:
-        start = datetime.datetime.fromisoformat(given)
-    except ValueError:
-        start = None
-    if start is None or start.tzinfo is None or not earliest <= start.timestamp() <= now + DAY:
-        raise Refused("capture_start_at is %r: it must be a date and time with its time zone, such as "
-                      "2026-11-22T11:38:00Z, from %g seconds (capture_start_delay) to a day from now, which is %s"
-                      % (given, settings["start_delay"],
-                         datetime.datetime.fromtimestamp(int(now), datetime.timezone.utc).isoformat()))
-    settings["start_at_ns"] = int(start.timestamp()) * 10 ** 9 + start.microsecond * 1000
-
-
-def name_run(settings, run, stamp):
-    """Settle the run's name: a new run gets one, an existing one has to be named, for any run it may be left out."""
-    if run == "new":
-        settings["run_id"] = settings["run_id"] or stamp
-    run_id = settings["run_id"]
-    if run_id is None:
-        if run == "existing":
-            raise Refused("capture_run_id is not set: it must be the name of the run to bring home")
-        return
-    if not RUN_ID.fullmatch(run_id):
-        raise Refused("capture_run_id is %r: it must be up to 64 letters, digits, dots, dashes and underscores, "
-                      "the first a letter or digit" % run_id)
-    place = os.path.join(settings["output_dir"], run_id)
-    if run == "new" and os.path.exists(place):
-        raise Refused("capture_run_id is %r: it must be a name that is not yet in %s"
-                      % (run_id, settings["output_dir"]))
-
-
-def check_limit(task_vars):
-    """Refuse a --limit without localhost: the run would be captured and not merged, and nobody would be told."""
-    limit = task_vars.get("ansible_limit")
-    if limit and not task_vars["hostvars"]._inventory.get_hosts("localhost", ignore_restrictions=True):
-        raise Refused("--limit is %r: it must name localhost too, where the merge runs: --limit '%s,localhost'"
-                      % (limit, limit))
-
-
-def check_host(host):
-    """Refuse a name that could not be a directory's."""
-    if not HOST.fullmatch(host):
-        raise Refused("the inventory's name of this host is %r: it must be letters, digits, dots, dashes and "
-                      "underscores, at most 100 (its address goes to ansible_host)" % host)
-
-
-def options(pairs, settings):
-    """Return the settings as options; each is one word, so that no value can be taken for an option."""
-    words = []
-    for name, option in pairs:
-        value = settings.get(name)
-        if value is True:
-            words.append("--" + option)
-        elif isinstance(value, list):
-            words.extend("--%s=%s" % (option, item) for item in value)
-        elif value not in (None, False):
-            words.append("--%s=%s" % (option, value))
-    return words
-
-
-def _drops_elsewhere(words, follow):
-    """Return how the datapath tracer leaves drops to the drop monitor, which cannot know of those that it follows."""
-    left_out = "--exclude-point=skb.drop"
-    if left_out in words:
-        return []
-    return ["--only-followed=skb.drop"] if follow else [left_out]
-
-
-def tracer_arguments(settings):
-    """Return for each tracer the words of its command line that say what to record.
-
-    The points are the datapath tracer's; the drop monitor takes them when it runs alone. Each drop is recorded once.
-    """
-    arguments = {tracer: options(FILTER, settings) for tracer in settings["tracers"]}
-    last = "datapath_tracing" if "datapath_tracing" in arguments else "drop_monitor"
-    words = options(POINTS, settings)
-    if len(arguments) == 2:
-        if REQUIRE_DROPS in words:
-            words.remove(REQUIRE_DROPS)
-            arguments["drop_monitor"].append(REQUIRE_DROPS)
-        words = [word for word in words if word != STACK_OF_DROPS]
-        words += _drops_elsewhere(words, settings["follow"])
-    arguments[last] += words
-    return arguments
-
-
-def ask_tracer(program, arguments, duration):
-    """Let the tracer itself check its options; it looks at nothing of this machine for that.
-
-    Returns what a host needs beside them: expressions are compiled here, where libpcap is.
-    """
-    command = [sys.executable, program, "--check-options", "--duration=%g" % duration] + arguments
-    environment = dict(os.environ, SKBTRACE_NAMES=PREFIX, PYTHONDONTWRITEBYTECODE="1")
-    try:
-        answer = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
-    except subprocess.TimeoutExpired:
-        raise Refused("%sfilter or %sinner_filter took more than %d s to be read: no name server answers for a name in "
-                      "it; give the address instead" % (PREFIX, PREFIX, PATIENCE)) from None
-    if answer.returncode:
-        said = answer.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
-        raise Refused(said[-1].split("error: ", 1)[-1])
-    return answer.stdout.decode("ascii").splitlines()
+    def place(self, name, origin):
+        """Return how a sentence begins about a value from there: with its file and line, if it has one."""
+        if origin == CASE:
+            where = self.host if name in self.single else ""
+            return place_of(self.case.path, self.case.lines[where, name]) + ("for %s, " % where if where else "")
+        if origin == GIVEN:
+            for case in reversed(self.files):
+                if ("", name) in case.lines:
+                    return place_of(case.path, case.lines["", name])
+        return ""
 
 
 class ActionModule(ActionBase):
-    """Returns settings (typed, without the prefix) and arguments (words for each tracer), or one sentence."""
+    """Returns settings (typed, without the prefix) and arguments (words for each tracer), or sentences."""
 
     _requires_connection = False
     _VALID_ARGS = frozenset(["specification", "tools", "stamp", "run", "only", "reproduce"])
@@ -227,104 +89,202 @@ class ActionModule(ActionBase):
         try:
             result.update(as_data(self._plan(self._task.args, task_vars or {})))
         except Refused as error:
-            result.update(failed=True, msg=as_data(shown(error, 8000)))
+            sentences = [shown(sentence, SENTENCE) for sentence in error.args]
+            result.update(failed=True, msg=as_data("\n".join(sentences)), refusals=as_data(sentences))
         return result
 
     def _plan(self, args, task_vars):
-        with open(args["specification"], encoding="utf-8") as handle:
-            specs = yaml.safe_load(handle)["argument_specs"]["main"]["options"]
-        roles = os.path.dirname(os.path.dirname(os.path.dirname(args["specification"])))
-        given = self._given(list(specs), declared(roles))
-        check_prefix(task_vars, PREFIX, list(specs))
-        settings = self._settings(specs, given, task_vars)
+        """Return the plan; what does not depend on each other is all checked before anything is refused."""
+        every = specifications(os.path.dirname(os.path.dirname(os.path.dirname(args["specification"]))))
+        specs = {name: spec for name, spec in every.items() if name.startswith(PREFIX) and name != HOSTS}
+        refusals, new = Refusals(), args.get("run", "new") == "new"
+        sources = self._sources(every, task_vars, refusals, new)
+        settings, doubtful, came = self._settings(specs, sources, task_vars, refusals)
         settings["tracers"] = args.get("only") or settings["tracers"]
-        name_run(settings, args.get("run", "new"), args["stamp"])
         if args.get("reproduce"):
-            settings[COMMAND] = self._command(given, task_vars)
-        check_settings(settings)
-        check_host(task_vars["inventory_hostname"])
-        arguments = tracer_arguments(settings)
-        for tracer, words in arguments.items():
-            words += ask_tracer(os.path.join(args["tools"], PROGRAMS[tracer]), words, settings["duration"])
-        check_duration(settings)
-        if args.get("run", "new") == "new":
-            check_bounds(settings)
-            settle_start(settings, time.time())
+            with refusals.gathered():
+                settings[COMMAND] = self._command(sources.given, task_vars)
+        with refusals.gathered():
+            check_host(task_vars["inventory_hostname"])
+        own = Refusals()  # about values, of which each has its place
+        with own.gathered():
+            check_settings(settings)
+        with own.gathered():
+            name_run(settings, args.get("run", "new"), args["stamp"])
+        arguments = check_arguments(settings, args["tools"], doubtful, own)
+        if not doubtful and not own:
+            with own.gathered():
+                check_duration(settings)
+            if new:
+                with own.gathered():
+                    settle_start(settings, time.time())
+        if new and not refusals and not own:
+            with refusals.gathered():
+                check_bounds(settings)
+        refusals += [self._placed(sentence, sources, came) for sentence in own
+                     if not any(sentence.startswith(PREFIX + name + " ") for name in doubtful)]
         if args.get("run", "new") != "any":
-            check_limit(task_vars)
-        words = plan(settings, WHICH, task_vars["ansible_play_hosts_all"]) if args.get("run", "new") == "new" else []
-        return {"changed": False, "settings": settings, "arguments": arguments, "words": words}
+            with refusals.gathered():
+                check_limit(task_vars)
+        refusals.tell()
+        return {"changed": False, "settings": settings, "arguments": arguments,
+                **self._told(sources, settings, came, task_vars, new)}
 
-    def _settings(self, specs, given, task_vars):
-        """Return every variable by its short name: -e, then what is set for the host alone, then the case, then all."""
-        case = self._case(given, task_vars, list(specs))
+    def _told(self, sources, settings, came, task_vars, new):
+        """Return what of the plan is for persons, and which hosts take part."""
+        case = sources.case.about if sources.case else {}
+        hosts = task_vars["ansible_play_hosts_all"]
+        if new and case.get("case_hosts"):
+            hosts = [host for host in hosts if host in case["case_hosts"]]
+            if not hosts:
+                raise Refused("case_hosts is %s: it must name a host of this run, %s"
+                              % (said(case["case_hosts"]), shown(", ".join(task_vars["ansible_play_hosts_all"]), 500)))
+        words = about(case) + plan(settings, WHICH, hosts) if new else []
+        return {"hosts": hosts, "case": case, "words": words, "ask": bool(new and sources.case and not settings["yes"]),
+                "origins": origins(settings, came, sources.case.path if sources.case else "") if new else []}
+
+    @staticmethod
+    def _placed(sentence, sources, came):
+        """Return a sentence about a value with its place in a file, if it has one."""
+        for name, origin in came.items():
+            if sentence.startswith(PREFIX + name + " "):
+                return sources.place(PREFIX + name, origin) + sentence
+        return sentence
+
+    def _sources(self, every, task_vars, refusals, new):
+        """Return Sources; refusals get what is wrong with names, and what may not be set there."""
+        given = load_extra_vars(self._loader)
+        files = self._files(every, refusals)
+        told = {name for case in files for _host, name in case.lines}
+        with refusals.gathered():
+            check_given({name: value for name, value in given.items() if name not in told}, list(every))
+        known = [name for name in every if name.startswith(PREFIX) and name != HOSTS]
+        with refusals.gathered():
+            check_prefix({name: value for name, value in task_vars.items() if name not in given}, PREFIX, known)
+        given = {name: value for name, value in given.items() if name in known or name.startswith(ABOUT)
+                 or name in (COMMAND, HOSTS)}
+        for name in sorted(given):
+            with refusals.gathered():
+                self._check_given_value(name, given, files)
         host = task_vars["inventory_hostname"]
-        single = case.pop(HOSTS, {}).get(host, {})
-        own = set(self._own(task_vars, host)) if case else ()
-        settings = {}
+        case = self._case(given, task_vars, every, refusals, new)
+        sources = Sources(host, {name: value for name, value in given.items() if name in known or name == COMMAND},
+                          files, case)
+        if case or new and self._task.check_mode:
+            sources.alone, sources.shared = self._own(task_vars, host), self._shared(task_vars, host)
+            sources.play = self._of_play()
+        return sources
+
+    @staticmethod
+    def _check_given_value(name, given, files):
+        """Refuse what nobody may give with -e, unless it was said to be wrong in its file."""
+        if any(("", name) in case.lines and name not in case.values for case in files):
+            return
+        check_plain(name, given[name], "-e")
+        if name in OF_THE_SITE:
+            raise Refused("%s is %s in -e: it must be set in the inventory" % (name, said(given[name])))
+        if name.startswith(ABOUT) or name == HOSTS:
+            raise Refused("%s is %s in -e: it must be in a case file, given as capture_case=FILE; "
+                          "playbooks/new_case.yml writes one" % (name, said(given[name])))
+
+    def _settings(self, specs, sources, task_vars, refusals):
+        """Return (every variable by its short name, the names of those that are wrong, and the origin of each)."""
+        settings, doubtful, came = {}, set(), {}
         for name, spec in specs.items():
-            for source in (given, single, {} if name in own else case):
-                if name in source:
-                    value = source[name]
-                    break
-            else:
-                value = self._templar.template(task_vars.get(name))
-            if value in (None, "") and name in LIMITS:
-                raise Refused("%s is %r: it must be a whole number above 0" % (name, value))
-            empty = value is None or value == ""
-            settings[name[len(PREFIX):]] = None if empty else typed(name, value, spec)
-        settings["output_dir"] = os.path.abspath(settings["output_dir"])
-        return settings
+            short = name[len(PREFIX):]
+            value, came[short] = sources.choose(name)
+            settings[short] = None
+            try:
+                if value is None and came[short] not in (GIVEN, CASE):
+                    value = self._templar.template(task_vars.get(name))
+                settings[short] = self._typed(name, value, spec)
+            except Refused as error:
+                doubtful.add(short)
+                refusals.append(sources.place(name, came[short]) + str(error))
+        settings.update({short: specs[PREFIX + short].get("default") for short in doubtful})  # to check the rest
+        settings["output_dir"] = os.path.abspath(settings["output_dir"] or "")
+        return settings, doubtful, came
+
+    @staticmethod
+    def _typed(name, value, spec):
+        if value in (None, "") and name in LIMITS:
+            raise Refused("%s is %r: it must be a whole number above 0" % (name, value))
+        if value in (None, "") and spec["type"] in NEEDED:
+            raise Refused("%s is %r: it must be %s" % (name, value, TYPES[spec["type"]]))
+        return None if value is None or value == "" else typed(name, value, spec)
 
     def _own(self, task_vars, host):
         """Return the names that the inventory sets for this host alone, in its line or in host_vars."""
+        return self._set_for(task_vars["hostvars"]._inventory, [task_vars["hostvars"]._inventory.get_host(host)])
+
+    def _shared(self, task_vars, host):
+        """Return the names that the inventory sets for a group of this host."""
         inventory = task_vars["hostvars"]._inventory
-        entry = inventory.get_host(host)
-        names = set(entry.vars)
+        return self._set_for(inventory, inventory.get_host(host).get_groups())
+
+    def _set_for(self, inventory, entities):
+        names = {name for entity in entities for name in entity.vars}
         for stage in ("inventory", "task"):
-            names.update(get_vars_from_inventory_sources(self._loader, inventory._sources, [entry], stage))
-            names.update(get_vars_from_path(self._loader, self._loader.get_basedir(), [entry], stage))
+            names.update(get_vars_from_inventory_sources(self._loader, inventory._sources, entities, stage))
+            names.update(get_vars_from_path(self._loader, self._loader.get_basedir(), entities, stage))
         return names
 
-    def _given(self, known, ours):
-        """Return what was given with -e; a file given that way that describes a case has to be one."""
+    def _of_play(self):
+        """Return the variables that the playbook itself sets."""
+        return self._task._parent._play.get_vars()
+
+    def _files(self, every, refusals):
+        """Return what was given as -e @FILE and describes a case, which has to be one, without what only a case has."""
+        files = []
         for item in context.CLIARGS.get("extra_vars", ()):
-            if str(item).startswith("@"):
-                self._check_file(str(item)[1:], known)
-        everything = load_extra_vars(self._loader)
-        check_given(everything, ours)
-        given = {name: value for name, value in everything.items() if name in known or name == COMMAND}
-        for name, value in given.items():
-            check_plain(name, value, "-e")
-            if name in OF_THE_SITE:
-                raise Refused("%s is %.100r in -e: it must be set in the inventory" % (name, value))
-        return given
+            path = str(item)[1:]
+            values = self._loader.load_from_file(path) if str(item).startswith("@") else None
+            if not isinstance(values, dict):
+                continue
+            if COMMAND in values:
+                refusals.append("reproduce_command is %s in the file %s: it must be given with -e on the command line, "
+                                "or in the inventory" % (said(values[COMMAND]), path))
+            elif any(str(name).startswith((PREFIX, ABOUT)) for name in values) and not is_vault(path):
+                with refusals.gathered():
+                    case = Case(path, every, "-e @FILE")
+                    for name, line in case.head.items():
+                        case.wrong.append((line, "%s must be in a case that is given as capture_case=%s, because -e is "
+                                           "for all hosts and knows of no case" % (name, path)))
+                    refusals += case.sentences()
+                    files.append(case)
+        return files
 
-    def _check_file(self, path, known):
-        values = self._loader.load_from_file(path)
-        if not isinstance(values, dict):
-            return
-        if COMMAND in values:
-            raise Refused("reproduce_command is %.200r in the file %s: it must be given with -e on the command line, "
-                          "or in the inventory" % (values[COMMAND], path))
-        if HOSTS in values:
-            raise Refused("%s is %.200r in the file %s: it must be given as capture_case=%s, because -e is for all "
-                          "hosts" % (HOSTS, values[HOSTS], path, path))
-        if any(str(name).startswith(PREFIX) for name in values):
-            skbfleet_case.check(values, path, known, OF_A_CASE)
-            skbfleet_case.check_twice(path)
-
-    def _case(self, given, task_vars, known):
+    def _case(self, given, task_vars, every, refusals, new):
+        """Return the case, None if there is none or if it is no case at all."""
         path = given.get(PREFIX + "case") or self._templar.template(task_vars.get(PREFIX + "case"))
         if not path:
-            return {}
-        path = os.path.abspath(os.path.expanduser(str(path)))
-        case = skbfleet_case.read(path)
-        skbfleet_case.check(case, path, known, OF_A_CASE)
-        return case
+            return None
+        with refusals.gathered():
+            case = Case(os.path.abspath(os.path.expanduser(str(path))), every)
+            if "groups" in task_vars:
+                case.check_hosts(set(task_vars["groups"]["all"]))
+            if new:
+                case.check_expiry(datetime.datetime.now(datetime.timezone.utc).date())
+            refusals += case.sentences()
+            return case
+        return None
 
     def _command(self, given, task_vars):
         command = given.get(COMMAND) or self._templar.template(task_vars.get(COMMAND))
         if not isinstance(command, str) or not command.strip():
-            raise Refused("reproduce_command is %r: it must be a shell command for the controller" % command)
+            raise Refused("reproduce_command is %s: it must be a shell command for the controller" % said(command))
         return str(command)
+
+
+def is_vault(path):
+    """Return whether a file is encrypted; Ansible has read it, and it is no case."""
+    with open(path, "rb") as handle:
+        return handle.read(14) == b"$ANSIBLE_VAULT"
+
+
+def check_limit(task_vars):
+    """Refuse a --limit without localhost: the run would be captured and not merged, and nobody would be told."""
+    limit = task_vars.get("ansible_limit")
+    if limit and not task_vars["hostvars"]._inventory.get_hosts("localhost", ignore_restrictions=True):
+        raise Refused("--limit is %s: it must name localhost too, where the merge runs: --limit '%s,localhost'"
+                      % (said(limit), shown(limit, 500)))

@@ -2,11 +2,13 @@
 """What the validation accepts, what it refuses, and in which words."""
 import datetime
 import pathlib
+import subprocess
 from unittest import mock
 
 import pytest
 import yaml
 from ansible import context
+from ansible.module_utils import skbfleet_tracing
 from ansible.utils import vars as ansible_vars
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -35,11 +37,14 @@ def plan(validate, monkeypatch):
     """Call the plugin with variables of the inventory, with -e, and with further arguments of the task."""
     def run(inventory=None, given=None, **arguments):
         monkeypatch.setattr(ansible_vars.load_extra_vars, "extra_vars", given or {"unrelated": 1}, raising=False)
+        check, own = arguments.pop("check", False), arguments.pop("own", ())
         monkeypatch.setattr(context, "CLIARGS", {"extra_vars": arguments.pop("extra_files", ())})
         task = mock.Mock(args={"specification": str(SPECIFICATION), "tools": str(ROOT / "bpftools"),
-                               "stamp": "20261122T113800Z", **arguments}, async_val=0)
+                               "stamp": "20261122T113800Z", **arguments}, async_val=0, check_mode=check)
         loader = mock.Mock(load_from_file=lambda path: yaml.safe_load(pathlib.Path(path).read_text()))
-        monkeypatch.setattr(validate.ActionModule, "_own", lambda self, task_vars, host: arguments.pop("own", ()))
+        monkeypatch.setattr(validate.ActionModule, "_own", lambda self, task_vars, host: own)
+        monkeypatch.setattr(validate.ActionModule, "_shared", lambda self, task_vars, host: set(inventory or ()))
+        monkeypatch.setattr(validate.ActionModule, "_of_play", lambda self: {})
         action = validate.ActionModule(task, mock.Mock(), mock.Mock(), loader, Templar(), mock.Mock())
         action._task_vars = {"inventory_hostname": "hv-a", "ansible_play_hosts_all": ["hv-a"],
                               **DEFAULTS, **FILTER, **(inventory or {}), **(given or {})}
@@ -226,15 +231,15 @@ def test_a_case_is_used_below_the_command_line_and_above_the_inventory(plan, tmp
 
 
 @pytest.mark.parametrize(("text", "sentence"), [
-    ("capture_src: \"{{ lookup('pipe', 'touch x') }}\"", "capture_src is \"{{ lookup('pipe', 'touch x') }}\" in "),
-    ("capture_interfaces: [eth0, '{% set x = 1 %}']", "capture_interfaces is ['eth0', '{% set x = 1 %}'] in "),
-    ("ansible_ssh_executable: /tmp/x", "ansible_ssh_executable does not belong in the case file "),
-    ("capture_tracer_python: /tmp/x", "capture_tracer_python does not belong in the case file "),
-    ("capture_remote_dir: /tmp/skbfleet", "capture_remote_dir does not belong in the case file "),
-    ("capture_accept_load: true", "capture_accept_load does not belong in the case file "),
+    ("capture_src: \"{{ lookup('pipe', 'touch x') }}\"", "capture_src is \"{{ lookup('pipe', 'touch x') }}\" in a case file: it must be a plain value"),
+    ("capture_interfaces: [eth0, '{% set x = 1 %}']", "capture_interfaces is ['eth0', '{% set x = 1 %}'] in a case"),
+    ("ansible_ssh_executable: /tmp/x", "ansible_ssh_executable does not belong in a case file: "),
+    ("capture_tracer_python: /tmp/x", "capture_tracer_python does not belong in a case file: "),
+    ("capture_remote_dir: /tmp/skbfleet", "capture_remote_dir does not belong in a case file: "),
+    ("capture_accept_load: true", "capture_accept_load does not belong in a case file: "),
     ("capture_scr: 192.0.2.1",
      "capture_scr is not a variable of skbfleet, and was set to '192.0.2.1': did you mean capture_src?"),
-    ("capture_src: !!python/object/apply:os.system [id]", "capture_case is "),
+    ("capture_src: !!python/object/apply:os.system [id]", "capture_src has the tag tag:yaml.org,2002:python/object"),
     ("- capture_src", "capture_case is "),
     ("capture_src: [", "capture_case is "),
 ])
@@ -242,11 +247,12 @@ def test_a_case_is_used_below_the_command_line_and_above_the_inventory(plan, tmp
 def test_a_case_file_is_data(refusal, tmp_path, monkeypatch, text, sentence, how):
     case = tmp_path / "case.yml"
     case.write_text(text)
+    place = "" if sentence.startswith("capture_case") else f"{case}, line 1: "
     if how == "capture_case":
-        assert refusal(given={"capture_case": str(case)}).startswith(sentence)
+        assert refusal(given={"capture_case": str(case)}).startswith(place + sentence)
     elif text.startswith("capture_") and "!!python" not in text and not text.endswith("["):
         # what Ansible itself cannot read does not get this far; a file without capture_ variables is not a case
-        assert refusal(given=yaml.safe_load(text), extra_files=("@" + str(case),)).startswith(sentence)
+        assert refusal(given=yaml.safe_load(text), extra_files=("@" + str(case),)).startswith(place + sentence)
 
 
 def test_a_case_that_is_not_there(refusal):
@@ -277,7 +283,8 @@ def test_a_command_is_taken_for_reproduce_alone(plan, refusal):
 def test_no_file_that_is_given_chooses_a_command(refusal, tmp_path):
     case = tmp_path / "case.yml"
     case.write_text("reproduce_command: touch x\n")
-    assert refusal(given={"capture_case": str(case)}).startswith("reproduce_command does not belong in the case file ")
+    assert refusal(given={"capture_case": str(case)}).startswith(
+        f"{case}, line 1: reproduce_command does not belong in a case file: ")
     assert refusal(given={"reproduce_command": "touch x"}, extra_files=(f"@{case}",)).startswith(
         f"reproduce_command is 'touch x' in the file {case}: it must be given with -e on the command line")
 
@@ -354,20 +361,20 @@ def test_what_is_set_for_a_host_alone_counts_more_than_the_case(plan, case):
 
 @pytest.mark.parametrize(("text", "sentence"), [
     ("capture_src: 192.0.2.1\ncapture_dst: 192.0.2.2\ncapture_src: 192.0.2.3\n",
-     "capture_src is set twice in the case file FILE, in line 1 and in line 3: it must be set once"),
-    ("capture_hosts: {hv-a: {capture_src: 1, capture_src: 2}}", "capture_src is set twice in the case file FILE, i"),
-    ("capture_hosts: [hv-a]", "capture_hosts in the case file FILE is ['hv-a']: it must map names of hosts to"),
-    ("capture_hosts: {hv-a: {capture_run_id: x}}", "capture_run_id does not belong in the case file FILE, for"),
-    ("capture_hosts: {hv-a: {capture_src: '{{ x }}'}}", "capture_src is '{{ x }}' in FILE, for the host hv-a: it must"),
-    ("capture_hosts: {'{{ x }}': {}}", "capture_hosts is '{{ x }}' in FILE: it must be a plain value"),
+     "FILE, line 3: capture_src is set twice, first in line 1: it must be set once"),
+    ("capture_hosts: {hv-a: {capture_src: 1, capture_src: 2}}", "FILE, line 1: capture_src is set twice, first in line 1"),
+    ("capture_hosts: [hv-a]", "FILE, line 1: capture_hosts is ['hv-a']: it must map names of hosts to"),
+    ("capture_hosts: {hv-a: {capture_run_id: x}}", "FILE, line 1: for hv-a, capture_run_id does not belong in"),
+    ("capture_hosts: {hv-a: {capture_src: '{{ x }}'}}", "FILE, line 1: for hv-a, capture_src is '{{ x }}' in a"),
+    ("capture_hosts: {'{{ x }}': {}}", "FILE, line 1: capture_hosts has a value for the host '{{ x }}'"),
     ("capture_points: &a [x]\ncapture_profile: *a\n", "capture_case is 'FILE': it must be plain YAML without anchors"),
     ("a: &a [x,x]\n" + "".join(f"{two}: &{two} [*{one},*{one}]\n" for one, two in zip("abcdefghi", "bcdefghij",
                                                                                   strict=True)),
      "capture_case is 'FILE': it must be plain YAML without anchors"),
     ("[" * 5000, "capture_case is 'FILE': it must be plain YAML"),
-    ("capture_max_records: " + "9" * 5000, "capture_"),
+    ("capture_max_records: " + "9" * 5000, "FILE, line 1: capture_max_records is '999"),
     ("capture_src: x\n" + "#" * 70000, "capture_case is 'FILE': it must be a file of at most 64 KiB"),
-    ("? {a: b}\n: c\n", "capture_case is 'FILE': it must be plain YAML"),
+    ("? {a: b}\n: c\n", "FILE, line 1: capture_case has a list or a mapping for a name: it must be text"),
     ("\0", "capture_case is 'FILE': it must be plain YAML"),
 ])
 def test_a_case_that_is_no_case_is_one_sentence(refusal, case, text, sentence):
@@ -381,7 +388,7 @@ def test_a_case_given_with_at_is_held_to_the_same(refusal, case):
     path = case("capture_src: 192.0.2.1\ncapture_src: 192.0.2.2\n")
     assert "is set twice" in refusal(given={"capture_src": "192.0.2.2"}, extra_files=("@" + path,))
     path = case("capture_hosts: {hv-a: {}}\n")
-    assert "it must be given as capture_case=" in refusal(given={}, extra_files=("@" + path,))
+    assert "capture_hosts must be in a case that is given as capture_case=" in refusal(given={}, extra_files=("@" + path,))
 
 
 @pytest.mark.parametrize("path", ["/tmp/a\n!touch x\n/skbfleet", "/tmp/a b/skbfleet", "/tmp/../skbfleet",
@@ -403,8 +410,8 @@ def test_the_examples_are_cases(plan, path):
     assert plan({"capture_everything": False}, {"capture_case": str(path)})["settings"]["src"] == "192.168.32.10"
 
 
-def test_a_name_that_nobody_answers_for_is_refused_and_not_waited_for(refusal, validate, monkeypatch):
+def test_a_name_that_nobody_answers_for_is_refused_and_not_waited_for(refusal, monkeypatch):
     def stuck(command, **options):
-        raise validate.subprocess.TimeoutExpired(command, options["timeout"])
-    monkeypatch.setattr(validate.subprocess, "run", stuck)
+        raise subprocess.TimeoutExpired(command, options["timeout"])
+    monkeypatch.setattr(skbfleet_tracing.subprocess, "run", stuck)
     assert "no name server answers for a name in it" in refusal({"capture_filter": "host vm-17.example"})
