@@ -38,4 +38,9 @@ run_dir:
   description: The run's directory, absolute.
   returned: success
   type: str
+next:
+  description: What the run's case says is to be done with the result, in lines; empty if it says nothing.
+  returned: success
+  type: list
+  elements: str
 """

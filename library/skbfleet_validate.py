@@ -11,7 +11,8 @@ description:
   - Refuses a variable that is not declared (and names the nearest that is), among those given with C(-e) also one that
     only looks like a variable of skbfleet, a value of the wrong type, a template where
     only plain values belong, and whatever the tracers themselves refuse when they are asked with C(--check-options).
-  - Every refusal is one sentence that names the variable, its value and what is allowed.
+  - Says all that is wrong at once, each in one sentence that names the variable, its value and what is allowed, and the
+    file and the line if it stands in one.
   - In a case file, and in values given with C(-e), templates are refused before they are evaluated.
 author: The skbfleet authors
 options:
@@ -72,6 +73,29 @@ arguments:
 words:
   description: What is about to happen, in lines for a person; empty if it is no new run.
   returned: success
+  type: list
+  elements: str
+hosts:
+  description: The hosts of the play that take part, which are all unless a case names some.
+  returned: success
+  type: list
+  elements: str
+case:
+  description: What the case says of itself, by the names of its variables; empty if there is none.
+  returned: success
+  type: dict
+ask:
+  description: Whether a person has to agree first.
+  returned: success
+  type: bool
+origins:
+  description: Where the values come from, a line for each place; empty if it is no new run.
+  returned: success
+  type: list
+  elements: str
+refusals:
+  description: All that is wrong, a sentence each.
+  returned: failure
   type: list
   elements: str
 """

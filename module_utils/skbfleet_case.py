@@ -29,7 +29,7 @@ DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def names_of(specs):
-    """Return the names that a case file may have: what it says of itself, then what it sets; specs: of all variables."""
+    """Return the names that a case file may have, first what it says of itself; specs: of all variables."""
     return [name for name in specs if name.startswith(ABOUT) and name != FILE] + OF_A_CASE + [HOSTS]
 
 
@@ -57,7 +57,8 @@ def place_of(path, line):
 class Case:
     """What a file holds, and all that is wrong with it.
 
-    values: name -> value, typed, of all hosts; hosts: host -> the same of it alone; about: what the case says of itself.
+    values: name -> value, typed, of all hosts; hosts: host -> the same of it alone; about: what the case says of
+    itself.
     lines: (host or "", name) -> line. wrong: [(line, sentence)]; what is wrong is in none of the others.
     """
 
@@ -79,10 +80,11 @@ class Case:
         for host, own in single.items():
             line = single.lines[host]
             if not HOST.fullmatch(host):
-                self._refuse(line, "%s has a value for the host %s: a host's name must be letters, digits, dots, dashes "
-                             "and underscores, at most 100" % (HOSTS, said(host, 100)))
+                self._refuse(line, "%s has a value for the host %s: a host's name must be letters, digits, dots, "
+                             "dashes and underscores, at most 100" % (HOSTS, said(host, 100)))
             elif not isinstance(own, Lined):
-                self._refuse(line, "%s has %s for %s: it must map names of hosts to variables" % (HOSTS, said(own), host))
+                self._refuse(line, "%s has %s for %s: it must map names of hosts to variables"
+                             % (HOSTS, said(own), host))
             else:
                 self.hosts[host] = self._checked(own, host, OF_A_CASE)
 
@@ -95,23 +97,10 @@ class Case:
         for name, value in content.items():
             line = self.lines[host, name] = content.lines[name]
             try:
-                good[name] = self._value(name, value, allowed)
+                good[name] = check_value(name, value, self.specs, allowed)
             except Refused as error:
                 self._refuse(line, ("for %s, " % host if host else "") + str(error))
         return {name: value for name, value in good.items() if value not in (None, "")}
-
-    def _value(self, name, value, allowed):
-        if name not in self.specs and name.startswith((ABOUT, PREFIX)):
-            raise Refused(unknown(name, value, allowed))
-        if name not in allowed:
-            raise Refused("%s does not belong in a case file: %s" % (shown(name, 100), nearest(name, allowed)))
-        check_plain(name, value, "a case file")
-        if value is None or value == "":
-            return None
-        made = typed(name, value, self.specs[name])
-        if name in LENGTHS:
-            check_about(name, made)
-        return made
 
     def check_hosts(self, known):
         """Refuse hosts that the inventory does not have, and values for hosts that the case leaves out."""
@@ -130,14 +119,29 @@ class Case:
         """Refuse a case that is no longer to be run."""
         last = self.about.get("case_expires")
         if last and datetime.date.fromisoformat(last) < today:
-            author = self.about.get("case_author")
-            self._refuse(self.head["case_expires"], "case_expires is %s: the case expired %d days ago; ask %s for a new "
-                         "one" % (last, (today - datetime.date.fromisoformat(last)).days,
-                                  shown(author) if author else "who wrote it"))
+            self._refuse(self.head["case_expires"], "case_expires is %s: it must be today (%s) or later; ask %s for a "
+                         "case that holds" % (last, today, shown(self.about.get("case_author", "who wrote it"))))
 
     def sentences(self):
         """Return what is wrong, in the order of the lines."""
         return [place_of(self.path, line) + sentence for line, sentence in sorted(self.wrong)]
+
+
+def check_value(name, value, specs, allowed):
+    """Return a value of a case file as the type of its variable, None if it is empty; raises Refused."""
+    if name not in specs and name.startswith((ABOUT, PREFIX)):
+        raise Refused(unknown(name, value, allowed))
+    if name not in allowed:
+        site = name in specs and not name.startswith(ABOUT)
+        raise Refused("%s does not belong in a case file: %s" % (
+            shown(name, 100), "it is set in the inventory, or with -e" if site else nearest(name, allowed)))
+    check_plain(name, value, "a case file")
+    if value is None or value == "":
+        return None
+    made = typed(name, value, specs[name])
+    if name in LENGTHS:
+        check_about(name, made)
+    return made
 
 
 def check_about(name, value):

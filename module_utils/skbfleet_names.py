@@ -2,6 +2,7 @@
 """The names of skbfleet's variables: what is misspelt is refused, because a value that nobody reads changes nothing."""
 import contextlib
 import difflib
+import functools
 import os
 
 from ansible.module_utils.skbfleet_foreign import said, shown
@@ -35,6 +36,7 @@ class Refusals(list):
             raise Refused(*dict.fromkeys(self))
 
 
+@functools.lru_cache(maxsize=None)
 def specifications(roles):
     """Return name -> specification of all variables that the roles in a directory declare."""
     import yaml

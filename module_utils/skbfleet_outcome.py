@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What became of a run on each host, in words, and the files on the controller that keep it.
 
-run.json      what the run is: run_id, hosts with the settings of each
+run.json      what the run is: run_id, hosts with the settings of each, what its case says of itself
 outcome.json  what became of it: for each host status, why, failed, tracers; reproduce
 """
 import os
@@ -81,6 +81,17 @@ def read_run(directory):
             raise Unfit("%s: the host %s is not as a capture writes it" % (path, shown(name, 100)))
         run[name] = {"remote_dir": one["remote_dir"], "tracers": one["tracers"]}
     return run
+
+
+def read_next(directory):
+    """Return what the case of a run says is to be done with its result, [] if it says nothing."""
+    path = os.path.join(directory, "run.json")
+    try:
+        content = read_json(path, FILE_BYTES) if os.path.exists(path) else {}
+    except Unfit:
+        return []  # whoever needs the run's hosts says so
+    case = content.get("case") if isinstance(content, dict) else None
+    return case["case_next"] if fits(case, {"case_next": [str]}) else []
 
 
 def read_outcome(directory):

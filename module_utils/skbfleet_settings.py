@@ -64,11 +64,9 @@ def _is_of(value, kind):
 
 def typed(name, value, spec):
     """Return the value as the type that its specification names; raises Refused."""
-    if _is_of(value, spec["type"]):
-        checked = ArgumentSpecValidator({name: spec}).validate({name: value})
-        made = checked.validated_parameters.get(name)
-        if not checked.error_messages and _is_of(made, spec["type"]):
-            return made
+    made = _converted(name, value, spec)
+    if made is not None:
+        return made
     if "choices" in spec:
         allowed = ", ".join(spec["choices"])
     else:
@@ -78,6 +76,18 @@ def typed(name, value, spec):
         if spec["type"] == "list" and isinstance(value, (str, list)):
             allowed += ", at most %d of %d characters that can be printed" % (ITEMS, ITEM)
     raise Refused("%s is %s: it must be %s" % (name, said(value), allowed))
+
+
+def _converted(name, value, spec):
+    """Return the value as its type, None if it cannot be."""
+    if not _is_of(value, spec["type"]):
+        return None
+    try:
+        checked = ArgumentSpecValidator({name: spec}).validate({name: value})
+    except OverflowError:  # a number with hundreds of digits
+        return None
+    made = checked.validated_parameters.get(name)
+    return made if not checked.error_messages and _is_of(made, spec["type"]) else None
 
 
 def check_settings(settings):

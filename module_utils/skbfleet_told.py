@@ -11,6 +11,7 @@ _PLACES = ("-e", "case", "playbook", "host_vars", "inventory", "default")
 _LABEL = 9       # columns
 _HOSTS = 8       # names in one line
 _LINE = 20000    # characters
+_STEPS = 20      # of what a case says is to be done
 
 
 def exit_status(result, failed, refused):
@@ -56,10 +57,9 @@ def about(case):
     return ["case %s%s" % (title or "without a title", " (%s)" % more if more else "")] if case else []
 
 
-def following(case):
+def following(steps):
     """Return what a case says is to be done with the result, in lines for a person."""
-    steps = ["- " + shown(step) for step in case.get("case_next") or ()]
-    return ["", "NEXT, says the case"] + steps if steps else []
+    return ["", "NEXT, AS THE CASE HAS IT"] + ["- " + shown(step) for step in steps[:_STEPS]] if steps else []
 
 
 def origins(settings, came, path):

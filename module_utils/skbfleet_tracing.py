@@ -81,8 +81,9 @@ def ask_tracer(program, arguments, duration):
 def check_arguments(settings, tools, doubtful, refusals):
     """Return for each tracer all words of its command line, or None if it refuses any.
 
-    A tracer tells one thing at a time, so it is asked again without what it refused until it is content. doubtful: names
-    without prefix of what was refused before, whose absence explains what is missing now; refusals: gets the sentences.
+    A tracer tells one thing at a time, so it is asked again without what it refused until it is content. doubtful:
+    names without prefix of what was refused before, whose absence explains what is missing now; refusals: gets the
+    sentences.
     """
     tried, doubtful, before = dict(settings), set(doubtful), ""
     while tried["tracers"]:

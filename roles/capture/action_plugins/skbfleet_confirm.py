@@ -27,6 +27,6 @@ class ActionModule(ActionBase):
             pass
         result.update(changed=False, asked=asked, failed=asked and answer not in YES)
         if result["failed"]:
-            result["msg"] = ("capture_yes is false and nobody said yes: answer yes, or set capture_yes=true, which asks "
-                             "nothing; no host was touched")
+            result["msg"] = ("capture_yes is false and nobody said yes, so no host was touched: answer yes, or set "
+                             "capture_yes=true")
         return result

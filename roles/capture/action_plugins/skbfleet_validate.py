@@ -50,7 +50,7 @@ class Sources:
         self.given, self.files, self.case = given, files, case
         self.single = case.hosts.get(host, {}) if case else {}
         self.alone, self.shared, self.play = (), (), {}
-        self.host = host
+        self.host, self.wrong = host, set()  # names of what was refused in -e
 
     def choose(self, name):
         """Return (value, origin), value None if it is Ansible's to tell."""
@@ -163,13 +163,18 @@ class ActionModule(ActionBase):
             check_prefix({name: value for name, value in task_vars.items() if name not in given}, PREFIX, known)
         given = {name: value for name, value in given.items() if name in known or name.startswith(ABOUT)
                  or name in (COMMAND, HOSTS)}
+        wrong = set()
         for name in sorted(given):
-            with refusals.gathered():
+            try:
                 self._check_given_value(name, given, files)
+            except Refused as error:
+                wrong.add(name)
+                refusals += error.args
         host = task_vars["inventory_hostname"]
         case = self._case(given, task_vars, every, refusals, new)
         sources = Sources(host, {name: value for name, value in given.items() if name in known or name == COMMAND},
                           files, case)
+        sources.wrong = wrong
         if case or new and self._task.check_mode:
             sources.alone, sources.shared = self._own(task_vars, host), self._shared(task_vars, host)
             sources.play = self._of_play()
@@ -177,9 +182,9 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _check_given_value(name, given, files):
-        """Refuse what nobody may give with -e, unless it was said to be wrong in its file."""
+        """Refuse what nobody may give with -e, without a word if it was said to be wrong in its file."""
         if any(("", name) in case.lines and name not in case.values for case in files):
-            return
+            raise Refused
         check_plain(name, given[name], "-e")
         if name in OF_THE_SITE:
             raise Refused("%s is %s in -e: it must be set in the inventory" % (name, said(given[name])))
@@ -194,6 +199,9 @@ class ActionModule(ActionBase):
             short = name[len(PREFIX):]
             value, came[short] = sources.choose(name)
             settings[short] = None
+            if name in sources.wrong:
+                doubtful.add(short)
+                continue
             try:
                 if value is None and came[short] not in (GIVEN, CASE):
                     value = self._templar.template(task_vars.get(name))

@@ -16,10 +16,12 @@ if SHARED not in ansible.module_utils.__path__:
 from ansible.module_utils.skbfleet_case import check_plain
 from ansible.module_utils.skbfleet_foreign import as_data, shown
 from ansible.module_utils.skbfleet_names import Refused, check_given, declared
+from ansible.module_utils.skbfleet_outcome import read_next
+from ansible.module_utils.skbfleet_told import following
 
 
 class ActionModule(ActionBase):
-    """Returns run_dir, or one sentence."""
+    """Returns run_dir and what is to be done next, or sentences."""
 
     _requires_connection = False
     _VALID_ARGS = frozenset(["roles", "made"])
@@ -28,9 +30,10 @@ class ActionModule(ActionBase):
         """Check names, then the directory."""
         super().run(tmp, task_vars)
         try:
-            return as_data({"changed": False, "run_dir": self._run_dir(self._task.args)})
+            run_dir = self._run_dir(self._task.args)
+            return as_data({"changed": False, "run_dir": run_dir, "next": following(read_next(run_dir))})
         except Refused as error:
-            return as_data({"failed": True, "msg": shown(error)})
+            return as_data({"failed": True, "msg": str(error), "refusals": [shown(one) for one in error.args]})
 
     def _run_dir(self, args):
         given = load_extra_vars(self._loader)

@@ -9,6 +9,9 @@ import types
 
 import ansible.module_utils
 import pytest
+from ansible import context
+from ansible.utils.vars import load_extra_vars
+from support.validation import action_of, ask_in_process, variables_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 FAKE = ROOT / "tests" / "support" / "fake_tracer.py"
@@ -72,6 +75,35 @@ def pair() -> types.ModuleType:
 def decide() -> types.ModuleType:
     """Which hosts carry a pair."""
     return importlib.import_module("ansible.module_utils.skbfleet_decide")
+
+
+@pytest.fixture
+def plan(validate, monkeypatch):
+    """Call the plugin with variables of the inventory, with -e, and with further arguments of the task."""
+    monkeypatch.setattr(importlib.import_module("ansible.module_utils.skbfleet_tracing").subprocess, "run",
+                        ask_in_process)
+
+    def run(inventory=None, given=None, check=False, own=(), extra_files=(), **arguments):
+        inventory, given = {"capture_everything": True, **(inventory or {})}, given or {}
+        monkeypatch.setattr(load_extra_vars, "extra_vars", given or {"unrelated": 1}, raising=False)
+        monkeypatch.setattr(context, "CLIARGS", {"extra_vars": extra_files})
+        for name, found in (("_own", own), ("_shared", inventory)):
+            monkeypatch.setattr(validate.ActionModule, name, lambda self, task_vars, host, found=found: set(found))
+        monkeypatch.setattr(validate.ActionModule, "_of_play", lambda self: {})
+        action, _connection = action_of(validate.ActionModule, arguments, check)
+        result = action._plan(action._task.args, variables_of(inventory, given))
+        return dict(result, templar=action._templar)
+    return run
+
+
+@pytest.fixture
+def refusal(plan, validate):
+    """Return the sentences with which the plugin refuses, a line each."""
+    def run(*args, **kwargs):
+        with pytest.raises(validate.Refused) as caught:
+            plan(*args, **kwargs)
+        return str(caught.value)
+    return run
 
 
 @pytest.fixture
