@@ -57,7 +57,8 @@ def out_of_range(rng: random.Random) -> Bad:
         ("capture_max_records", [0, -1, 10 ** 13]), ("capture_max_rate", [0, -1, 10 ** 13]),
         ("capture_max_bytes", [0, 1, -1, 10 ** 16]), ("capture_protocol", [256, -1, "999"]),
         ("capture_src", ["192.0.2.256", "192.0.2.0/33", "2001:db8::/129", "1.2.3"]),
-        ("capture_fields", [[f"sk_buff.x{one}" for one in range(9)]]), ("case_expires", ["2027-02-30", "0000-01-01", "2027-13-01"]),
+        ("capture_fields", [[f"sk_buff.x{one}" for one in range(9)]]),
+        ("case_expires", ["2027-02-30", "0000-01-01", "2027-13-01"]),
         ("case_title", ["x" * 201]), ("case_hosts", [["x" * 101]]), ("case_next", [["x" * 501]])])
     return _with(rng, name, rng.choice(values))
 
@@ -141,8 +142,8 @@ def alias(rng: random.Random) -> Bad:
 
 def huge(rng: random.Random) -> Bad:
     """More than anybody needs."""
-    word = rng.choice(["9" * 5000, "0x" + "f" * 5000, "x" * 5000, "[" + "x," * 600 + "x]", "a" * 70000,
-                       "[[[[[[[x]]]]]]]", "1e999999999", "-" + "9" * 4400, "0b" + "1" * 20000, '"' + "\\n" * 5000 + '"'])
+    word = rng.choice(["9" * 5000, "0x" + "f" * 5000, "x" * 5000, "[" + "x," * 600 + "x]", "a" * 70000, "1e999999999",
+                       "[[[[[[[x]]]]]]]", "-" + "9" * 4400, "0b" + "1" * 20000, '"' + "\\n" * 5000 + '"'])
     name = rng.choice(["capture_dst", "capture_max_records", "capture_duration", "capture_vlan"])
     text = lines_of({key: value for key, value in GOOD.items() if key != name})
     return text + f"{name}: {word}\n", [name, *WHOLE]
