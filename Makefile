@@ -32,8 +32,8 @@ OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 
 PYTHON_CODE := $(wildcard bpftools callback_plugins library module_utils roles tests)
 
-.PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation mutation fuzz attacks integration faults \
-	molecule smoke test test-controller test-lab bench
+.PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation schema mutation fuzz attacks \
+	integration faults molecule smoke test test-controller test-lab bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
@@ -79,6 +79,9 @@ truth: setup  ## hold what the merger says against situations, and random fleets
 
 simulation: setup  ## try random fleets (SEEDS=0-1999 FEATURES=full, plain or plain,+nat; JOBS=2)
 	cd tests && python -m simulation --seeds $(SEEDS) --features $(FEATURES) --jobs $(JOBS)
+
+schema: setup  ## write the schema of case files anew, from the roles' argument_specs.yml
+	roles/case/files/schema.py > playbooks/cases/case.schema.json
 
 mutation: setup $(MUTATION_STAMP)  ## change the merger's decisions, and see whether tests find it (MUTANTS=200 SEED=1)
 	cd tests && nice -n 15 python -m mutation --mutants $(MUTANTS) --seed $(SEED)

@@ -126,8 +126,8 @@ class CallbackModule(Base):
             self._result = str(result._result.get("result", ""))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        """Remember that a role, or a person, refused what was given: all that validate.yml and confirm.yml do comes before
-        the first host is touched."""
+        """Remember that a role, or a person, refused what was given: all that validate.yml and confirm.yml do comes
+        before the first host is touched."""
         super().v2_runner_on_failed(result, ignore_errors)
         where = result._task.get_path().rpartition(":")[0]
         self._refused |= not ignore_errors and os.path.basename(where) in ("validate.yml", "confirm.yml")

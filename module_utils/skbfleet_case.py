@@ -25,6 +25,7 @@ COMMAND = "reproduce_command"
 FILE = "case_file"  # where a new case goes, and no part of one
 LENGTHS = {"case_title": 200, "case_ticket": 100, "case_author": 100, "case_expires": 10, "case_hosts": 100,
            "case_next": 500}  # characters, of each part of a list
+STEPS = 20  # of what is to be done next
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -118,7 +119,7 @@ class Case:
     def check_expiry(self, today):
         """Refuse a case that is no longer to be run."""
         last = self.about.get("case_expires")
-        if last and datetime.date.fromisoformat(last) < today:
+        if last and day_of(last) < today:
             self._refuse(self.head["case_expires"], "case_expires is %s: it must be today (%s) or later; ask %s for a "
                          "case that holds" % (last, today, shown(self.about.get("case_author", "who wrote it"))))
 
@@ -146,20 +147,22 @@ def check_value(name, value, specs, allowed):
 
 def check_about(name, value):
     """Refuse what a case cannot say of itself."""
+    if name == "case_next" and len(value) > STEPS:
+        raise Refused("%s has %d steps: it must have at most %d" % (name, len(value), STEPS))
     for part in value if isinstance(value, list) else [value]:
         if not is_text(part, LENGTHS[name]) or not str(part).isprintable():
             raise Refused("%s is %s: it must be at most %d characters on one line" % (name, said(part), LENGTHS[name]))
         if name == "case_hosts" and not HOST.fullmatch(part):
             raise Refused("%s is %s: it must be names of hosts, of letters, digits, dots, dashes and underscores"
                           % (name, said(part)))
-    if name == "case_expires" and not _is_date(value):
+    if name == "case_expires" and not day_of(value):
         raise Refused("%s is %s: it must be the last day on which the case may be run, such as 2027-01-31"
                       % (name, said(value)))
 
 
-def _is_date(text):
-    """Return whether this is a day of the calendar, as it is written in a case."""
+def day_of(text):
+    """Return the day of the calendar that is written so in a case, None if there is none."""
     try:
-        return bool(DATE.fullmatch(text) and datetime.date.fromisoformat(text))
+        return datetime.datetime.strptime(text, "%Y-%m-%d").date() if DATE.fullmatch(text) else None
     except ValueError:
-        return False
+        return None

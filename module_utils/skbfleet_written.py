@@ -4,7 +4,7 @@ import json
 import re
 import textwrap
 
-from ansible.module_utils.skbfleet_case import ABOUT, DATE, HOSTS, LENGTHS, names_of
+from ansible.module_utils.skbfleet_case import ABOUT, DATE, HOSTS, LENGTHS, STEPS, names_of
 from ansible.module_utils.skbfleet_foreign import shown
 from ansible.module_utils.skbfleet_settings import HOST, ITEMS, OF_A_CASE
 
@@ -66,7 +66,8 @@ def _schema_of(name, spec):
         text["pattern"] = "^%s$" % DATE.pattern
     if name == "case_hosts":
         text["pattern"] = "^%s$" % HOST.pattern
-    kinds = {"list": {"type": "array", "items": text, "maxItems": ITEMS}, "bool": {"type": "boolean"},
+    most = STEPS if name == "case_next" else ITEMS
+    kinds = {"list": {"type": "array", "items": text, "maxItems": most}, "bool": {"type": "boolean"},
              "float": {"type": "number"}, "int": {"type": "integer"}}
     return dict(kinds.get(spec["type"], text), description=described(spec))
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The targets: for each, what is made up, and what has to hold of it. Whatever else is raised is a finding."""
+import datetime
 import io
 import json
 import pathlib
@@ -33,11 +34,10 @@ ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
 import skbfleet_capture  # noqa: E402
 from ansible.module_utils import skbfleet_bundle, skbfleet_case  # noqa: E402
-from ansible.module_utils.skbfleet_names import Refused  # noqa: E402
+from ansible.module_utils.skbfleet_names import Refused, specifications  # noqa: E402
 from ansible.module_utils.skbfleet_rundir import RunError  # noqa: E402
 
-KNOWN = list(yaml.safe_load((ROOT / "roles" / "capture" / "meta" / "argument_specs.yml").read_text())[
-    "argument_specs"]["main"]["options"])
+SPECIFICATIONS = specifications(str(ROOT / "roles"))
 LONGEST = 20000  # characters of a sentence
 MOST_UNPACKED = 1 << 16
 
@@ -145,7 +145,8 @@ def _archive(given: bytes, place: pathlib.Path) -> None:
     assert {one.relative_to(home).as_posix() for one in written} <= skbfleet_bundle.NAMES
 
 
-CASE = {"capture_src": "192.0.2.1", "capture_protocol": "tcp", "capture_dst_port": 443, "capture_points": ["dev.rx"],
+CASE = {"case_title": "x", "case_expires": "2026-11-21", "case_hosts": ["hv-b"], "case_next": ["x"],
+        "capture_src": "192.0.2.1", "capture_protocol": "tcp", "capture_dst_port": 443, "capture_points": ["dev.rx"],
         "capture_hosts": {"hv-b": {"capture_src": "198.51.100.1"}}}
 _PIECES = ["a: ", "- ", "&x ", "*x", "!!python/object ", "{", "}", "[", "]", "\n", "  ", "? ", ": ", "|\n", "<<: ",
            "%TAG ", "---\n", "'", '"', "1", "\t", "é", "\0", "capture_src: ", "capture_hosts: "]
@@ -161,13 +162,18 @@ def _case(given: bytes, place: pathlib.Path) -> None:
     path = place / "case.yml"
     path.write_bytes(given)
     try:
-        case = skbfleet_case.read(str(path))
-        skbfleet_case.check(case, str(path), KNOWN, KNOWN)
+        case = skbfleet_case.Case(str(path), SPECIFICATIONS)
     except Refused as error:
-        assert str(error)
+        check_sentence(error)
         return
-    assert set(case) <= {*KNOWN, skbfleet_case.HOSTS}
-    assert not skbfleet_case.has_template(case)
+    case.check_hosts({"hv-b"})
+    case.check_expiry(datetime.date(2026, 11, 22))
+    for sentence in case.sentences():
+        assert sentence.isprintable()
+        assert len(sentence) < LONGEST
+    for values in (case.values, *case.hosts.values()):
+        assert set(values) <= set(skbfleet_case.OF_A_CASE)
+    assert not skbfleet_case.has_template([case.about, case.values, case.hosts])
 
 
 _TYPED = {"str": WORDS, "path": st.one_of(WORDS, st.sampled_from(

@@ -3,6 +3,7 @@
 
 Its documentation is in library/skbfleet_write_case.py.
 """
+import datetime
 import os
 
 import ansible.module_utils
@@ -37,6 +38,7 @@ class ActionModule(ActionBase):
 
     def _write(self, args):
         specs, given = specifications(args["roles"]), load_extra_vars(self._loader)
+        given = {name: str(value) if isinstance(value, datetime.date) else value for name, value in given.items()}
         refusals, values = Refusals(), {}
         with refusals.gathered():
             check_given(given, list(specs))
