@@ -91,7 +91,7 @@ def read_next(directory):
     except Unfit:
         return []  # whoever needs the run's hosts says so
     case = content.get("case") if isinstance(content, dict) else None
-    return case["case_next"] if fits(case, {"case_next": [str]}) else []
+    return case["case_next"] if isinstance(case, dict) and fits(case, {"case_next": [str]}) else []
 
 
 def read_outcome(directory):

@@ -3,11 +3,9 @@
 
 What a variable is called, its type and its meaning are in roles/capture/meta/argument_specs.yml, and nowhere else.
 """
-import datetime
 import os
 import re
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.skbfleet_foreign import said
 from ansible.module_utils.skbfleet_names import Refusals, Refused
 from ansible.module_utils.skbfleet_outcome import is_remote_dir
@@ -31,7 +29,6 @@ WHICH = [name for name, _option in FILTER + POINTS
 # one of them makes a capture bounded
 WHICH_PACKETS = ("src", "dst", "protocol", "src_port", "dst_port", "vlan", "filter", "inner_filter")
 
-DAY = 86400  # s
 TYPES = {"bool": "true or false", "int": "a whole number", "float": "a number", "list": "a list of texts",
          "str": "text", "path": "a path", "dict": "a mapping"}
 TEXT, ITEM, ITEMS = 4000, 500, 500  # characters of a text, of a text in a list, and texts in a list
@@ -80,6 +77,7 @@ def typed(name, value, spec):
 
 def _converted(name, value, spec):
     """Return the value as its type, None if it cannot be."""
+    from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
     if not _is_of(value, spec["type"]):
         return None
     try:
@@ -121,32 +119,6 @@ def check_duration(settings):
     if settings["duration"] > settings["max_duration"]:
         raise Refused("capture_duration is %g: it must be at most %g, which is capture_max_duration in the inventory"
                       % (settings["duration"], settings["max_duration"]))
-
-
-def settle_start(settings, now):
-    """Put the time at which the window is to open, if one was asked for, into the settings as ns since 1970."""
-    given, earliest = settings["start_at"], now + settings["start_delay"]
-    settings["start_at_ns"] = None
-    if given is None:
-        return
-    try:
-        start = datetime.datetime.fromisoformat(given)
-    except ValueError:
-        start = None
-    if start is None or start.tzinfo is None or not earliest <= _seconds(start) <= now + DAY:
-        raise Refused("capture_start_at is %s: it must be a date and time with its time zone, such as "
-                      "2026-11-22T11:38:00Z, from %g seconds (capture_start_delay) to a day from now, which is %s"
-                      % (said(given), settings["start_delay"],
-                         datetime.datetime.fromtimestamp(int(now), datetime.timezone.utc).isoformat()))
-    settings["start_at_ns"] = int(start.timestamp()) * 10 ** 9 + start.microsecond * 1000
-
-
-def _seconds(moment):
-    """Return a time as seconds since 1970; 0 for one so far away that there are none."""
-    try:
-        return moment.timestamp()
-    except (OverflowError, ValueError):
-        return 0
 
 
 def name_run(settings, run, stamp):

@@ -30,9 +30,8 @@ def described(spec, first=False):
 
 
 def _comment(text):
-    return ["# " + line if line else "#" for part in text.split("\n")
-            for line in textwrap.wrap(part, WIDTH - 2, break_on_hyphens=False, drop_whitespace=True,
-                                      subsequent_indent=re.match(" *", part).group()) or [""]]
+    return [("# " + line).rstrip() for part in text.split("\n")
+            for line in textwrap.wrap(part, WIDTH - 2, break_on_hyphens=False) or [""]]
 
 
 def _assigned(name, value):

@@ -32,13 +32,13 @@ from ansible.module_utils.skbfleet_settings import (
     check_host,
     check_settings,
     name_run,
-    settle_start,
     typed,
 )
 from ansible.module_utils.skbfleet_told import about, origins, plan
 from ansible.module_utils.skbfleet_tracing import check_arguments
 
 SENTENCE = 3000  # characters
+DAY = 86400  # s
 NEEDED = ("int", "float")  # types of which no variable can do without a value
 GIVEN, CASE, ALONE, PLAY, INVENTORY, DEFAULT = "-e", "case", "host_vars", "playbook", "inventory", "default"
 
@@ -282,6 +282,32 @@ class ActionModule(ActionBase):
         if not isinstance(command, str) or not command.strip():
             raise Refused("reproduce_command is %s: it must be a shell command for the controller" % said(command))
         return str(command)
+
+
+def settle_start(settings, now):
+    """Put the time at which the window is to open, if one was asked for, into the settings as ns since 1970."""
+    given, earliest = settings["start_at"], now + settings["start_delay"]
+    settings["start_at_ns"] = None
+    if given is None:
+        return
+    try:
+        start = datetime.datetime.fromisoformat(given)
+    except ValueError:
+        start = None
+    if start is None or start.tzinfo is None or not earliest <= _seconds(start) <= now + DAY:
+        raise Refused("capture_start_at is %s: it must be a date and time with its time zone, such as "
+                      "2026-11-22T11:38:00Z, from %g seconds (capture_start_delay) to a day from now, which is %s"
+                      % (said(given), settings["start_delay"],
+                         datetime.datetime.fromtimestamp(int(now), datetime.timezone.utc).isoformat()))
+    settings["start_at_ns"] = int(start.timestamp()) * 10 ** 9 + start.microsecond * 1000
+
+
+def _seconds(moment):
+    """Return a time as seconds since 1970; 0 for one so far away that there are none."""
+    try:
+        return moment.timestamp()
+    except (OverflowError, ValueError):
+        return 0
 
 
 def is_vault(path):

@@ -19,7 +19,8 @@ SPECS = specifications(str(ROOT / "roles"))
 SCHEMA = ROOT / "playbooks" / "cases" / "case.schema.json"
 TODAY = datetime.date(2026, 11, 22)
 FULL = {"case_title": "Pings: get 'lost'", "case_ticket": "NET-4711", "case_author": "R&D",
-        "case_expires": "2027-01-31", "case_hosts": ["hv-a", "hv-b"], "case_next": ["Send verdict.txt to R&D.", "x" * 300],
+        "case_expires": "2027-01-31", "case_hosts": ["hv-a", "hv-b"],
+        "case_next": ["Send verdict.txt to R&D.", "x" * 300],
         "capture_tracers": ["drop_monitor"], "capture_src": "192.0.2.1", "capture_dst_port": "443",
         "capture_protocol": "tcp", "capture_bidirectional": True, "capture_points": ["dev.rx", "func:ip_rcv@skb"],
         "capture_filter": "tcp port 443 and not (host 192.0.2.7 or vlan 9)", "capture_duration": 12.5,
