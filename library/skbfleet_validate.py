@@ -89,7 +89,7 @@ ask:
   returned: success
   type: bool
 origins:
-  description: Where the values come from, a line for each place; empty if it is no new run.
+  description: Where the values come from, a line for each place; empty but in check mode of a new run.
   returned: success
   type: list
   elements: str

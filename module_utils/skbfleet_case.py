@@ -72,8 +72,8 @@ class Case:
         self.lines.update({("", HOSTS): content.lines[HOSTS]} if HOSTS in content.lines else {})
         allowed = names_of(specs)
         values = self._checked(content, "", allowed)
-        self.about = {name: value for name, value in values.items() if name.startswith(ABOUT)}
-        self.values = {name: value for name, value in values.items() if name not in self.about}
+        self.about = {name: value for name, value in values.items() if name.startswith(ABOUT) and value is not None}
+        self.values = {name: value for name, value in values.items() if not name.startswith(ABOUT)}
         if not isinstance(single, Lined):
             self._refuse(content.lines[HOSTS], "%s is %s: it must map names of hosts to variables"
                          % (HOSTS, said(single)))
@@ -101,7 +101,7 @@ class Case:
                 good[name] = check_value(name, value, self.specs, allowed)
             except Refused as error:
                 self._refuse(line, ("for %s, " % host if host else "") + str(error))
-        return {name: value for name, value in good.items() if value not in (None, "")}
+        return good
 
     def check_hosts(self, known):
         """Refuse hosts that the inventory does not have, and values for hosts that the case leaves out."""
@@ -122,6 +122,12 @@ class Case:
         if last and day_of(last) < today:
             self._refuse(self.head["case_expires"], "case_expires is %s: it must be today (%s) or later; ask %s for a "
                          "case that holds" % (last, today, shown(self.about.get("case_author", "who wrote it"))))
+
+    def doubtful(self, host):
+        """Return the names whose values for a host cannot be used."""
+        own = self.hosts.get(host, {})
+        return {name for where, name in self.lines if self.wrong and where in ("", host)
+                and name not in (own if where else self.values)}
 
     def sentences(self):
         """Return what is wrong, in the order of the lines."""

@@ -50,7 +50,7 @@ class Sources:
         self.given, self.files, self.case = given, files, case
         self.single = case.hosts.get(host, {}) if case else {}
         self.alone, self.shared, self.play = (), (), {}
-        self.host, self.wrong = host, set()  # names of what was refused in -e
+        self.host, self.wrong = host, set()  # names of what was refused already
 
     def choose(self, name):
         """Return (value, origin), value None if it is Ansible's to tell."""
@@ -106,7 +106,22 @@ class ActionModule(ActionBase):
                 settings[COMMAND] = self._command(sources.given, task_vars)
         with refusals.gathered():
             check_host(task_vars["inventory_hostname"])
-        own = Refusals()  # about values, of which each has its place
+        own, arguments = self._checked(settings, doubtful, args, new)
+        refusals += [self._placed(sentence, sources, came) for sentence in own]
+        if new and not refusals:
+            with refusals.gathered():
+                check_bounds(settings)
+        if args.get("run", "new") != "any":
+            with refusals.gathered():
+                check_limit(task_vars)
+        refusals.tell()
+        return {"changed": False, "settings": settings, "arguments": arguments,
+                **self._told(sources, settings, came, task_vars, new)}
+
+    @staticmethod
+    def _checked(settings, doubtful, args, new):
+        """Return (sentences about values, each tracer's words); doubtful: names of what was refused already."""
+        own = Refusals()
         with own.gathered():
             check_settings(settings)
         with own.gathered():
@@ -115,20 +130,11 @@ class ActionModule(ActionBase):
         if not doubtful and not own:
             with own.gathered():
                 check_duration(settings)
-            if new:
-                with own.gathered():
-                    settle_start(settings, time.time())
-        if new and not refusals and not own:
-            with refusals.gathered():
-                check_bounds(settings)
-        refusals += [self._placed(sentence, sources, came) for sentence in own
-                     if not any(sentence.startswith(PREFIX + name + " ") for name in doubtful)]
-        if args.get("run", "new") != "any":
-            with refusals.gathered():
-                check_limit(task_vars)
-        refusals.tell()
-        return {"changed": False, "settings": settings, "arguments": arguments,
-                **self._told(sources, settings, came, task_vars, new)}
+        if new and not doubtful and not own:
+            with own.gathered():
+                settle_start(settings, time.time())
+        return [sentence for sentence in own
+                if not any(sentence.startswith(PREFIX + name + " ") for name in doubtful)], arguments
 
     def _told(self, sources, settings, came, task_vars, new):
         """Return what of the plan is for persons, and which hosts take part."""
@@ -141,7 +147,8 @@ class ActionModule(ActionBase):
                               % (said(case["case_hosts"]), shown(", ".join(task_vars["ansible_play_hosts_all"]), 500)))
         words = about(case) + plan(settings, WHICH, hosts) if new else []
         return {"hosts": hosts, "case": case, "words": words, "ask": bool(new and sources.case and not settings["yes"]),
-                "origins": origins(settings, came, sources.case.path if sources.case else "") if new else []}
+                "origins": origins(settings, came, sources.case.path if sources.case else "")
+                if new and self._task.check_mode else []}
 
     @staticmethod
     def _placed(sentence, sources, came):
@@ -174,7 +181,7 @@ class ActionModule(ActionBase):
         case = self._case(given, task_vars, every, refusals, new)
         sources = Sources(host, {name: value for name, value in given.items() if name in known or name == COMMAND},
                           files, case)
-        sources.wrong = wrong
+        sources.wrong = wrong | (case.doubtful(host) if case else set())
         if case or new and self._task.check_mode:
             sources.alone, sources.shared = self._own(task_vars, host), self._shared(task_vars, host)
             sources.play = self._of_play()

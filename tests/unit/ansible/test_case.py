@@ -45,7 +45,8 @@ def test_what_a_case_holds_is_typed(case):
                  "capture_vlan: 7\ncapture_netns:\ncapture_hosts: {hv-a: {capture_duration: '3'}}\n")
     assert found.wrong == []
     assert found.about == {"case_expires": "2027-01-31"}
-    assert found.values == {"capture_bidirectional": True, "capture_points": ["dev.rx", "dev.tx"], "capture_vlan": "7"}
+    assert found.values == {"capture_bidirectional": True, "capture_points": ["dev.rx", "dev.tx"], "capture_vlan": "7",
+                            "capture_netns": None}
     assert found.hosts == {"hv-a": {"capture_duration": 3.0}}
 
 
@@ -144,15 +145,27 @@ def test_the_plan_of_a_case_says_where_each_value_comes_from_and_asks(plan, tmp_
     assert plan({}, dict(given, capture_run_id="r"), run="existing")["hosts"] == ["hv-a", "hv-b"]
 
 
+def test_a_case_can_take_a_value_of_the_inventory_back(plan, refusal, tmp_path):
+    path = tmp_path / "case.yml"
+    path.write_text("capture_netns:\ncapture_vlan: ''\n")
+    settings = plan({"capture_netns": "self", "capture_vlan": 7}, {"capture_case": str(path)})["settings"]
+    assert (settings["netns"], settings["vlan"]) == (None, None)
+    path.write_text("capture_duration:\n")
+    assert refusal(given={"capture_case": str(path)}).endswith("line 1: capture_duration is None: it must be a number")
+
+
 def test_what_only_a_case_may_say_is_refused_elsewhere(refusal):
     assert refusal(given={"case_title": "x"}).startswith("case_title is 'x' in -e: it must be in a case file")
 
 
 def test_one_mistake_is_told_once_and_not_what_follows_from_it(refusal, tmp_path):
     path = tmp_path / "case.yml"
+    told_of = {"capture_everything": False}, {"capture_case": str(path)}
+    path.write_text("capture_protocol: [tcp]\ncapture_dst_port: 443\n")
+    assert refusal(*told_of).endswith("line 1: capture_protocol is ['tcp']: it must be text")
     path.write_text("capture_protocol: tpc\ncapture_dst_port: 443\ncapture_sample: 0\ncapture_sample_drops: true\n"
                     "capture_points: [dev.rxx, dev.tx, dev.tz]\n")
-    said = refusal({"capture_everything": False}, {"capture_case": str(path)}).split("\n")
+    said = refusal(*told_of).split("\n")
     assert sorted(re.match(r".*, line (\d): (\S+ is \S+):", line).groups() for line in said) == [
         ("1", "capture_protocol is 'tpc'"), ("3", "capture_sample is '0'"), ("5", "capture_points is 'dev.rxx'"),
         ("5", "capture_points is 'dev.tz'")]
