@@ -19,6 +19,8 @@ examples:
                                                   merge bundles that were brought together by hand
   %(prog)s --compare 00f3a9c2d41b7e05 captures/latest
                                                   one packet of a merged run: what changed on its way
+  %(prog)s --filter "tcp port 443" --after +12 --before +15 captures/latest
+                                                  a part of a run, into captures/latest/excerpts/NAME
   %(prog)s --check captures/20261122T112750Z-a1b2 only say whether the bundles can be merged
 """
 
@@ -43,11 +45,19 @@ def arguments() -> argparse.ArgumentParser:
                              "same name")
     parser.add_argument("--certificates", metavar="DIR",
                         help="with --scheduler: the certificates of its run (ca.pem, cert.pem, key.pem)")
+    parser.add_argument("--filter", metavar="EXPRESSION",
+                        help="merge a part of the run: the packets of which a record fits, in the tracers' own "
+                             "language, that of tcpdump; the products go into a directory of their own, excerpts/NAME")
+    parser.add_argument("--after", metavar="TIME",
+                        help="likewise, the packets of which a record is not older: 2026-11-22T11:27:51.25Z, as in "
+                             "timeline.log, or +1.25, seconds since the window opened")
+    parser.add_argument("--before", metavar="TIME", help="likewise, the packets of which a record is older")
     parser.add_argument("--compare", metavar="JOURNEY",
                         help="merge nothing; of a run that was merged, print one packet's table: its places down, over "
                              "all hosts, across only what changed, changes marked with *")
     parser.add_argument("--check", action="store_true", help="write nothing; only say whether the input can be merged")
-    parser.add_argument("--quiet", action="store_true", help="do not print the verdict")
+    parser.add_argument("--quiet", action="store_true",
+                        help="do not print the verdict; of a part of a run, print where its products are")
     parser.add_argument("--version", action="version", version=TOOL_VERSION)
     return parser
 
@@ -82,22 +92,26 @@ def main() -> int:
         return _compare(options.paths, options.compare)
     from fleetmerge import merge
     from fleetmerge.bundle import find as inputs
+    from fleetmerge.excerpt.asked import asked
     from fleetmerge.findings import topology
     from fleetmerge.products.summary import Request
     try:
+        excerpt = asked(options.filter, options.after, options.before)
         found = inputs.find(options.paths, options.output)
         homes = topology.read(found.output)
         expected, facts = inputs.outcome(options.expect_host, options.expect, found.output)
     except MergeError as error:
         print("error: %s" % error, file=sys.stderr)
         return 2
+    if excerpt:
+        found.output, found.whole_run = excerpt.directory(found.output), False
     if options.check:
         print("%d bundles of run %s can be merged into %s" % (len(found.bundles), found.run_id, found.output))
         return 0
     if options.reproduce_command is not None or options.reproduce_status is not None:
         facts["reproduce"] = {"command": options.reproduce_command, "status": options.reproduce_status}
     try:
-        request = Request(found, expected, homes, facts, not options.no_pcapng, not options.no_report)
+        request = Request(found, expected, homes, facts, not options.no_pcapng, not options.no_report, excerpt)
         _merge(request, options.scheduler, options.certificates)
     except MergeError as error:
         print("error: %s" % error, file=sys.stderr)
@@ -106,6 +120,8 @@ def main() -> int:
         with open(os.path.join(found.output, merge.VERDICT), encoding="utf-8") as handle:
             sys.stdout.write(handle.read())
         print("\nproducts in %s: %s" % (found.output, " ".join(merge.made(request))))
+    elif excerpt:
+        print(found.output)
     return 0
 
 

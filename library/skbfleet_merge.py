@@ -37,6 +37,19 @@ options:
     description: Whether to make C(report.html), a page of at most 2 MB to look at in a browser.
     type: bool
     default: true
+  filter:
+    description:
+      - An expression in the tracers' own language, that of tcpdump. Then only a part of the run is merged, the packets
+        of which a record fits, into a directory of its own below the run's, C(excerpts/NAME).
+    type: str
+  after:
+    description:
+      - Likewise, the packets of which a record is not older than this, C(2026-11-22T11:27:51.25Z) as in
+        C(timeline.log), or C(+1.25), seconds since the window opened.
+    type: str
+  before:
+    description: Likewise, the packets of which a record is older than this.
+    type: str
   scheduler:
     description:
       - A Dask cluster that does the work, C(tls://HOST:PORT). Its workers see the run's directory under the same path.
@@ -59,6 +72,14 @@ EXAMPLES = r"""
     run_dir: captures/20261122T113800Z
     command: bpftools/merge_captures.py
   register: merged
+
+- name: Merge what happened to one service in three seconds of it
+  skbfleet_merge:
+    run_dir: captures/20261122T113800Z
+    command: bpftools/merge_captures.py
+    filter: tcp port 443
+    after: "+12"
+    before: "+15"
 """
 
 RETURN = r"""
@@ -119,6 +140,9 @@ ARGUMENTS = {
     "expected": {"type": "dict"},
     "pcapng": {"type": "bool", "default": True},
     "report": {"type": "bool", "default": True},
+    "filter": {"type": "str"},
+    "after": {"type": "str"},
+    "before": {"type": "str"},
     "scheduler": {"type": "str"},
     "certificates": {"type": "path"},
 }
@@ -135,6 +159,7 @@ def command_line(params, check_mode, expected_file):
     if expected_file:
         words += ["--expect", expected_file]
     words += ["--no-" + name for name in ("pcapng", "report") if not params[name]]
+    words += ["--%s=%s" % (name, params[name]) for name in ("filter", "after", "before") if params[name] is not None]
     for name in ("scheduler", "certificates"):
         if params[name]:
             words += ["--" + name, params[name]]
@@ -175,13 +200,16 @@ def main():
             expected_file = os.path.join(directory, "expected.json")
             with open(expected_file, "w") as handle:
                 json.dump(params["expected"], handle)
-        status, stdout, stderr = module.run_command(command_line(params, module.check_mode, expected_file))
+        status, stdout, stderr = module.run_command(command_line(params, module.check_mode, expected_file),
+                                                    environ_update={"SKBTRACE_NAMES": "merge_"})
     if status:
         module.fail_json(msg=why_failed(status, stderr))
     if module.check_mode:
         module.exit_json(changed=True, msg=stdout.strip())
-    made = outcome(params["run_dir"])
-    module.exit_json(changed=True, msg="merged into %s" % params["run_dir"],
+    # of an excerpt the merger says where it is
+    into = stdout.strip() or params["run_dir"]
+    made = outcome(into)
+    module.exit_json(changed=True, msg="merged into %s" % into,
                      text=verdict(made["verdict"], made["doubts"], made["products"]), **made)
 
 

@@ -15,9 +15,10 @@ from .bundle.manifest import Bundle
 from .clock.align import align
 from .clock.host import HostClock, host_clock
 from .errors import BundleError, MergeError
+from .excerpt.marks import Marks
 from .executors import processes
 from .findings import topology
-from .findings.hosts import counting, gather, trust_of
+from .findings.hosts import Host, counting, gather, trust_of
 from .findings.names import Names
 from .findings.seen import Witnesses, seen
 from .journey.atlas import make_atlas
@@ -25,6 +26,8 @@ from .journey.prepare import link, prepare
 from .packet.places import places_of
 from .packet.survey import Survey
 from .products import report
+from .products.excerpt import Cut
+from .products.numbers import window_ns
 from .products.page import series
 from .products.page.document import page
 from .products.pcapng import interfaces
@@ -32,7 +35,7 @@ from .products.queues import Queues
 from .products.ranges import plan
 from .products.store import Store
 from .products.summary import Request, summarise
-from .work import Workers, explore_all, join_journeys, merge_ranges, survey_all
+from .work import Workers, explore_all, join_journeys, mark_all, merge_ranges, survey_all
 
 TIMELINE, EVENTS, JOURNEYS = "timeline.log", "events.parquet", "journeys.parquet"
 SUMMARY, VERDICT, REPORT, CAPTURE = "summary.json", "verdict.txt", "report.html", "capture.pcapng"
@@ -49,9 +52,10 @@ def merge(request: Request, executor: Executor | None = None, count: int = 0) ->
     executor: who does the work, with `count` workers that see the run's directory; processes here if not given.
     """
     found = request.inputs
-    is_new = not os.path.isdir(found.output)
+    made_here = [path for path in (found.output, os.path.dirname(found.output)) if not os.path.isdir(path)]
     try:
-        os.makedirs(found.output, mode=0o700, exist_ok=True)
+        for path in reversed(made_here):
+            os.makedirs(path, mode=0o700)
         scratch = tempfile.mkdtemp(prefix=".merge-", dir=found.output)
     except OSError as error:
         raise MergeError("%s cannot be written to: %s" % (found.output, error.strerror)) from error
@@ -70,8 +74,9 @@ def merge(request: Request, executor: Executor | None = None, count: int = 0) ->
         raise MergeError("the merge into %s failed: %s" % (found.output, error.strerror or error)) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        if is_new and not os.listdir(found.output):
-            os.rmdir(found.output)
+        for path in made_here:
+            with suppress(OSError):    # it holds something
+                os.rmdir(path)
     return summary
 
 
@@ -123,20 +128,22 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
                    request.inputs.broken, request.expected)
     trusts = trust_of(hosts)
     names = Names(atlas, labels)
+    excerpt = _excerpt(request, workers, bundles, hosts, scratch)
     setting = prepare(workers, atlas, linked, bundles, clocks, trusts, scratch, topology.told(entrances, atlas),
-                      names.unwanted())
+                      names.unwanted(), excerpt)
     findings = explore_all(workers, setting)
     events = os.path.join(scratch, EVENTS)
     ranges = plan(bundles, [survey.index for survey in surveys], clocks)
-    merge_ranges(workers, bundles, clocks, labels, ranges, linked.names, findings.pieces, scratch,
-                 os.path.join(scratch, TIMELINE), events, os.path.join(scratch, CAPTURE),
-                 interfaces(bundles, labels, places, surveys, clocks, counted, atlas) if request.packets else None)
+    unjudged = merge_ranges(workers, bundles, clocks, labels, ranges, linked.names, findings.pieces, scratch,
+                            os.path.join(scratch, TIMELINE), events, os.path.join(scratch, CAPTURE),
+                            interfaces(bundles, labels, places, surveys, clocks, counted, atlas)
+                            if request.packets else None, excerpt)
     store = Store(events, scratch, counted, processes())
     try:
         queues = Queues(store, labels)
         summary = summarise(request, hosts, store, findings, names, trusts,
                             seen(labels, surveys, places, clocks, atlas.counts), Witnesses(labels, surveys),
-                            setting.sample, queues)
+                            setting.sample, queues, Cut(excerpt.bounds, unjudged) if excerpt else None)
         fill = series.of_queues(queues, series.axis(summary)) if request.report else []
     finally:
         store.close()
@@ -151,6 +158,14 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
         with open(os.path.join(scratch, REPORT), "w", encoding="utf-8") as handle:
             handle.write(page(summary, os.path.join(scratch, JOURNEYS), events, fill))
     return summary
+
+
+def _excerpt(request: Request, workers: Workers, bundles: Sequence[Bundle], hosts: Sequence[Host],
+             scratch: str) -> Marks | None:
+    """Return which records fit what is asked for, None if that is the whole run."""
+    if not request.excerpt:
+        return None
+    return mark_all(workers, bundles, request.excerpt, request.excerpt.bounds(window_ns(hosts)[0]), scratch)
 
 
 def _point_latest(run: str) -> None:

@@ -13,13 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from skbtrace.programs.classic import Program
+
 from .bundle.labels import Labels
 from .bundle.manifest import Bundle
 from .clock.host import HostClock
 from .errors import MergeError
+from .excerpt.asked import Excerpt
+from .excerpt.marks import Marks, mark
 from .executors import Here, Processes, processes
 from .journey.atlas import Atlas
 from .journey.follow import explore
+from .journey.followed import Followed
 from .journey.found import Findings, add_flows
 from .journey.part import Setting
 from .memory import give_back
@@ -30,6 +35,8 @@ from .products.pcapng import Interfaces
 from .products.pieces import JoinedParquet, JoinedText, write_pieces, write_tables
 from .products.ranges import Range, read_range
 from .told import fresh, known_to, tell
+
+Part = tuple[int, np.ndarray, np.ndarray, np.ndarray]   # as ranges.read_range() returns it
 
 _WORTH_A_PROCESS = 100_000   # records: a worker takes longer to start than it would take to merge fewer
 _TIMES = 3                   # that a part is begun
@@ -105,16 +112,29 @@ def explore_all(workers: Workers, setting: Setting) -> Findings:
         if sum(map(len, flows[1:])) > len(flows[0]):    # sorted together when there are twice as many
             flows = [add_flows(flows)]
     out.flows = add_flows(flows)
+    if setting.excerpt:
+        for piece in out.pieces:
+            setting.excerpt.show(np.fromfile(_shown_of(piece), "u8"))
     return out
 
 
 def _explore(told: str, part: int, path: str) -> Findings:
-    setting = known_to(told)
+    setting: Setting = known_to(told)
     piece = fresh(path)
-    found = explore(setting, part, lambda followed: journeys.write_part(followed, setting.atlas, setting.words, piece))
+
+    def keep(followed: Followed, shown: np.ndarray) -> None:
+        journeys.write_part(followed, setting.atlas, setting.words, piece)
+        shown.tofile(_shown_of(piece))
+
+    found = explore(setting, part, keep)
     found.pieces = [piece] if os.path.exists(piece) else []    # of a part without packets there is none
     give_back()
     return found
+
+
+def _shown_of(piece: str) -> str:
+    """Return the file that says which records an excerpt shows of a part's journeys."""
+    return piece + ".shown"
 
 
 @dataclass
@@ -129,38 +149,46 @@ class _Job:
     records: Sequence[str]    # files that say which records show which journeys
     notes: Sequence[str]      # files with what there is to say of some records
     interfaces: Interfaces | None
+    excerpt: Marks | None     # which records are written; None: all
 
 
 def merge_ranges(workers: Workers, bundles: Sequence[Bundle], clocks: Sequence[HostClock], labels: Sequence[Labels],
                  ranges: Sequence[Range], renamed: Renaming, pieces: Sequence[str], scratch: str, timeline: str,
-                 events: str, capture: str, interfaces: Interfaces | None) -> None:
+                 events: str, capture: str, interfaces: Interfaces | None, excerpt: Marks | None = None) -> int:
     """Write timeline.log, events.parquet and, if there are interfaces, capture.pcapng, in pieces that are joined.
+    Return how many records of an excerpt could not be judged.
 
-    renamed: flows and their names before address translation; pieces: where the journeys of each part are.
+    renamed: flows and their names before address translation; pieces: where the journeys of each part are; excerpt:
+    which records are written, None: all.
     """
     lean = [replace(bundle, manifest={}) for bundle in bundles]    # the labels have what is needed of them
     told = workers.tell("job", _Job(lean, clocks, labels, renamed, scratch,
                                     [journeys.records_of(piece) for piece in pieces],
                                     [journeys.notes_of(piece) for piece in pieces],
-                                    interfaces and replace(interfaces, head=b"", end=b"")))
+                                    interfaces and replace(interfaces, head=b"", end=b""), excerpt))
+    unjudged = 0
     stretches = ranges or [Range(0, 0, 0, [])]    # tables without rows have their columns all the same
     with JoinedText(timeline) as lines, JoinedParquet(events) as table, (
             JoinedText(capture) if interfaces else nullcontext()) as packets:
         if packets and interfaces:
             packets.write(interfaces.head)
-        for text, rows, frames in workers.run(_write, [told] * len(stretches), stretches):
+        for text, rows, frames, left in workers.run(_write, [told] * len(stretches), stretches):
             lines.add(text)
             table.add(rows)
+            unjudged += left
             if packets:
                 packets.add(frames)
         if packets and interfaces:
             packets.write(interfaces.end)
+    return unjudged
 
 
-def _write(told: str, stretch: Range) -> tuple[str, str, str]:
-    """Write one range's lines, rows and packets; return the three files."""
+def _write(told: str, stretch: Range) -> tuple[str, str, str, int]:
+    """Write one range's lines, rows and packets; return the three files, and how many records could not be judged."""
     job: _Job = known_to(told)
-    parts = read_range(job.bundles, job.clocks, stretch)
+    parts, unjudged = read_range(job.bundles, job.clocks, stretch), 0
+    if job.excerpt:
+        parts, unjudged = _some(parts, job.excerpt)
     if not parts:
         empty = job.bundles[0].empty()
         parts = [(0, empty, empty["time_ns"].astype("i8"), np.zeros(0, "u4"))]
@@ -168,7 +196,30 @@ def _write(told: str, stretch: Range) -> tuple[str, str, str]:
               fresh(os.path.join(job.scratch, "events-%d" % stretch.number)),
               fresh(os.path.join(job.scratch, "packets-%d" % stretch.number)))
     write_pieces(parts, job.labels, job.renamed, job.records, *pieces, job.interfaces, job.notes)
-    return pieces
+    return *pieces, unjudged
+
+
+def _some(parts: Sequence[Part], excerpt: Marks) -> tuple[list[Part], int]:
+    """Return the records that an excerpt shows, and how many could not be judged."""
+    out, unjudged = [], 0
+    for bundle, raw, wall, number in parts:
+        shown, left = excerpt.shown(bundle, number, wall)
+        unjudged += left
+        if shown.any():
+            out.append((bundle, raw[shown], wall[shown], number[shown]))
+    return out, unjudged
+
+
+def mark_all(workers: Workers, bundles: Sequence[Bundle], asked: Excerpt, bounds: tuple[int, int],
+             scratch: str) -> Marks:
+    """Judge all records by what is asked for. bounds: from when to before when, wall ns."""
+    paths = [os.path.join(scratch, "marks-%d" % number) for number in range(len(bundles))]
+    program = asked.expression.program if asked.expression else None
+    return Marks(list(workers.run(_mark, bundles, [program] * len(paths), paths)), bounds)
+
+
+def _mark(bundle: Bundle, program: Program | None, path: str) -> str:
+    return mark(bundle, program, fresh(path))
 
 
 def join_journeys(workers: Workers, pieces: Sequence[str], atlas: Atlas, lossy: Collection[str], scratch: str,

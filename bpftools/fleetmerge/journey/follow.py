@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Follow the packets of one part: chains to trees, trees to outcomes, outcomes to findings."""
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,26 +12,34 @@ from .choosing import on_the_way
 from .followed import Followed, follow
 from .found import ARRIVED, ENDED, Findings
 from .judging import Judging
+from .narrow import chosen_packets, fitting_chains, narrow, shown_records
 from .packets import find_packets
 from .part import Setting
 from .partition import read_part
 from .sampled import sift
 from .settling import Settling
+from .shapes import Shape
 from .steps import Pair, Rows, measure
-from .tally import tally
+from .tally import finish, tally
 from .trips import round_trips
 from .units import make_units
 
+Keep = Callable[[Followed, np.ndarray], None]
+NO_RECORDS = np.zeros(0, "u8")
 
-def explore(setting: Setting, part: int, keep: Callable[[Followed], None] | None = None) -> Findings:
-    """Follow the packets of one part; keep: is given their journeys."""
+
+def explore(setting: Setting, part: int, keep: Keep | None = None) -> Findings:
+    """Follow the packets of one part; keep: is given their journeys, and the records that an excerpt shows of them."""
     rows, host, own = _load(setting, part)
+    everywhere = (rows, host) if setting.excerpt else None
+    step = setting.atlas.layout.step[rows["place"]] | setting.atlas.layout.drop[rows["place"]]
+    rows, host, own = picked(rows, step), host[step], own[step]
     if not len(rows):
         return Findings()
     sieve = partial(sift, sample=setting.sample, drops=setting.atlas.layout.drop) if setting.sample else None
     units = make_units(rows, host, own, setting.names, setting.partition, part, setting.atlas.layout.arrives, sieve)
     packets = find_packets(units, setting.atlas.layout, setting.bounds)
-    return _Following(setting, packets).findings(keep)
+    return _Following(setting, packets).findings(keep, everywhere)
 
 
 def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -44,43 +52,49 @@ def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
         rows["time"] = setting.clocks[machine].to_wall(rows["time"])
         parts.append(rows)
         hosts.append(np.full(len(rows), setting.host_of[machine], "i4"))
-    rows, host, clock = joined(parts), np.concatenate(hosts), np.concatenate(own)
-    keep = setting.atlas.layout.step[rows["place"]] | setting.atlas.layout.drop[rows["place"]]
-    return picked(rows, keep), host[keep], clock[keep]
+    return joined(parts), np.concatenate(hosts), np.concatenate(own)
 
 
 class _Following(Settling, Judging):
     """What each packet's own tree tells is settled first; the rest is judged by that."""
 
-    def findings(self, keep: Callable[[Followed], None] | None = None) -> Findings:
-        """Return what the part shows."""
+    def findings(self, keep: Keep | None, everywhere: tuple[np.ndarray, np.ndarray] | None) -> Findings:
+        """Return what the part shows. everywhere: for an excerpt, the part's rows at all places, and their hosts."""
         waiting = self._arrivals()
         self._choose(waiting)
         on_way = on_the_way(self._layout, [way for way in self._ways if self._reached(way)], self._stream)[0]
-        rows = self._steps()
+        rows = _steps(self._shapes)
         steps = measure(rows, self._packets, self._layout, self._setting.recorded)
         slowest = {pair: step.most for pair, step in steps.items()}
         self._judge(on_way, slowest, rows)
         units = self._packets.units
         hidden = units.rows["kind"][units.row[self._origin]] == UNREADABLE
         self._results.outcome[hidden & (self._results.outcome == ARRIVED)] = ENDED   # what it was nobody knows
-        out = tally(self._packets, self._origin, self._results, self._extras, self._shapes, self._ways, steps,
-                    self._layout)
-        out.trips = round_trips(self._packets, self._origin, self._layout, self._setting.atlas.flows)
-        out.used = ways_used(self._packets, self._origin, self._results, self._ways, self._layout,
+        judged = finish(self._packets, self._origin, self._results, self._extras, self._shapes, self._ways,
+                        self._layout)
+        wanted, shown, count = None, NO_RECORDS, int(judged.counts.sum())
+        if self._setting.excerpt and everywhere:
+            wanted = chosen_packets(judged, fitting_chains(self._setting.excerpt, *everywhere))
+            judged = narrow(judged, wanted)
+            shown = shown_records(judged, *everywhere)
+            steps = measure(_steps(judged.shapes), judged.packets, self._layout, self._setting.recorded)
+        out = tally(judged, steps, self._layout)
+        out.followed = count
+        out.trips = round_trips(self._packets, self._origin, self._layout, self._setting.atlas.flows, wanted)
+        out.used = ways_used(judged.packets, judged.origin, judged.results, judged.ways, self._layout,
                              self._setting.partition.shared_groups())
         if keep:
-            keep(follow(self._packets, self._origin, self._results, self._shapes, self._ways, self._layout,
-                        self._setting.bounds))
+            keep(follow(judged, self._layout, self._setting.bounds), shown)
         return out
 
-    def _steps(self) -> dict[Pair, Rows]:
-        """Return the units before and after each step of all trees."""
-        out: dict[Pair, Rows] = {}
-        for shape in self._shapes:
-            joined = {leg.first: leg.sure for leg in shape.tree.legs if leg.joint >= 0}
-            for one, two in shape.tree.steps:
-                if joined.get(two, True):
-                    pair = shape.place(one), shape.place(two)
-                    out.setdefault(pair, []).append((shape.units(one), shape.units(two)))
-        return out
+
+def _steps(shapes: Sequence[Shape]) -> dict[Pair, Rows]:
+    """Return the units before and after each step of all trees."""
+    out: dict[Pair, Rows] = {}
+    for shape in shapes:
+        joined_at = {leg.first: leg.sure for leg in shape.tree.legs if leg.joint >= 0}
+        for one, two in shape.tree.steps:
+            if joined_at.get(two, True):
+                pair = shape.place(one), shape.place(two)
+                out.setdefault(pair, []).append((shape.units(one), shape.units(two)))
+    return out

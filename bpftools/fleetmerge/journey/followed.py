@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..packet.identity import among, mix
+from ..packet.identity import mix
 from .atlas import Layout
 from .branches import UNDECIDED
 from .notes import notes_of
 from .packets import Packets
 from .shapes import Shape
-from .tally import Results, bytes_of
+from .tally import Judged, Results, bytes_of
 from .tree import Leaf
 from .ways import Way
 
@@ -50,13 +50,12 @@ class Followed:
         return len(self.journey)
 
 
-def follow(packets: Packets, origin: np.ndarray, results: Results, shapes: Sequence[Shape], ways: Sequence[Way],
-           layout: Layout, bounds: np.ndarray) -> Followed:
+def follow(judged: Judged, layout: Layout, bounds: np.ndarray) -> Followed:
     """Return the part's journeys.
 
-    origin: the first unit of each packet; results: as tally() left them; bounds: f8[host, host], by how much their
-    clocks may be apart, ns.
+    judged: as tally() left it; bounds: f8[host, host], by how much the hosts' clocks may be apart, ns.
     """
+    packets, origin, results, shapes = judged.packets, judged.origin, judged.results, judged.shapes
     units = packets.units
     rows = units.rows
     whole = _wholes(packets, origin)
@@ -64,7 +63,7 @@ def follow(packets: Packets, origin: np.ndarray, results: Results, shapes: Seque
     at = origin[one]
     first = units.row[at]
     time, where = np.ascontiguousarray(rows["time"]), np.ascontiguousarray(rows["place"])
-    leaves, way, known = _ways(packets.starts, results, shapes, ways)
+    leaves, way, known = _ways(packets.starts, results, shapes, judged.ways)
     counts = np.array([len(shape.tree.leaves) for shape, _ in leaves] or [0], "i4")
     beside = np.array([sum(other is not leaf for other in shape.tree.leaves) for shape, leaf in leaves] or [0], "i4")
     places, unit = _places(packets.starts[one], way[one], leaves, layout)
@@ -72,7 +71,7 @@ def follow(packets: Packets, origin: np.ndarray, results: Results, shapes: Seque
     host = layout.host[place]
     home = np.repeat(host[(np.cumsum(places) - places).clip(max=max(len(host) - 1, 0))] if len(host) else host, places)
     record, shown, by_row = _records(packets, whole)
-    before = _sent_before(packets, origin)[one]
+    before = judged.before[one]
     return Followed(
         packets.packet[at], rows["flow"][first], rows["network"][first], time[first],
         time[units.row[results.unit[one]]], results.outcome[one], results.gaps[one], packets.unsure[at],
@@ -109,20 +108,6 @@ def _records(packets: Packets, whole: np.ndarray) -> tuple[np.ndarray, np.ndarra
     by_row = np.zeros(len(units.rows), "u8")
     by_row[units.row[leads]] = journey
     return key[order], journey[order], by_row
-
-
-def _sent_before(packets: Packets, origin: np.ndarray) -> np.ndarray:
-    """Return how often something that cannot be told from each packet but by time or IP id was sent before it."""
-    key = packets.units.key[origin]
-    again = packets.packet[origin] != key
-    out = np.zeros(len(origin), "i4")
-    if again.any():
-        some = np.flatnonzero(among(key, np.unique(key[again])))
-        time = packets.units.rows["time"][packets.units.row[origin[some]]]
-        order = some[np.lexsort((time, key[some]))]
-        new = np.append(True, key[order][1:] != key[order][:-1])
-        out[order] = np.arange(len(order)) - np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
-    return out
 
 
 def _bytes(packets: Packets, origin: np.ndarray, whole: np.ndarray) -> np.ndarray:

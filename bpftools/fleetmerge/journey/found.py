@@ -71,6 +71,7 @@ class Findings:
     trips: np.ndarray = field(default_factory=lambda: np.zeros(0, TRIP))
     pieces: list[str] = field(default_factory=list)     # files with the journeys of each part
     drawn: Drawn = field(default_factory=Drawn)         # of a sample: what was taken
+    followed: int = 0                                   # packets, those that an excerpt leaves out included
 
     def add(self, other: "Findings") -> None:
         """Add another part's."""
@@ -93,6 +94,7 @@ class Findings:
             _add(mine, more)
         self.pieces += other.pieces
         self.drawn.add(other.drawn)
+        self.followed += other.followed
 
 
 def _add(into: dict[Any, int], more: dict[Any, int]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..bundle.fields import Recorded
 from ..clock.host import HostClock
+from ..excerpt.marks import Marks
 from ..packet.identity import FOLLOWED, UNREADABLE, among, mix
 from ..packet.places import FAR
 from ..packet.sample import Sample
@@ -41,6 +42,7 @@ class Setting:
     recorded: Recorded                  # fields that were asked for by name
     told: dict[int, int] = field(default_factory=dict)   # address -> place where the topology says that it comes in
     sample: Sample | None = None        # which packets were taken; None: all
+    excerpt: Marks | None = None        # what is asked for; None: everything
 
     @property
     def parts(self) -> int:

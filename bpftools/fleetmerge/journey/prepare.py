@@ -11,6 +11,7 @@ import numpy as np
 from ..bundle.fields import Recorded
 from ..bundle.manifest import Bundle
 from ..clock.host import HostClock
+from ..excerpt.marks import Marks
 from ..memory import give_back
 from ..packet.headers import ETH_ARP
 from ..packet.sample import sample_of
@@ -59,8 +60,10 @@ def link(pool: Pool, atlas: Atlas, bundles: Sequence[Bundle], surveys: Sequence[
 
 
 def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle], clocks: Sequence[HostClock],
-            trusts: dict[str, Trust], scratch: str, told: dict[int, int], unwanted: np.ndarray) -> Setting:
-    """Return the setting in which parts are followed. clocks: of each bundle; trusts: by host; unwanted: u1 by drop."""
+            trusts: dict[str, Trust], scratch: str, told: dict[int, int], unwanted: np.ndarray,
+            excerpt: Marks | None = None) -> Setting:
+    """Return the setting in which parts are followed. clocks: of each bundle; trusts: by host; unwanted: u1 by drop;
+    excerpt: what is asked for, None: everything."""
     machines, chained, names = linked.machines, linked.chained, linked.names
     partition = partition_of(atlas.flows, linked.edges, chained, names, PART_UNITS)
     files = _deal(pool, chained, partition, names, scratch)
@@ -71,7 +74,7 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
                    bounds_of(own, host_of, len(atlas.hosts)), names, _final(names), partition, files,
                    atlas.flows, homes_of(chained, own, atlas.flows), _many(atlas.flows), unwanted,
                    Recorded((bundle.path, bundle.dtype, bundle.fields) for bundle in bundles), told,
-                   sample_of(bundles))
+                   sample_of(bundles), excerpt)
 
 
 def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Machine]:

@@ -12,6 +12,7 @@ from .atlas import Layout
 from .branching import branching
 from .bursts import bursts_of
 from .chains import INITIAL_HOPS
+from .choosing import Way
 from .evidence import NOWHERE
 from .found import (
     ARRIVED,
@@ -79,32 +80,59 @@ class Extra:
     gaps: int
 
 
-def tally(packets: Packets, origin: np.ndarray, results: Results, extras: Sequence[Extra], shapes: Sequence[Shape],
-          ways: Sequence[Any], steps: dict[Pair, Step], layout: Layout) -> Findings:
-    """Return the part's findings."""
+@dataclass
+class Judged:
+    """What became of all packets of one part, and what was found of them side by side."""
+
+    packets: Packets
+    origin: np.ndarray    # the first unit of each packet
+    results: Results
+    extras: list[Extra]
+    shapes: list[Shape]
+    ways: list[Way]
+    counts: np.ndarray    # bool by packet: it is one, not a piece of one
+    asks: np.ndarray      # bool by packet: a keep-alive
+    before: np.ndarray    # i4 by packet: how often the same was sent before
+    holes: dict[int, int]     # host -> packets that it must have seen, unrecorded
+
+
+def finish(packets: Packets, origin: np.ndarray, results: Results, extras: Sequence[Extra], shapes: Sequence[Shape],
+           ways: Sequence[Way], layout: Layout) -> Judged:
+    """Return what became of all packets, now that all are known; results are changed."""
     counts = packets.units.lead[origin].copy()
     _join_pieces(packets, origin, results, counts)
     _continue(packets, origin, results)
     _doubt_arrivals(packets, origin, results, layout, any(
         shape.tree.doubles and not packets.twins[shape.starts[0]] for shape in shapes))
-    out = Findings(steps=steps)
+    asks = np.zeros(len(origin), bool)
+    asks[counts] = keepalives(packets, origin[counts])
+    holes: dict[int, int] = {}
+    told = _told(packets, origin)
+    for shape in shapes:
+        _holes(holes, shape, int(told[shape.packets].sum()))
+    return Judged(packets, origin, results, list(extras), list(shapes), list(ways), counts, asks,
+                  _sent_before(packets, origin), holes)
+
+
+def tally(judged: Judged, steps: dict[Pair, Step], layout: Layout) -> Findings:
+    """Return the part's findings."""
+    packets, origin, results, counts = judged.packets, judged.origin, judged.results, judged.counts
+    out = Findings(steps=steps, holes=dict(judged.holes))
     beside = alone(packets.units, packets.starts)
     results.gaps[beside & (results.outcome == DROPPED)] |= np.uint32(grounds.SAMPLED.bit)
     if packets.units.draw is not None:
         out.drawn = drawn(packets.units, origin[counts & ~beside])
-    out.flows = _flows(packets, origin, results, counts, beside)
+    out.flows = _flows(judged, beside)
     _losses(out, packets, origin, results, counts)
-    for extra in extras:
+    for extra in judged.extras:
         _add_extra(out, packets, origin, extra, counts)
-    told = _told(packets, origin)
-    for shape in shapes:
+    for shape in judged.shapes:
         for row in shape.tree.doubles:
             place = shape.place(row)
             out.doubled[place] = out.doubled.get(place, 0) + len(shape.packets)
-        _holes(out, shape, layout, int(told[shape.packets].sum()))
         for place in shape.tree.loops(shape.sights):
             out.loops[place] = out.loops.get(place, 0) + len(shape.packets)
-    _paths(out, packets, origin, ways, layout, counts & ~beside)
+    _paths(out, packets, origin, judged.ways, layout, counts & ~beside)
     return out
 
 
@@ -185,11 +213,11 @@ def _latest(keys: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return keys[order][last], times[order][last]
 
 
-def _flows(packets: Packets, origin: np.ndarray, results: Results, counts: np.ndarray,
-           beside: np.ndarray) -> np.ndarray:
+def _flows(judged: Judged, beside: np.ndarray) -> np.ndarray:
+    packets, origin, results = judged.packets, judged.origin, judged.results
     units = packets.units
     rows = units.rows
-    one = np.flatnonzero(counts)
+    one = np.flatnonzero(judged.counts)
     at = origin[one]
     first = units.row[at]
     out = np.zeros(len(one), FLOW_FOUND)
@@ -198,7 +226,7 @@ def _flows(packets: Packets, origin: np.ndarray, results: Results, counts: np.nd
     out["skbs"] = units.number[at] == 0
     out["bytes"] = bytes_of(packets, at)
     out["first"], out["last"] = rows["time"][first], rows["time"][units.row[results.unit[one]]]
-    out["asks"], out["beside"] = keepalives(packets, at), beside[one]
+    out["asks"], out["beside"] = judged.asks[one], beside[one]
     out["again"] = ((rows["kind"][first] == IS_TCP) & (units.size[at] > 0)
                     & (packets.packet[at] != units.key[at]) & (out["asks"] == 0))
     out["became"][np.arange(len(one)), results.outcome[one]] = 1
@@ -276,7 +304,7 @@ def _told(packets: Packets, origin: np.ndarray) -> np.ndarray:
     return ~(packets.twins[origin] | packets.unsure[origin] | packets.stray[origin] | cut)
 
 
-def _holes(out: Findings, shape: Shape, layout: Layout, count: int) -> None:
+def _holes(out: dict[int, int], shape: Shape, count: int) -> None:
     """Count packets that a host must have seen and did not record: they came in unseen, or went out unseen. count:
     those of the shape that are told from all others."""
     if not count:
@@ -284,16 +312,30 @@ def _holes(out: Findings, shape: Shape, layout: Layout, count: int) -> None:
     tree = shape.tree
     for leg in tree.legs:
         if leg.joint >= 0 and leg.entry == 0:
-            out.holes[leg.host] = out.holes.get(leg.host, 0) + count
+            out[leg.host] = out.get(leg.host, 0) + count
     strangers = [number for number in tree.orphans if tree.legs[number].entry == 2]
     if strangers:
         for leaf in tree.leaves:
             host = tree.legs[leaf.leg].host
             if leaf.kind in ("open", "freed") and all(tree.legs[number].host != host for number in strangers):
-                out.holes[host] = out.holes.get(host, 0) + count
+                out[host] = out.get(host, 0) + count
 
 
-def _paths(out: Findings, packets: Packets, origin: np.ndarray, ways: Sequence[Any], layout: Layout,
+def _sent_before(packets: Packets, origin: np.ndarray) -> np.ndarray:
+    """Return how often something that cannot be told from each packet but by time or IP id was sent before it."""
+    key = packets.units.key[origin]
+    again = packets.packet[origin] != key
+    out = np.zeros(len(origin), "i4")
+    if again.any():
+        some = np.flatnonzero(among(key, np.unique(key[again])))
+        time = packets.units.rows["time"][packets.units.row[origin[some]]]
+        order = some[np.lexsort((time, key[some]))]
+        new = np.append(True, key[order][1:] != key[order][:-1])
+        out[order] = np.arange(len(order)) - np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+    return out
+
+
+def _paths(out: Findings, packets: Packets, origin: np.ndarray, ways: Sequence[Way], layout: Layout,
            whole: np.ndarray) -> None:
     groups = packets.units.rows["group"][packets.units.row[origin]]
     found: dict[tuple[int, ...], int] = {}
@@ -315,4 +357,4 @@ def _paths(out: Findings, packets: Packets, origin: np.ndarray, ways: Sequence[A
         out.trees[key] = count, branching(way, layout)
 
 
-__all__ = ["Extra", "LEFT", "Results", "bytes_of", "tally"]
+__all__ = ["Extra", "Judged", "LEFT", "Results", "bytes_of", "finish", "tally"]

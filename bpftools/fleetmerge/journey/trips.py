@@ -16,12 +16,16 @@ _ECHO = 1 << 16       # the number of an echo has its id in front
 _SYN, _ACK, _ODD = 2, 16, 2 | 1 | 4
 
 
-def round_trips(packets: Packets, origin: np.ndarray, layout: Layout, flows: np.ndarray) -> np.ndarray:
-    """Return TRIP of one part, sorted. origin: the first unit of each packet; flows: as the atlas has them."""
+def round_trips(packets: Packets, origin: np.ndarray, layout: Layout, flows: np.ndarray,
+                wanted: np.ndarray | None = None) -> np.ndarray:
+    """Return TRIP of one part, sorted. origin: the first unit of each packet; flows: as the atlas has them; wanted: by
+    packet, whether its own is; None: of all."""
     asked = _asked(packets, origin, layout, flows)
     answers = _answers(packets, layout, flows)
     keys, first, count = np.unique(asked["key"], return_index=True, return_counts=True)
     asked = asked[first[count == 1]]
+    if wanted is not None:
+        asked = asked[np.isin(asked["row"], packets.units.row[origin[wanted]])]
     order = np.lexsort((answers["time"], answers["key"]))
     answers = answers[order]
     at = np.searchsorted(answers["key"], asked["key"])
@@ -40,7 +44,7 @@ def join_trips(parts: Iterable[np.ndarray]) -> np.ndarray:
     return _thinned(np.concatenate(list(parts)))
 
 
-_SIGHT = np.dtype([("key", "<u8"), ("time", "<i8"), ("flow", "<u8"), ("network", "<u4")])
+_SIGHT = np.dtype([("key", "<u8"), ("time", "<i8"), ("flow", "<u8"), ("network", "<u4"), ("row", "<u4")])
 
 
 def _asked(packets: Packets, origin: np.ndarray, layout: Layout, flows: np.ndarray) -> np.ndarray:
@@ -81,7 +85,7 @@ def _sights(said: np.ndarray, rows: np.ndarray, own: np.ndarray, row: np.ndarray
     out = np.zeros(len(row), _SIGHT)
     device = layout.device[rows["place"][row]].astype("u8")
     out["key"] = mix(mix(mix(ends, np.where(tcp, ports, 0)), number), device * np.uint64(2) + tcp)
-    out["time"], out["flow"], out["network"] = own[row], rows["flow"][row], rows["network"][row]
+    out["time"], out["flow"], out["network"], out["row"] = own[row], rows["flow"][row], rows["network"][row], row
     return out
 
 

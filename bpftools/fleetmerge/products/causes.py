@@ -77,8 +77,9 @@ def _add(known: Known, host: str, bundle: Bundle, evidence: Evidence) -> None:
 
 
 def add_causes(losses: Sequence[dict[str, Any]], store: Store, known: Known,
-               devices: Mapping[Key, Mapping[str, Any]]) -> None:
-    """Give the drops among the losses their `cause`. devices: with their numbers, by host, namespace and name."""
+               devices: Mapping[Key, Mapping[str, Any]], drops: Mapping[Key, int]) -> None:
+    """Give the drops among the losses their `cause`. devices: with their numbers, by host, namespace and name; drops:
+    likewise, how many there were in all, if the losses are those of an excerpt."""
     by_place: dict[Where, list[dict[str, Any]]] = {}
     for loss in losses:
         if loss["kind"] == "drop" and (loss["host"], loss["netns"]) in known.spaces:
@@ -89,7 +90,7 @@ def add_causes(losses: Sequence[dict[str, Any]], store: Store, known: Known,
                  ) if by_place else {}
     for where, here in list(by_place.items())[:_PLACES]:
         try:
-            _add_here(where, here, rows.get(where, {}), known)
+            _add_here(where, here, rows.get(where, {}), known, drops.get(where[:3], 0))
         except TooLarge:
             known.doubts.append(_TOO_MANY % where[0])
     known.doubts = list(dict.fromkeys(known.doubts))
@@ -108,8 +109,10 @@ class _Shared:
     losses: list[dict[str, Any]] = field(default_factory=list)
 
 
-def _add_here(where: Where, losses: Sequence[dict[str, Any]], rows: Mapping[str, list[_Row]], known: Known) -> None:
-    """Give the losses of one place their causes: those that have the same one are counted together."""
+def _add_here(where: Where, losses: Sequence[dict[str, Any]], rows: Mapping[str, list[_Row]], known: Known,
+              most: int) -> None:
+    """Give the losses of one place their causes: those that have the same one are counted together. most: drops at that
+    device, of which these may be an excerpt."""
     shared: dict[tuple[str, ...], _Shared] = {}
     for loss in losses[:_FLOWS]:
         # after address translation, the packets at this place have another flow's name
@@ -124,7 +127,7 @@ def _add_here(where: Where, losses: Sequence[dict[str, Any]], rows: Mapping[str,
         for what, candidate in one.candidates.items():
             candidate.evaluated = candidate.evaluated and found[what].evaluated
     for one in shared.values():
-        cause = conclude(one.count, list(one.candidates.values()))
+        cause = conclude(one.count, list(one.candidates.values()), most)
         if cause:
             for loss in one.losses:
                 loss["cause"] = dict(cause.entry(), words=sentence(cause))

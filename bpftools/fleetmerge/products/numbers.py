@@ -13,7 +13,14 @@ NEVER = 1 << 63  # a window without an end has its end at the end of time
 
 
 def window(hosts: Sequence[Host]) -> dict[str, Any]:
-    """Return the window in wall time: from the earliest start to the latest end that any host had."""
+    """Return the window in wall time."""
+    start, end = window_ns(hosts)
+    return {"start": iso(start), "end": iso(end),
+            "seconds": (end - start) / 1e9 if start is not None and end is not None else None}
+
+
+def window_ns(hosts: Sequence[Host]) -> tuple[int | None, int | None]:
+    """Return the earliest start and the latest end that any host had, wall ns."""
     starts: list[int] = []
     ends: list[int] = []
     for host in hosts:
@@ -22,9 +29,7 @@ def window(hosts: Sequence[Host]) -> dict[str, Any]:
             for name, into in (("start_ns", starts), ("end_ns", ends)):
                 if 0 < int(given.get(name) or 0) < NEVER:
                     into.append(int(clock.to_wall(_array(given[name]))[0]))
-    start, end = min(starts, default=None), max(ends, default=None)
-    return {"start": iso(start), "end": iso(end),
-            "seconds": (end - start) / 1e9 if start is not None and end is not None else None}
+    return min(starts, default=None), max(ends, default=None)
 
 
 def _array(value: int) -> Any:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..bundle.find import Expected, Inputs
+from ..bundle.labels import DROP_POINT
+from ..excerpt.asked import Excerpt
 from ..findings import thinned, topology
 from ..findings.devices import device_table
 from ..findings.flows import flows, paths, segments
@@ -18,8 +20,9 @@ from ..journey.found import NAMES, Findings
 from ..journey.grounds import Trust
 from ..packet.sample import Sample
 from ..words import iso
-from . import verdict
+from . import excerpt, verdict
 from .causes import add_causes, known_of
+from .excerpt import Cut
 from .not_followed import drops_not_followed
 from .numbers import flows as not_followed
 from .numbers import host_entry, window
@@ -42,13 +45,14 @@ class Request:
     facts: dict[str, Any] = field(default_factory=dict)   # goes into the summary as it is: reproduce, …
     packets: bool = True                                  # whether capture.pcapng is made
     report: bool = True                                   # whether report.html is made
+    excerpt: Excerpt | None = None                        # what is asked for; None: everything
 
 
 def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: Findings, names: Names,
               trusts: Mapping[str, Trust], places: list[dict[str, Any]], witnesses: Witnesses,
-              sample: Sample | None, queues: Queues) -> dict[str, Any]:
+              sample: Sample | None, queues: Queues, cut: Cut | None = None) -> dict[str, Any]:
     """Return the content of summary.json. places, witnesses: what was seen where, of all records and of each flow;
-    sample: which packets were taken, None for all."""
+    sample: which packets were taken, None for all; cut: what was taken out of the run for request.excerpt."""
     note_holes(findings, names.atlas.hosts, trusts)
     followed, copies = losses(findings, names, trusts)
     clocks = {host.name: host.bundles[0][2] for host in hosts if host.bundles}
@@ -56,13 +60,16 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     devices = device_table(hosts)
     lost = followed + drops_not_followed(store)
     known = known_of(hosts)
-    add_causes(lost + copies, store, known, devices)
+    add_causes(lost + copies, store, known, devices, _all_drops(places) if cut else {})
+    records = sum(host.records for host in hosts)
+    if cut:
+        places, records = excerpt.seen(store), excerpt.records(store)
     became = findings.flows["became"].sum(axis=0).tolist() if len(findings.flows) else [0] * len(NAMES)
     summary = {
         "format": FORMAT, "run_id": request.inputs.run_id, "window": window(hosts),
         "filter": one_value(hosts, "filter") or {},
         "tracers": sorted({bundle.tracer for host in hosts for bundle, _, _ in host.bundles}),
-        "records": sum(host.records for host in hosts),
+        "records": records,
         # over all flows, of which only those with most packets are listed
         "packets": int(findings.flows["packets"].sum()),
         "lost": _total(followed, "certain"),
@@ -90,6 +97,8 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     }
     if sample and sample.agreed:
         summary["sample"] = thinned.sample_entry(sample, findings, followed)
+    if request.excerpt and cut:
+        summary["excerpt"] = excerpt.excerpt_entry(request.excerpt, cut, hosts, findings)
     summary["result"] = result(summary, lost)
     sentences = verdict.sentences(hosts, summary, lost, devices)
     summary["verdict"] = [sentence.text for sentence in sentences]
@@ -100,8 +109,15 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     summary["doubts"] += disagreements(findings, followed + copies, summary, names)
     summary["doubts"] += against_counters(hosts, places, devices)
     summary["doubts"] += thinned.doubts(sample, hosts, findings) if sample else []
+    summary["doubts"] += excerpt.doubts(summary["excerpt"]) if cut else []
     summary["doubts"] += [_more_counted(trust) for trust in trusts.values() if trust.counted]
     return summary
+
+
+def _all_drops(places: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], int]:
+    """Return how many packets the whole run saw dropped at each device."""
+    return {(place["host"], place["netns"], place["device"]): place["packets"] for place in places
+            if place["point"] == DROP_POINT}
 
 
 def _total(losses: Sequence[Mapping[str, Any]], *levels: str) -> int:

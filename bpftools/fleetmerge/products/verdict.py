@@ -9,6 +9,7 @@ from ..findings.estimate import estimate, words
 from ..findings.hosts import Host
 from ..findings.meaning import Meaning, is_unknown, meaning, meaning_behind
 from ..words import iso
+from . import excerpt
 from .basis import SAMPLES, Sentence, of_balance, of_flows, of_hosts, of_place, of_step, of_way
 
 _USUAL = ("queue",)   # changes that every packet sees
@@ -43,8 +44,9 @@ def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequenc
     out += _copies(summary)
     out += _other_ways(summary)
     out += _on_the_way(summary)
-    out += _unexplained(losses, devices)
-    return out
+    if "excerpt" in summary:    # the devices counted all packets
+        return [excerpt.sentence(summary["excerpt"], summary["packets"]), *out]
+    return out + _unexplained(losses, devices)
 
 
 def _rest(places: Sequence[dict[str, Any]], what: str) -> list[Sentence]:

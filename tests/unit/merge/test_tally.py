@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From what became of each packet to what a part shows."""
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -32,6 +33,7 @@ from fleetmerge.journey.tally import (
     _join_pieces,
     _told,
     bytes_of,
+    finish,
     tally,
 )
 from fleetmerge.journey.trees import make_tree
@@ -65,6 +67,10 @@ def packets_of(*units: dict[str, Any]) -> Packets:
         def __len__(self) -> int:
             return len(self.row)
     return cast(Packets, SimpleNamespace(units=Units(rows=rows, **columns), starts=starts, **columns))
+
+
+def told(packets: Packets, results: Results, extras: Sequence[Extra] = (), shapes: Sequence[Shape] = ()) -> Findings:
+    return tally(finish(packets, packets.starts, results, extras, shapes, [], LAYOUT), {}, LAYOUT)
 
 
 def results_of(packets: Packets, *outcomes: int, **columns: Any) -> Results:
@@ -205,7 +211,7 @@ def test_flows_and_losses() -> None:
     results = results_of(packets, ARRIVED, VANISHED, VANISHED, ARRIVED, DROPPED, UNKNOWN,
                          after=[-1, B_RX, B_RX, -1, -1, -1], last=[B_TX, A_TX, A_TX, B_TX, B_RX, A_TX])
     extra = Extra(OF_COPY, np.array([0, 3]), np.array([0, 3]), B_RX, 8)
-    found = tally(packets, packets.starts, results, [extra], [], [], {}, LAYOUT)
+    found = told(packets, results, [extra])
     (flow,) = found.flows
     assert [int(flow[name]) for name in ("packets", "skbs", "bytes", "first", "last", "unsure", "again", "asks")] == [
         6, 5, 140 * 3 + 40 * 2 + 50, 10, 60, 1, 1, 1]
@@ -223,15 +229,15 @@ def test_flows_and_losses() -> None:
 def test_only_some_journeys_of_a_loss_are_named() -> None:
     packets = packets_of(*({"packet": 10 - number, "place": A_TX} for number in range(5)))
     results = results_of(packets, *(VANISHED,) * 5, after=B_RX)
-    (lost,) = tally(packets, packets.starts, results, [], [], [], {}, LAYOUT).losses.values()
+    (lost,) = told(packets, results).losses.values()
     assert (lost.packets, lost.journeys) == (5, [8, 9, 10])
 
 
 def holes(*sights: Any, count: int = 2) -> dict[int, int]:
     packets = packets_of(*({} for _ in range(count)))
-    found = Findings()
-    _holes(found, shape_of(packets, *sights), LAYOUT, int(_told(packets, packets.starts).sum()))
-    return found.holes
+    found: dict[int, int] = {}
+    _holes(found, shape_of(packets, *sights), int(_told(packets, packets.starts).sum()))
+    return found
 
 
 def test_packets_that_a_host_must_have_seen() -> None:
@@ -258,10 +264,8 @@ def test_what_was_joined_from_fragments_came_in_as_these() -> None:
 def test_loops_and_doubles_are_counted() -> None:
     packets = packets_of({}, {})
     loop = [sight(B_RX, number, leg=number, when=100 * number, hops=2 * number) for number in range(3)]
-    found = tally(packets, packets.starts, results_of(packets, ENDED, ENDED), [], [shape_of(packets, *loop)] * 2, [],
-                  {}, LAYOUT)
+    found = told(packets, results_of(packets, ENDED, ENDED), shapes=[shape_of(packets, *loop)] * 2)
     assert (found.loops, found.doubled) == ({B_RX: 4}, {})
     double = [sight(B_RX, number, leg=number, when=number) for number in range(2)]
-    found = tally(packets, packets.starts, results_of(packets, ENDED, ENDED), [], [shape_of(packets, *double)] * 2, [],
-                  {}, LAYOUT)
+    found = told(packets, results_of(packets, ENDED, ENDED), shapes=[shape_of(packets, *double)] * 2)
     assert (found.loops, found.doubled) == ({}, {B_RX: 4})

@@ -103,8 +103,9 @@ def found(candidate: Candidate) -> list[str]:
 Finder = Callable[[Drop, Reading, Reading], Sequence[Candidate] | None]
 
 
-def conclude(drops: int, candidates: Sequence[Candidate]) -> Cause | None:
-    """Return the cause, if there are candidates: certain if there is only one, and it explains all these drops."""
+def conclude(drops: int, candidates: Sequence[Candidate], most: int = 0) -> Cause | None:
+    """Return the cause, if there are candidates: certain if there is only one, and it explains all these drops. most:
+    of how many these are an excerpt."""
     left = [one for one in candidates if one.rose is None or one.rose > 0]
     if not left:
         return None
@@ -116,6 +117,8 @@ def conclude(drops: int, candidates: Sequence[Candidate]) -> Cause | None:
         why = "it was not the same before the window and after it"
     elif one.rose is not None and one.rose < drops:
         why = "%s rose by %d, and %d packets were dropped" % (one.counter, one.rose, drops)
+    elif one.rose is not None and one.rose < most:
+        why = "%s rose by %d, and up to %d packets were dropped in the whole run" % (one.counter, one.rose, most)
     elif one.alone:    # nothing else of what was asked there can have done it
         one.evaluated = True
     elif not found(one):

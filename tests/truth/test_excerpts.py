@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parts of a run that was merged: what is said of a part is what is said of it in the whole, and never more."""
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from truth.bundle import RUN_ID
+from truth.excerpts import flow_filter, more_than_the_whole
+
+from fleetmerge import merge
+from fleetmerge.bundle import find
+from fleetmerge.excerpt.asked import asked
+from fleetmerge.findings import topology
+from fleetmerge.products.summary import Request
+from skbtrace.programs import libpcap
+
+# NAT, tunnels, pieces, copies, packets that look alike, hosts that did not record all
+CASES = ("masquerade_two_vms", "broadcast_one_of_three_misses", "fragments_lost_in_part",
+         "host_between_recorded_too_few_bytes")
+
+
+def merged(run: Path, expression: str | None = None, after: str | None = None,
+           before: str | None = None) -> dict[str, Any]:
+    found, excerpt = find.find([str(run)], None), asked(expression, after, before)
+    homes, (expected, facts) = topology.read(found.output), find.outcome([], None, found.output)
+    if excerpt:
+        found.output, found.whole_run = excerpt.directory(found.output), False
+    return merge.merge(Request(found, expected, homes, facts, packets=False, report=False, excerpt=excerpt))
+
+
+@pytest.mark.skipif(not libpcap.is_there(), reason="there is no libpcap")
+@pytest.mark.parametrize("name", CASES)
+def test_a_part_says_no_more_than_the_whole(name: str, tmp_path: Path) -> None:
+    run = tmp_path / RUN_ID
+    run.mkdir()
+    importlib.import_module("truth.cases." + name).make(run)
+    whole = merged(run)
+    assert whole["losses"]
+    lost = flow_filter(whole["losses"][0]["flow"])
+    for question in ((lost, None, None), (None, "+2.5", "+4")):
+        part = merged(run, *question)
+        assert 0 < part["packets"] < whole["packets"]
+        assert not list(more_than_the_whole(part, whole)), question
