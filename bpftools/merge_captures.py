@@ -21,6 +21,7 @@ examples:
                                                   one packet of a merged run: what changed on its way
   %(prog)s --filter "tcp port 443" --after +12 --before +15 captures/latest
                                                   a part of a run, into captures/latest/excerpts/NAME
+  %(prog)s --archive captures/latest              one file to send; who gets it merges it with this command
   %(prog)s --check captures/20261122T112750Z-a1b2 only say whether the bundles can be merged
 """
 
@@ -29,7 +30,8 @@ def arguments() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a run's directory, or bundle directories")
+    parser.add_argument("paths", nargs="+", metavar="PATH",
+                        help="a run's directory, its archive RUN.tar.zst, opened beside itself, or bundle directories")
     parser.add_argument("--output", metavar="DIR", help="where the products go; a run's own directory if not given")
     parser.add_argument("--expect-host", action="append", default=[], metavar="NAME",
                         help="a host that was asked for; it is named if nothing came from it (repeatable)")
@@ -55,9 +57,12 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--compare", metavar="JOURNEY",
                         help="merge nothing; of a run that was merged, print one packet's table: its places down, over "
                              "all hosts, across only what changed, changes marked with *")
+    parser.add_argument("--archive", action="store_true",
+                        help="merge nothing; pack the run into one file to send, PATH.tar.zst, with checksums, which "
+                             "this command takes as PATH anywhere")
     parser.add_argument("--check", action="store_true", help="write nothing; only say whether the input can be merged")
     parser.add_argument("--quiet", action="store_true",
-                        help="do not print the verdict; of a part of a run, print where its products are")
+                        help="do not print the verdict; of a part of a run, or an archive, print where the files are")
     parser.add_argument("--version", action="version", version=TOOL_VERSION)
     return parser
 
@@ -85,11 +90,37 @@ def _compare(paths: list[str], journey: str) -> int:
     return 0
 
 
+def _archive(paths: list[str]) -> int:
+    from fleetmerge.archive.pack import pack
+    try:
+        if len(paths) != 1:
+            raise MergeError("--archive takes one run, not %d" % len(paths))
+        print(pack(paths[0]))
+    except MergeError as error:
+        print("error: %s" % error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _opened(paths: list[str], check: bool) -> list[str]:
+    """Return the paths, an archive among them unpacked."""
+    from fleetmerge.archive.layout import is_archive
+    if not any(map(is_archive, paths)):
+        return paths
+    if len(paths) != 1 or check:
+        raise MergeError("%s is an archive: it is given alone, and without --check, as it is checked when it is opened"
+                         % next(filter(is_archive, paths)))
+    from fleetmerge.archive.unpack import unpack
+    return [unpack(paths[0])]
+
+
 def main() -> int:
     """Run the command; return its exit status: 0 merged, 2 the input cannot be merged, 1 the merge failed."""
     options = arguments().parse_args()
     if options.compare:
         return _compare(options.paths, options.compare)
+    if options.archive:
+        return _archive(options.paths)
     from fleetmerge import merge
     from fleetmerge.bundle import find as inputs
     from fleetmerge.excerpt.asked import asked
@@ -97,7 +128,8 @@ def main() -> int:
     from fleetmerge.products.summary import Request
     try:
         excerpt = asked(options.filter, options.after, options.before)
-        found = inputs.find(options.paths, options.output)
+        paths = _opened(options.paths, options.check)
+        found = inputs.find(paths, options.output)
         homes = topology.read(found.output)
         expected, facts = inputs.outcome(options.expect_host, options.expect, found.output)
     except MergeError as error:
@@ -120,7 +152,7 @@ def main() -> int:
         with open(os.path.join(found.output, merge.VERDICT), encoding="utf-8") as handle:
             sys.stdout.write(handle.read())
         print("\nproducts in %s: %s" % (found.output, " ".join(merge.made(request))))
-    elif excerpt:
+    elif excerpt or paths != options.paths:
         print(found.output)
     return 0
 

@@ -17,6 +17,10 @@ options:
   made:
     description: The run's directory if a capture has just made it; C(merge_run_dir), given with C(-e), otherwise.
     type: path
+  variable:
+    description: The variable that names the run's directory.
+    type: str
+    default: merge_run_dir
 attributes:
   check_mode:
     support: full

@@ -14,7 +14,9 @@ description:
 author: The skbfleet authors
 options:
   run_dir:
-    description: The run's directory, with C(hosts/NAME/TRACER/) below it.
+    description:
+      - The run's directory, with C(hosts/NAME/TRACER/) below it, or its archive, C(RUN.tar.zst), which is opened beside
+        itself.
     type: path
     required: true
   command:
@@ -131,6 +133,7 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.skbfleet_foreign import shown
+from ansible.module_utils.skbfleet_merger import why_failed
 from ansible.module_utils.skbfleet_told import verdict
 
 ARGUMENTS = {
@@ -166,15 +169,6 @@ def command_line(params, check_mode, expected_file):
     return words + ["--", params["run_dir"]]
 
 
-def why_failed(status, stderr):
-    """Return the merger's own sentence; the end of what it printed if it has none."""
-    lines = [line for line in stderr.splitlines() if line.strip()]
-    sentences = [line[len("error: "):] for line in lines if line.startswith("error: ")]
-    if sentences:
-        return shown(sentences[-1])
-    return "the merger ended with status %d: %s" % (status, shown(lines[-1]) if lines else "it said nothing")
-
-
 def outcome(run_dir):
     """Return what the merge made, from its summary."""
     with open(os.path.join(run_dir, "summary.json")) as handle:
@@ -206,7 +200,7 @@ def main():
         module.fail_json(msg=why_failed(status, stderr))
     if module.check_mode:
         module.exit_json(changed=True, msg=stdout.strip())
-    # of an excerpt the merger says where it is
+    # of an excerpt, or an archive, the merger says where it is
     into = stdout.strip() or params["run_dir"]
     made = outcome(into)
     module.exit_json(changed=True, msg="merged into %s" % into,

@@ -7,7 +7,7 @@ import os
 
 from ansible.module_utils.skbfleet_foreign import said, shown
 
-OURS = ("capture_", "case_", "compare_", "pair_", "merge_", "preflight_", "prereqs_", "lab_", "reproduce_")
+OURS = ("archive_", "capture_", "case_", "compare_", "pair_", "merge_", "preflight_", "prereqs_", "lab_", "reproduce_")
 LEFT_OVER = "_raw_params"  # where Ansible puts what of -e 'a=b c' belongs to no name
 ALIKE = 0.84  # of difflib: captur_case and capture_case, not capture_case and case
 

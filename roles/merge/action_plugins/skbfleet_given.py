@@ -19,12 +19,14 @@ from ansible.module_utils.skbfleet_names import Refused, check_given, declared
 from ansible.module_utils.skbfleet_outcome import read_next
 from ansible.module_utils.skbfleet_told import following
 
+ARCHIVE = ".tar.zst"
+
 
 class ActionModule(ActionBase):
     """Returns run_dir and what is to be done next, or sentences."""
 
     _requires_connection = False
-    _VALID_ARGS = frozenset(["roles", "made"])
+    _VALID_ARGS = frozenset(["roles", "made", "variable"])
 
     def run(self, tmp=None, task_vars=None):
         """Check names, then the directory."""
@@ -38,12 +40,15 @@ class ActionModule(ActionBase):
     def _run_dir(self, args):
         given = load_extra_vars(self._loader)
         check_given(given, declared(args["roles"]))
+        variable = args.get("variable") or "merge_run_dir"
         for name, value in given.items():
-            if str(name).startswith("merge_"):
+            if str(name).startswith(variable.split("_")[0] + "_"):
                 check_plain(name, value, "-e")
-        path = given.get("merge_run_dir") or args.get("made")
+        path = given.get(variable) or args.get("made")
         if not path:
-            raise Refused("merge_run_dir is not set: it must be the directory of a run, as captures/RUN")
-        if not os.path.isdir(str(path)):
-            raise Refused("merge_run_dir is %.200r: it must be the directory of a run, as captures/RUN" % path)
+            raise Refused("%s is not set: it must be the directory of a run, as captures/RUN" % variable)
+        mergeable = variable == "merge_run_dir" and str(path).endswith(ARCHIVE)
+        if not os.path.isdir(str(path)) and not (mergeable and os.path.isfile(str(path))):
+            raise Refused("%s is %.200r: it must be the directory of a run, as captures/RUN%s"
+                          % (variable, path, ", or its archive, RUN" + ARCHIVE if variable == "merge_run_dir" else ""))
         return os.path.abspath(str(path))
