@@ -60,6 +60,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--archive", action="store_true",
                         help="merge nothing; pack the run into one file to send, PATH.tar.zst, with checksums, which "
                              "this command takes as PATH anywhere")
+    parser.add_argument("--pseudonymise", metavar="KEY",
+                        help="with --archive: pack it without its addresses and names of hosts, processes and devices, "
+                             "into PATH-pseudonymised.tar.zst; KEY: the file, made if needed, that keeps the same ones "
+                             "the same, and stays here")
     parser.add_argument("--check", action="store_true", help="write nothing; only say whether the input can be merged")
     parser.add_argument("--quiet", action="store_true",
                         help="do not print the verdict; of a part of a run, or an archive, print where the files are")
@@ -90,12 +94,16 @@ def _compare(paths: list[str], journey: str) -> int:
     return 0
 
 
-def _archive(paths: list[str]) -> int:
+def _archive(paths: list[str], key: str | None) -> int:
     from fleetmerge.archive.pack import pack
     try:
         if len(paths) != 1:
             raise MergeError("--archive takes one run, not %d" % len(paths))
-        print(pack(paths[0]))
+        if key:
+            from fleetmerge.pseudonyms.run import pack_pseudonymised
+            print(pack_pseudonymised(paths[0], key))
+        else:
+            print(pack(paths[0]))
     except MergeError as error:
         print("error: %s" % error, file=sys.stderr)
         return 2
@@ -119,8 +127,11 @@ def main() -> int:
     options = arguments().parse_args()
     if options.compare:
         return _compare(options.paths, options.compare)
+    if options.pseudonymise and not options.archive:
+        print("error: --pseudonymise is for --archive: what is merged here has its names", file=sys.stderr)
+        return 2
     if options.archive:
-        return _archive(options.paths)
+        return _archive(options.paths, options.pseudonymise)
     from fleetmerge import merge
     from fleetmerge.bundle import find as inputs
     from fleetmerge.excerpt.asked import asked

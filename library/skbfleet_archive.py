@@ -21,6 +21,11 @@ options:
   python:
     description: The interpreter that has numpy, pyarrow and duckdb; that of this module if not given.
     type: path
+  pseudonymise:
+    description:
+      - Pack it under other names, into C(RUN-pseudonymised.tar.zst); this is the file with the key to them, made if
+        needed.
+    type: path
 attributes:
   check_mode:
     support: full
@@ -57,12 +62,16 @@ ARGUMENTS = {
     "run_dir": {"type": "path", "required": True},
     "command": {"type": "path", "required": True},
     "python": {"type": "path"},
+    "pseudonymise": {"type": "path"},
 }
 
 
 def command_line(params):
     """Return the words that run the merger."""
-    return [params["python"] or sys.executable, params["command"], "--archive", "--", params["run_dir"]]
+    words = [params["python"] or sys.executable, params["command"], "--archive"]
+    if params["pseudonymise"]:
+        words += ["--pseudonymise", params["pseudonymise"]]
+    return words + ["--", params["run_dir"]]
 
 
 def main():

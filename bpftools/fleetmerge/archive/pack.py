@@ -17,17 +17,17 @@ from .layout import BLOCK, BUNDLE, CHECKSUMS, CODEC, MOST_FILES, OWN, SUFFIX, ch
 _PIECE = 1 << 20
 
 
-def pack(run: str, name: str = "", into: str = "") -> str:
+def pack(run: str, into: str = "", suffix: str = "") -> str:
     """Pack a run's directory; return the archive, RUN.tar.zst beside it, or in the directory `into`, only its owner's.
-    name: the run's in the archive, its directory's if not given. MergeError, and nothing is left, if it cannot be."""
+    suffix: to the name of that file. MergeError, and nothing is left, if it cannot be."""
     run = os.path.realpath(run)
-    name = name or os.path.basename(run)
+    name = os.path.basename(run)
     files = list(_files(run))
     if not any(member.startswith(HOSTS + "/") for member in files):
         raise MergeError("%s holds no bundle that could be packed" % run)
     if len(files) > MOST_FILES:
         raise MergeError("%s holds %d files, and at most %d are packed" % (run, len(files), MOST_FILES))
-    path = os.path.join(into or os.path.dirname(run), name + SUFFIX)
+    path = os.path.join(into or os.path.dirname(run), name + suffix + SUFFIX)
     try:
         handle, scratch = tempfile.mkstemp(prefix=".archive-", dir=os.path.dirname(path))
         try:
