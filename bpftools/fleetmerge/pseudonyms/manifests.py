@@ -16,7 +16,7 @@ _STAY = ("format", "run_id", "tracer", "tool_version", "bcc_version", "python_ve
          "per_point", "symbols", "symbols_hidden", "stacks", "drop_reasons", "queues", "fields", "sample", "guards",
          "status", "ended_by")
 _FILTER_STAYS = ("protocol", "src_port", "dst_port", "both", "both_directions", "bidirectional", "vlan", "follow")
-_DEVICE_STAYS = ("netns", "ifindex", "kind", "mtu", "master", "role", "statistics")
+_DEVICE_STAYS = ("netns", "ifindex", "kind", "mtu", "master", "link", "role", "statistics")
 
 
 @dataclass
