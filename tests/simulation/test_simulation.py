@@ -19,7 +19,8 @@ SEEDS = {"full": (*range(150), 498,   # parts of packets among others that look 
                   1647, 2058, 2202, 2203, 2221, 2408, 2562,   # equal packets of which the beginning was not seen
                   2274, 2355, 2362,        # an equal one that stayed, sent again unseen, refused before it was routed
                   2815, 2837,              # dropped after it was joined from fragments; all of a flow lost on the wire
-                  2952),                   # a double of one of equal packets was dropped
+                  2952,                    # a double of one of equal packets was dropped
+                  5065),                   # doubles of which a slow clock says that they came first
          "plain": range(50),
          **{"plain,+" + name: range(1000 + 10 * number, 1003 + 10 * number) for number, name in enumerate(MORE)}}
 SECONDS = 60           # after which a seed is given up: its merge hangs

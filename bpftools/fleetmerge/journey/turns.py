@@ -65,7 +65,7 @@ def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, gu
     began = np.zeros(len(keys), bool)
     began[key[own]] = True
     sends = own | (near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)) & ~began[key])
-    legs.origin = _origins(legs, len(keys), sends, near)
+    legs.origin = _origins(legs, len(keys), sends, near, hops)
     legs.origin &= ~_doubled(legs, sends)
     return tuple(column[of] for column in _sent(legs, len(keys), bounds, slowest))
 
@@ -96,10 +96,10 @@ def _dead(of: np.ndarray, place: np.ndarray, layout: Layout) -> np.ndarray:
     return (np.bincount(of, layout.drop[place]) > 0) & (np.bincount(of, layout.leaves[place]) == 0)
 
 
-def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray) -> np.ndarray:
+def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray, hops: np.ndarray) -> np.ndarray:
     """Return which legs the key's packets began with: those that VMs sent; else those at the place where the first of
-    them was seen."""
-    order = np.lexsort((legs.time, ~near, legs.key))
+    them was seen, as hops tell for sure, and clocks where they do not. hops: that were left, 0: not known."""
+    order = np.lexsort((legs.time, -hops.astype("i2"), ~near, legs.key))
     best = order[np.append(True, legs.key[order][1:] != legs.key[order][:-1])]
     place = np.empty(keys, "i8")
     place[legs.key[best]] = legs.place[best]
