@@ -61,7 +61,7 @@ class Scene:
         packet.gone.append(Loss("drop" if drop else kind, packet.sights[-1].time + 1e-6, one[:2], drop,
                                 then and then[:2], "tun_net_xmit" if drop else ""))
 
-    def judged(self, *losses: dict[str, Any], segments: tuple[dict[str, Any], ...] = (), arrived: int | None = None,
+    def judged(self, *losses: dict[str, Any], copies: tuple[dict[str, Any], ...] = (), segments: tuple[dict[str, Any], ...] = (), arrived: int | None = None,
                packets: int | None = None, verdict: str = "") -> list[str]:
         """Return the classes of what is wrong with a summary."""
         count = len(self.packets) if packets is None else packets
@@ -75,7 +75,7 @@ class Scene:
             fleet=SimpleNamespace(hosts=self.hosts), packets=self.packets, duration=4.0,
             observed=[host for host in self.hosts if host.tracing.is_observed])
         judgement = judge(world, {
-            "losses": losses, "flows": [dict(flow, key=KEY, packets=count)], "segments": segments,
+            "losses": losses, "copies": copies, "flows": [dict(flow, key=KEY, packets=count)], "segments": segments,
             "hosts": {host.name: {"clock": clock} for host in self.hosts}, "verdict": [verdict]})
         return [kind for kind, _ in judgement.found]
 
@@ -146,6 +146,15 @@ def test_a_lost_packet_is_not_told_by_its_copies() -> None:
     scene.lose(scene.packet(TAP_A, OUT, IN, DROP, arrived=False), DROP)
     assert scene.judged(drop(1)) == []
     assert scene.judged(drop(1, copies=True), arrived=0) == ["missed"]
+
+
+def test_what_was_lost_is_no_copy() -> None:
+    """That a drop was one of a copy, and no loss, must be so."""
+    scene = Scene()
+    scene.packet(TAP_A, OUT, IN, DROP, TAP_B, copies=("", "", "", "flood", ""))
+    scene.lose(scene.packet(TAP_A, OUT, IN, DROP, arrived=False), DROP)
+    assert scene.judged(drop(1), copies=(drop(1, copies=True),)) == []
+    assert scene.judged(copies=(drop(2, copies=True),), arrived=1) == ["copies", "missed"]
 
 
 def test_a_broadcast_has_an_outcome_for_each_receiver() -> None:
@@ -350,6 +359,18 @@ def test_a_bridge_refuses_flooded_frames_too() -> None:
     answer = (("hv-b", "vnet0", "dev.rx"),)
     assert refused(way=1, places=answer) == ["missed"]
     assert refused(way=1, places=answer, before=False) == []
+
+
+def test_a_vm_that_sends_nothing_on_may_be_no_router() -> None:
+    """Packets were dropped at the tap of a VM that is not their receiver: unless it is seen to send others on, copies
+    may have been flooded to it. That such a loss was not called certain was taken for an omission."""
+    scene, other = Scene(), ("hv-b", "vnet1")
+    scene.hosts[1].taps["vnet1"] = VM(2, scene.hosts[1], "vnet1")
+    into, drops, out = ((*other, point) for point in ("dev.tx", "skb.drop", "dev.rx"))
+    scene.lose(scene.packet(TAP_A, OUT, IN, into, drops, arrived=False), drops)
+    assert scene.judged(arrived=0) == []
+    scene.packet(TAP_A, OUT, IN, into, out, TAP_B)
+    assert scene.judged(arrived=1) == ["missed"]
 
 
 def test_too_few_header_bytes_tell_no_double_from_the_packet() -> None:

@@ -11,11 +11,12 @@ from .atlas import Layout
 from .tree import DROPPED, IN_VM, OUT, Leaf, Sight, Tree
 
 # how it is known which branch is the packet
-ONLY, HOME, SHOWN, DEVICE, TRUNK, UNDECIDED = range(6)
+ONLY, HOME, SHOWN, DEVICE, TRUNK, ASTRAY, UNDECIDED = range(7)
 GROUNDS = ("there was no other branch", "the destination's VM is there",
            "other packets of the flow got to their destination that way",
            "no other branch went to a device: they were copies for the host itself",
            "it stayed in the skb that it came in",
+           "no branch was seen where its destination is",
            "which branch is the packet is not known")
 
 
@@ -103,7 +104,8 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: 
             if children and all(child in strays for child in children) and _leg_of(tree, row) not in strays]
     if left and not rest:
         copies = {tree.legs[number].host for number in strays} <= set(shown.strangers)
-        return Chosen(left[0], SHOWN if copies and len(left) == 1 else TRUNK)
+        # where no other packet shows the way, even those strangers may be on it
+        return Chosen(left[0], SHOWN if copies and len(left) == 1 else TRUNK if shown.hosts else ASTRAY)
     return _best(rest, shown.devices, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
 
 

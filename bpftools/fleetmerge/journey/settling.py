@@ -50,13 +50,15 @@ class Settling(Part):
         self._results.put(way.packets, outcome, way.units(row), gaps, way.ground,
                           way.shape.place(way.leaf.row) if way.leaf.row >= 0 else NOWHERE)
         self._ways.append(way)
-        self._copies(way.shape, way.which, way.leaf)
+        self._copies(way)
 
-    def _copies(self, shape: Shape, which: np.ndarray, main: Leaf) -> None:
-        """Write down what was dropped of copies; of packets that others look like, it may have been one of these."""
-        unsure = self._packets.unsure[shape.starts[which]]
+    def _copies(self, way: Way) -> None:
+        """Write down what was dropped of copies; where others look like the packet, or nothing shows its way, it may
+        have been the packet."""
+        shape, which = way.shape, way.which
+        unsure = self._packets.unsure[shape.starts[which]] | (way.ground == branches.ASTRAY)
         for leaf in shape.tree.leaves:
-            if leaf is main or leaf.kind != IS_DROPPED or leaf.mark == main.mark:
+            if leaf is way.leaf or leaf.kind != IS_DROPPED or leaf.mark == way.leaf.mark:
                 continue
             last = shape.place(leaf.row) if leaf.row >= 0 else NOWHERE
             for kind, gap, some in ((OF_COPY, 0, which[~unsure]), (OF_BRANCH, grounds.UNDECIDED.bit, which[unsure])):
@@ -122,9 +124,9 @@ class Settling(Part):
             self._settle(way, ARRIVED if self._layout.device[way.shape.place(leaf.row)] == home else ENDED)
         else:
             self._ways.append(way)
-            gaps = grounds.BRANCHES.bit if way.ground == branches.TRUNK else 0
+            gaps = grounds.BRANCHES.bit if way.ground in (branches.TRUNK, branches.ASTRAY) else 0
             self._results.wait(way.packets, way.units(leaf.row), _HOW.get(leaf.kind, BY_OPEN), gaps, way.ground)
-            self._copies(way.shape, way.which, leaf)
+            self._copies(way)
 
     def _undecided(self, way: Way) -> None:
         """Nobody knows which branch is the packet; what was dropped was dropped all the same."""

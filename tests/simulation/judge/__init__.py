@@ -17,6 +17,7 @@ from .truth import Finding, Truth
 
 FALSE = {"loss-count": "more certain losses than packets were lost", "loss-place": "certain losses where they were not",
          "loss-device": "certain losses at the wrong device of the right hosts",
+         "copies": "drops of packets that are said to be of copies, and no loss",
          "arrived": "more arrived than did", "zero-loss": "'no packet was lost', and drops were recorded",
          "latency": "a latency beyond its bound", "phantom": "a step that no packet made",
          "clock": "a clock beyond its bound", "resent": "wrong number of segments sent again",

@@ -14,6 +14,7 @@ def judge(truth: Truth, summary: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _counts(truth, of_packets(claimed))
     yield from _drops(truth, [loss for loss in claimed if loss["kind"] == "drop"])
     yield from _vanished(truth, [loss for loss in of_packets(claimed) if loss["kind"] != "drop"])
+    yield from _copies(truth, [loss for loss in summary["copies"] if loss["certainty"] == "certain"])
     yield from _zero(truth, summary)
 
 
@@ -51,6 +52,20 @@ def _drops(truth: Truth, claimed: list[Mapping[str, Any]]) -> Iterator[Finding]:
         if count > true:
             yield Finding("loss-place", "%s: %d drops at %s %s in %s, there were %d" % (
                 key, count, host, device, function, true))
+
+
+def _copies(truth: Truth, claimed: list[Mapping[str, Any]]) -> Iterator[Finding]:
+    """What is said to be no loss, as only copies were dropped, was not dropped of packets themselves."""
+    said: collections.Counter[tuple[str, str, str, str]] = collections.Counter()
+    for loss in claimed:
+        said[loss["flow"], loss["host"], loss["device"], loss["function"]] += loss["wire_packets"]
+    for (key, host, device, function), count in said.items():
+        true = sum(sight.place == (host, device, "skb.drop") and sight.extra["function"] == function and sight.recorded
+                   and not truth.is_its_end(packet, sight)
+                   for packet in truth.by_key[key] for sight in truth.sights(packet))
+        if count > true:
+            yield Finding("copies", "%s: %d drops of copies at %s %s in %s, there were %d (%s)" % (
+                key, count, host, device, function, true, truth.words(key)))
 
 
 def _vanished(truth: Truth, claimed: list[Mapping[str, Any]]) -> Iterator[Finding]:

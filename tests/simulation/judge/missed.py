@@ -121,11 +121,27 @@ class _Sure:
                       for sight in packet.sights)
         if outside and loss.function == _REFUSES and not self._is_wanted(packet, loss):
             return False
+        if not self._is_for(packet, loss):
+            return False      # what was flooded to it on the way to another router, say, is dropped there, too
         if len(drop.data) > host.tracing.short and not self._came_from_a_vm(packet, drop):
             return False      # nothing tells it from a double that got on
         return self.truth.complete(self.truth.hosts[loss.place[0]]) or any(
             sight.recorded and sight.place[0] == loss.place[0] and sight.place[2] == "dev.rx"
             and (sight.skb, sight.head) == (drop.skb, drop.head) for sight in packet.sights)
+
+    def _is_for(self, packet: Packet, loss: Loss) -> bool:
+        """Whether the VM at whose tap a packet was dropped is known to get such packets: it is the receiver's, or sent
+        others of the flow on."""
+        receiver: VM = packet.flow.ends[1 - packet.way]
+        if loss.function != "tun_net_xmit" or any((host.name, tap) == loss.place for _, host, tap in receiver.home):
+            return True
+        into, out = ((*loss.place, point) for point in ("dev.tx", "dev.rx"))
+        for other in self.truth.by_key[min(packet.keys)]:
+            if other.flow is packet.flow and other.way == packet.way:
+                places = [sight.place for sight in other.sights if sight.recorded and sight.copy == ""]
+                if into in places and out in places[places.index(into):]:
+                    return True
+        return False
 
     def _is_wanted(self, packet: Packet, loss: Loss) -> bool:
         """Whether it is known that a frame was for the host that refused it, as it refuses flooded ones: before and

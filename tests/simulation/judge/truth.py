@@ -76,6 +76,12 @@ class Truth:
                 return True
         return False
 
+    @staticmethod
+    def is_its_end(packet: Packet, sight: Sight) -> bool:
+        """Whether a packet for one, of which there was no double, was lost by a drop that was seen."""
+        return (packet.lost and not packet.many and sight.copy == "" and len(packet.gone) == 1
+                and packet.gone[0].sight is sight)
+
     def complete(self, host: Host) -> bool:
         """Whether a host recorded everything, all of its window."""
         tracing = host.tracing
