@@ -174,10 +174,18 @@ def _in_order(legs: _Legs, one: np.ndarray, burst: np.ndarray, rank: np.ndarray,
 
 
 def _from_home(legs: _Legs, keys: int, table: np.ndarray) -> np.ndarray:
-    """Return what a table says about the host where each leg's packet began, and the leg's. table: [host, host]."""
-    home = np.zeros(keys, "i8")
-    home[legs.key[legs.origin]] = legs.host[legs.origin]
-    return np.asarray(table[home[legs.key], legs.host])
+    """Return what a table says about the host where the packets of each leg's key began, and the leg's; the most, if
+    they began on several: their VM moved. table: [host, host]."""
+    homes = np.unique(legs.key[legs.origin] * len(table) + legs.host[legs.origin])
+    key, host = homes // len(table), homes % len(table)
+    nth = np.arange(len(homes)) - np.searchsorted(key, key)
+    out = np.zeros(len(legs.key))
+    for turn in range(int(nth.max(initial=-1)) + 1):
+        home = np.full(keys, -1, "i8")
+        home[key[nth == turn]] = host[nth == turn]
+        home = home[legs.key]
+        out = np.maximum(out, np.where(home >= 0, table[home, legs.host], 0.0))
+    return out
 
 
 def _bursts(legs: _Legs, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
