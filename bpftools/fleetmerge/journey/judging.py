@@ -140,7 +140,8 @@ class Judging(Part):
         lossy |= (self._packets.units.rows["kind"][row] == UNREADABLE) & (entered != NEAR)
         results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)
         start = self._starts[rows]
-        alike = self._packets.twins[start] & self._packets.loose[start] & (entered != NEAR)
+        # so may one of several that look the same, where others than those that were seen to be sent may have come
+        alike = self._packets.twins[start] & (self._packets.loose[start] | self._contested(rows)) & (entered != NEAR)
         results.gaps[rows[alike]] |= np.uint32(grounds.ALIKE.bit)
         away = (unwanted == CLOSED) & ~(self._stays[rows] & (self._home_hosts(rows) == host))
         results.gaps[rows[away]] |= np.uint32(grounds.AWAY.bit)
