@@ -53,10 +53,12 @@ class Settling(Part):
         self._copies(way)
 
     def _copies(self, way: Way) -> None:
-        """Write down what was dropped of copies; where others look like the packet, or nothing shows its way, it may
-        have been the packet."""
+        """Write down what was dropped of copies; where others look like the packet, or its way is not sure, it may have
+        been the packet."""
         shape, which = way.shape, way.which
         unsure = self._packets.unsure[shape.starts[which]] | (way.ground == branches.ASTRAY)
+        if way.ground in (branches.SHOWN, branches.TRUNK) and way.leaf.kind != IN_VM:
+            unsure |= ~self._stays[way.packets]     # its receiver may have lived elsewhere then
         for leaf in shape.tree.leaves:
             if leaf is way.leaf or leaf.kind != IS_DROPPED or leaf.mark == way.leaf.mark:
                 continue
