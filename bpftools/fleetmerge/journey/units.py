@@ -175,7 +175,22 @@ def _plain_keys(rows: np.ndarray, row: np.ndarray, number: np.ndarray, begin: np
     # an acknowledgement has no byte of its own: what it acknowledges, and its id where it has one, tell it
     hashes = np.where(one["kind"] == IS_TCP, mix(one["hash"], one["flags"].astype("u8") | _ACK), hashes)
     flow = np.where(fragment, one["group"], one["flow"])
-    return mix(mix(mix(mix(flow, begin.astype("u8")), length.astype("u8")), ident), hashes), marked
+    keys = mix(mix(mix(mix(flow, begin.astype("u8")), length.astype("u8")), ident), hashes)
+    bare = np.flatnonzero(one["kind"] == IS_TCP)
+    marked[bare] &= ~_one_ident(flow[bare], ident[bare], keys[bare])
+    return keys, marked
+
+
+def _one_ident(flow: np.ndarray, ident: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Return which packets are of flows of which all have the same IP id, though they differ: it tells none of them."""
+    flows, of = np.unique(flow, return_inverse=True)
+    constant = np.ones(len(flows), bool)
+    several = np.zeros(len(flows), bool)
+    first = np.zeros(len(flows), "i8")
+    first[of[::-1]] = np.arange(len(of))[::-1]
+    constant[of[ident != ident[first][of]]] = False
+    several[of[key != key[first][of]]] = True
+    return (constant & several)[of]
 
 
 def _unread_keys(rows: np.ndarray, row: np.ndarray, host: np.ndarray, own: np.ndarray,
