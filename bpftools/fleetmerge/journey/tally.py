@@ -102,6 +102,7 @@ def finish(packets: Packets, origin: np.ndarray, results: Results, extras: Seque
     counts = packets.units.lead[origin].copy()
     _join_pieces(packets, origin, results, counts)
     _continue(packets, origin, results)
+    _doubt_cut(packets, origin, results)
     _doubt_arrivals(packets, origin, results, layout, any(
         shape.tree.doubles and not packets.twins[shape.starts[0]] for shape in shapes))
     asks = np.zeros(len(origin), bool)
@@ -203,6 +204,23 @@ def _continue(packets: Packets, origin: np.ndarray, results: Results) -> None:
             at = np.minimum(np.searchsorted(keys, own), len(keys) - 1)
             on = (keys[at] == own) & (latest[at] > time[results.unit[some]])
             results.outcome[some[on]] = CONTINUED
+
+
+def _doubt_cut(packets: Packets, origin: np.ndarray, results: Results) -> None:
+    """Doubt that a packet was lost with a drop on the host that cut it into fragments, where it was dropped in another
+    skb than it came in: that may be a copy's, made before."""
+    units = packets.units
+    host = units.host[units.row]
+    identity = mix(mix(units.rows["group"][units.row], units.ident), host.astype("u8") + np.uint64(1))
+    piece = units.rows["kind"][units.row] == IS_FRAGMENT
+    dropped = np.flatnonzero((results.outcome == DROPPED) & (units.ident[origin] > 0) & ~piece[origin])
+    if not piece.any() or not len(dropped):
+        return
+    unit = results.unit[dropped]
+    visits = np.flatnonzero(np.append(True, (packets.packet[1:] != packets.packet[:-1]) | (host[1:] != host[:-1])))
+    came = visits[np.searchsorted(visits, unit, "right") - 1]
+    cut = among(identity[unit], np.unique(identity[piece])) & (packets.chain[unit] != packets.chain[came])
+    results.gaps[dropped[cut]] |= np.uint32(grounds.UNDECIDED.bit)
 
 
 def _latest(keys: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
