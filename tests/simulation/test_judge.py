@@ -61,8 +61,9 @@ class Scene:
         packet.gone.append(Loss("drop" if drop else kind, packet.sights[-1].time + 1e-6, one[:2], drop,
                                 then and then[:2], "tun_net_xmit" if drop else ""))
 
-    def judged(self, *losses: dict[str, Any], copies: tuple[dict[str, Any], ...] = (), segments: tuple[dict[str, Any], ...] = (), arrived: int | None = None,
-               packets: int | None = None, verdict: str = "") -> list[str]:
+    def judged(self, *losses: dict[str, Any], copies: tuple[dict[str, Any], ...] = (),
+               segments: tuple[dict[str, Any], ...] = (), arrived: int | None = None, packets: int | None = None,
+               verdict: str = "") -> list[str]:
         """Return the classes of what is wrong with a summary."""
         count = len(self.packets) if packets is None else packets
         lost = sum(loss["wire_packets"] for loss in losses if not loss.get("copies"))

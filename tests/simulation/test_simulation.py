@@ -20,7 +20,10 @@ SEEDS = {"full": (*range(150), 498,   # parts of packets among others that look 
                   2274, 2355, 2362,        # an equal one that stayed, sent again unseen, refused before it was routed
                   2815, 2837,              # dropped after it was joined from fragments; all of a flow lost on the wire
                   2952,                    # a double of one of equal packets was dropped
-                  5065),                   # doubles of which a slow clock says that they came first
+                  5065,                    # doubles of which a slow clock says that they came first
+                  6030, 6047,              # a double among equal packets; equal packets of a VM that moved
+                  6429,                    # a flooded copy was dropped before the packet was cut into fragments
+                  6215, 6299),             # drops that were no copies': before a VM moved, with one IP id for all
          "plain": range(50),
          **{"plain,+" + name: range(1000 + 10 * number, 1003 + 10 * number) for number, name in enumerate(MORE)}}
 SECONDS = 60           # after which a seed is given up: its merge hangs
