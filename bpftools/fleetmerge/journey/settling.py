@@ -57,13 +57,16 @@ class Settling(Part):
         been the packet."""
         shape, which = way.shape, way.which
         unsure = self._packets.unsure[shape.starts[which]] | (way.ground == branches.ASTRAY)
-        if way.ground in (branches.SHOWN, branches.TRUNK) and way.leaf.kind != IN_VM:
+        stopped = way.ground in (branches.SHOWN, branches.TRUNK) and way.leaf.kind != IN_VM
+        if stopped:
             unsure |= ~self._stays[way.packets]     # its receiver may have lived elsewhere then
         for leaf in shape.tree.leaves:
             if leaf is way.leaf or leaf.kind != IS_DROPPED or leaf.mark == way.leaf.mark:
                 continue
             last = shape.place(leaf.row) if leaf.row >= 0 else NOWHERE
-            for kind, gap, some in ((OF_COPY, 0, which[~unsure]), (OF_BRANCH, grounds.UNDECIDED.bit, which[unsure])):
+            # others may have gone on, unseen, from a host that did not record everything
+            open_ = unsure | (stopped and self._setting.facts.partly[shape.tree.legs[leaf.leg].host])
+            for kind, gap, some in ((OF_COPY, 0, which[~open_]), (OF_BRANCH, grounds.UNDECIDED.bit, which[open_])):
                 if len(some):
                     self._extras.append(Extra(kind, shape.packets[some], shape.starts[some] + leaf.mark, last, gap))
 
