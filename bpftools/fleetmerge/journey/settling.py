@@ -66,6 +66,8 @@ class Settling(Part):
             last = shape.place(leaf.row) if leaf.row >= 0 else NOWHERE
             # others may have gone on, unseen, from a host that did not record everything
             open_ = unsure | (stopped and self._setting.facts.partly[shape.tree.legs[leaf.leg].host])
+            # how it came there was not seen: it may be the packet, further on its way
+            open_ |= way.leaf.kind != IN_VM and shape.tree.root(leaf.leg) != shape.tree.root(way.leaf.leg)
             for kind, gap, some in ((OF_COPY, 0, which[~open_]), (OF_BRANCH, grounds.UNDECIDED.bit, which[open_])):
                 if len(some):
                     self._extras.append(Extra(kind, shape.packets[some], shape.starts[some] + leaf.mark, last, gap))

@@ -66,6 +66,14 @@ class Tree:
             row = self.before.get(row, -1)
         return out[::-1]
 
+    def root(self, leg: int) -> int:
+        """Return the leg that everything hangs on which this one hangs on."""
+        seen: set[int] = set()
+        while self.legs[leg].parent >= 0 and leg not in seen:
+            seen.add(leg)
+            leg = self.legs[leg].parent
+        return leg
+
     def loops(self, sights: Sequence["Sight"]) -> list[int]:
         """Return the places to which the packet came three times and more, with fewer and fewer hops left."""
         came: dict[int, set[int]] = {}
