@@ -10,9 +10,14 @@ before it:
     journey/    follow each packet over places and hosts
     findings/   what the journeys show: losses with their grounds, flows, steps, hosts, devices, what drops mean
     products/   the files that a run ends in, one module for each
+    runs/       two merged runs, side by side
+
+excerpt/ narrows a merge to a part of its run; archive/ and pseudonyms/ make one file of a run, to send.
 
 merge.py is the way from end to end on one page. work.py has its parts as tasks for an executor; executors.py and
 cluster.py are who does them: processes of this machine, or a Dask cluster, over TLS with certificates of its run
 (certificates.py). told.py is what all tasks know.
 """
-TOOL_VERSION = "0.1.0"
+from skbtrace import VERSION as TOOL_VERSION
+
+__all__ = ["TOOL_VERSION"]
