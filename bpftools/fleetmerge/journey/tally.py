@@ -210,12 +210,14 @@ def _doubt_cut(packets: Packets, origin: np.ndarray, results: Results) -> None:
     """Doubt that a packet was lost with a drop on the host that cut it into fragments, where it was dropped in another
     skb than it came in: that may be a copy's, made before."""
     units = packets.units
+    piece = units.rows["kind"][units.row] == IS_FRAGMENT
+    if not piece.any():
+        return
+    dropped = np.flatnonzero((results.outcome == DROPPED) & (units.ident[origin] > 0) & ~piece[origin])
+    if not len(dropped):
+        return
     host = units.host[units.row]
     identity = mix(mix(units.rows["group"][units.row], units.ident), host.astype("u8") + np.uint64(1))
-    piece = units.rows["kind"][units.row] == IS_FRAGMENT
-    dropped = np.flatnonzero((results.outcome == DROPPED) & (units.ident[origin] > 0) & ~piece[origin])
-    if not piece.any() or not len(dropped):
-        return
     unit = results.unit[dropped]
     visits = np.flatnonzero(np.append(True, (packets.packet[1:] != packets.packet[:-1]) | (host[1:] != host[:-1])))
     came = visits[np.searchsorted(visits, unit, "right") - 1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.sights import layout_of, sight
 
-from fleetmerge.journey.branches import DEVICE, HOME, ONLY, SHOWN, TRUNK, UNDECIDED, Shown, choose
+from fleetmerge.journey.branches import ASTRAY, DEVICE, HOME, ONLY, SHOWN, TRUNK, UNDECIDED, Shown, choose
 from fleetmerge.journey.tree import DROPPED, FREED, IN_VM, OPEN, OUT, Sight, Tree
 from fleetmerge.journey.trees import make_tree
 
@@ -291,15 +291,21 @@ def test_two_branches_on_the_host_where_it_lives() -> None:
 def test_only_strangers_got_it() -> None:
     """What went to hosts that are not on this flow's way was for somebody else: it was seen last where it left."""
     sights = [*SENT, sight(C_RX, 2, leg=0, when=50), sight(C_DROP, 2, leg=0, when=51, drop=1)]
-    assert chosen(sights, VNET0) == (OUT, 1, TRUNK)
+    assert chosen(sights, VNET0, on_the_way=(1,)) == (OUT, 1, TRUNK)
     assert chosen(sights, VNET0, on_the_way=(2,)) == (DROPPED, 2, HOME)
-    assert chosen([*SENT, sight(C_RX, 2, leg=0, when=50), sight(C_TX, 2, leg=0, when=51)], VNET0) == (OUT, 1, TRUNK)
+    gone = [*SENT, sight(C_RX, 2, leg=0, when=50), sight(C_TX, 2, leg=0, when=51)]
+    assert chosen(gone, VNET0, on_the_way=(1,)) == (OUT, 1, TRUNK)
+
+
+def test_strangers_may_be_on_the_way_where_no_packet_shows_it() -> None:
+    sights = [*SENT, sight(C_RX, 2, leg=0, when=50), sight(C_DROP, 2, leg=0, when=51, drop=1)]
+    assert chosen(sights, VNET0) == (OUT, 1, ASTRAY)
 
 
 def test_strangers_get_copies_of_others_too() -> None:
     sights = [*SENT, sight(C_RX, 2, leg=0, when=50), sight(C_DROP, 2, leg=0, when=51, drop=1)]
     assert chosen(sights, VNET0, strangers=(2,)) == (OUT, 1, SHOWN)
-    assert chosen(sights, VNET0, strangers=(1,)) == (OUT, 1, TRUNK)
+    assert chosen(sights, VNET0, on_the_way=(1,), strangers=(1,)) == (OUT, 1, TRUNK)
     assert chosen(sights, VNET0, on_the_way=(2,), strangers=(2,)) == (DROPPED, 2, HOME)
 
 
