@@ -207,7 +207,9 @@ def _begins(layout: Layout, frees: bool, answers: np.ndarray, before: np.ndarray
     new |= gone | ((before["head"] != after["head"]) & ~at_once & layout.step[after["place"]])
     # where frees are not seen, what leaves by the device by which the other came may be an answer to it
     entered = (layout.arrives[before["place"]] > 0) & elsewhere
-    new |= ~(_alike(before, after) | (soon & (entered | frees)))
+    # a tunnel hands it down to the device below at once
+    down = layout.stacked[before["place"]] & layout.taken[before["place"]] & layout.sends[after["place"]] & elsewhere
+    new |= ~(_alike(before, after) | (soon & (entered | down | frees)))
     # what a socket took is freed unseen, and what the host sends next may be in the same memory
     there = np.flatnonzero(~new & ((before["flow"] != after["flow"]) | (before["ident"] != after["ident"])))
     there = there[layout.receives[before["place"][there]] & layout.sends[after["place"][there]]]

@@ -96,6 +96,12 @@ OTHER = {"flow": 2, "size": 90}
 
 
 @pytest.mark.parametrize(("after", "wanted"), [(SOON - 1, [1, 1]), (SOON, [1, 2])])
+def test_from_a_tunnel_down(after: int, wanted: list[int]) -> None:
+    """What the tunnel put into a packet may not be readable."""
+    assert chains(at(VXLAN_TX), at(QUEUE, after=after, **OTHER), frees=False) == wanted
+
+
+@pytest.mark.parametrize(("after", "wanted"), [(SOON - 1, [1, 1]), (SOON, [1, 2])])
 def test_soon_it_is_the_same_packet_whatever_was_changed(after: int, wanted: list[int]) -> None:
     assert chains(at(RX), at(TO_VM, after=after, **OTHER)) == wanted
 
