@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.playbooks import Play
+from support.playbooks import LOSS, Play
 
 ROOT = Path(__file__).parents[3]
 SECONDS = 1800  # that the window may be open
@@ -38,7 +38,7 @@ def capture(output_dir: Path, run_id: str, command: str, **variables: object) ->
     done = play.run("reproduce.yml", "-i", str(ROOT / "inventories/hypervisors"), timeout=6000, capture_run_id=run_id,
                     capture_bidirectional=True, capture_profile=["nic"], capture_duration=SECONDS,
                     reproduce_command=command, **variables)  # fmt: skip
-    assert done.returncode == 0, done.stdout[-4000:]
+    assert done.returncode == LOSS, done.stdout[-4000:]    # each of these runs loses some
     captured = Captured(output_dir / run_id)
     print(captured.directory, captured.verdict, sep="\n")
     return captured
