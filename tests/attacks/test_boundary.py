@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever goes wrong, every host has an answer, records are never removed unasked, and the exit status is right."""
 import json
+import os
 import pathlib
 import stat
 import sys
 
 import pytest
-from support.attack import Attack
+from support.attack import ROOT, Attack
+from support.fleet import Fleet, udp_packet
 from support.playbooks import NOTHING_MATCHED
 from support.terminal import terminal
 
@@ -127,3 +129,14 @@ def test_a_merge_of_nothing_is_an_error(attack, given, sentence):
     done = attack.run("merge.yml", {}, given={"capture_output_dir": None, "capture_run_id": None, **given})
     assert done.returncode != 0
     assert sentence in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(("playbook", "variable", "made"), [
+    ("merge.yml", "merge_run_dir", "run/verdict.txt"), ("archive.yml", "archive_run", "run.tar.zst")])
+def test_a_path_begins_where_the_command_is_run(attack, tmp_path, playbook, variable, made):
+    fleet = Fleet()
+    fleet.send(1, udp_packet(1))
+    run = fleet.write(tmp_path).rename(tmp_path / "run")
+    done = attack.run(playbook, {}, given={"capture_output_dir": None, "capture_run_id": None,
+                                           variable: os.path.relpath(run, ROOT)})
+    assert (tmp_path / made).exists(), done.stdout
