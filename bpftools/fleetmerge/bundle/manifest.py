@@ -164,9 +164,9 @@ def _check_lists(manifest: dict[str, Any]) -> None:
     if not isinstance(points.setdefault("skipped", {}), dict):
         raise BundleError("its manifest's skipped points are not an object: name -> why")
     for device in manifest["devices"]:
-        if not isinstance(device, dict) or not _is_number(device.get("ifindex"), 1 << 32) or not _is_number(
-                device.get("netns") or 0, 1 << 32):
-            raise BundleError("its manifest's devices are not a list of {netns, ifindex, name}")
+        if not isinstance(device, dict) or not _is_number(device.get("ifindex"), 1 << 32) or not all(
+                _is_number(device.get(name) or 0, 1 << 32) for name in ("netns", "link")):
+            raise BundleError("its manifest's devices are not a list of {netns, ifindex, link, name}")
     pairs = manifest["clock"].setdefault("pairs", [])
     if not isinstance(pairs, list) or not all(
             isinstance(pair, dict) and _is_number(pair.get("monotonic_ns"), _LATEST)

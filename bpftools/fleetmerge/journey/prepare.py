@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..bundle.fields import Recorded
+from ..bundle.labels import device_names
 from ..bundle.manifest import Bundle
 from ..clock.host import HostClock
 from ..excerpt.marks import Marks
@@ -161,14 +162,15 @@ def _count_hardware(trusts: dict[str, Trust], atlas: Atlas, bundles: Sequence[Bu
         if host not in trusts or any(bundles[number].manifest["filter"] or bundles[number].manifest["sample"]
                                      for number in machine.bundles):
             continue
+        names = device_names(bundles[machine.bundles[0]])
         for device in bundles[machine.bundles[0]].manifest["devices"]:
-            gained = _gained(device)
+            gained, name = _gained(device), names[int(device.get("netns") or 0), int(device["ifindex"])]
             place = [number for number, place in enumerate(atlas.places)
-                     if place.host == host and place.device == device.get("name") and place.point == "dev.rx"]
+                     if place.host == host and place.device == name and place.point == "dev.rx"]
             seen = sum(int(one.at_place[number]) for number in place if number < len(one.at_place))
             if place and gained - seen > max(_STRANGERS, seen * 0.02) and device.get("role") == "phy":
                 trusts[host].counted = "%s on %s received %d packets, and %d were recorded" % (
-                    device.get("name"), host, gained, seen)
+                    name, host, gained, seen)
 
 
 _STRANGERS = 5    # packets that are no IP, or came just outside the window, which a device counts, too

@@ -75,6 +75,8 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "lost": _total(followed, "certain"),
         "likely": _total(followed, "likely"),
         "unknown": _total(followed, "likely", "unknown"),
+        "harmless": {level: _total([loss for loss in followed if loss.get("harmless")], level)
+                     for level in ("certain", "likely", "unknown")},
         "became": dict(zip(NAMES, became, strict=True)),
         "retransmitted": int(findings.flows["again"].sum()), "keepalives": int(findings.flows["asks"].sum()),
         **request.facts,

@@ -37,7 +37,7 @@ def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequenc
     if not losses:
         out.append(_no_loss(hosts, summary["records"], bool(sample)))
     elif summary["packets"] and not sample:
-        out.insert(0, Sentence(_balance(summary, harmless), of_balance(summary, hosts)))
+        out.insert(0, Sentence(_balance(summary), of_balance(summary, hosts)))
     if sample:
         out = [Sentence(text, of_hosts(hosts)) for text in thinned.sentences(sample, summary["drops"])] + out
     out += [of_place(_harmless(place), place) for place in by_place(harmless, "drop")]
@@ -79,16 +79,21 @@ def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]
     return sorted(places.values(), key=lambda place: (place["certainty"] != "certain", -place["packets"]))
 
 
-def _balance(summary: Mapping[str, Any], harmless: Sequence[Mapping[str, Any]]) -> str:
-    fine = {level: sum(loss["wire_packets"] for loss in harmless if loss["certainty"] == level)
-            for level in ("certain", "likely", "unknown")}
-    lost, likely = summary["lost"] - fine["certain"], summary["likely"] - fine["likely"]
-    nobody = summary["unknown"] - summary["likely"] - fine["unknown"]
+def missed(summary: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Return how many packets were lost, probably lost, or of an end that nobody can tell, those aside that nobody
+    misses."""
+    fine = summary["harmless"]
+    return (summary["lost"] - fine["certain"], summary["likely"] - fine["likely"],
+            summary["unknown"] - summary["likely"] - fine["unknown"])
+
+
+def _balance(summary: Mapping[str, Any]) -> str:
+    lost, likely, nobody = missed(summary)
     text = "Of %s in %s, %d %s lost" % (plural(summary["packets"], "packet"), plural(summary["flows_total"], "flow"),
                                         lost, "was" if lost == 1 else "were")
     rest = (["%d probably" % likely] if likely else []) + (["of %d nobody can tell" % nobody] if nobody else [])
     text += "".join(", %s" % part for part in rest[:-1]) + "".join(" and %s" % part for part in rest[-1:]) + "."
-    count = sum(fine.values())
+    count = sum(summary["harmless"].values())
     return text + (" %d more %s dropped, which is harmless." % (count, "was" if count == 1 else "were")
                    if count else "")
 

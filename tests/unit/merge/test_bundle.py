@@ -56,6 +56,8 @@ BAD = [
      "has %d bytes where the manifest says 288" % (10 * record.STRIDE)),
     (lambda m: m.update(devices={}), "'devices' is not a list"),
     (lambda m: m.update(devices=[{"name": "eth0"}]), "devices are not a list of"),
+    (lambda m: m.update(devices=[{"ifindex": 2, "role": "veth", "link": "two"}]), "devices are not a list of"),
+    (lambda m: m.update(devices=[{"ifindex": 2, "role": "veth", "link": [2]}]), "devices are not a list of"),
     (lambda m: m["points"].update(attached=[1]), "points are not a list of"),
     (lambda m: m["clock"].update(pairs=[{"monotonic_ns": "now"}]), "clock pairs are not"),
 ]

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.bundles import Bundle, ethernet, icmp, ipv4, tcp
-from support.fleet import ETH0, VNET0, A, B, Fleet, flow, losses, merged, segment, udp_packet
+from support.fleet import ETH0, RING, VNET0, A, B, Fleet, flow, losses, merged, segment, udp_packet
 
 from fleetmerge.findings.flows import spread
 from fleetmerge.journey.bursts import bursts_of, join_bursts, worst_bursts
 from fleetmerge.journey.trips import TRIP, join_trips
+from fleetmerge.products.verdict import missed
 
 SYN, ACK, FIN = 2, 16, 1
 HOME = 0xFFFF888177000000
@@ -165,5 +166,19 @@ def test_harmless_drops(tmp_path: Path, fleet: Fleet, reason: str, harmless: boo
     assert summary["verdict"][0].endswith(" 1 more was dropped, which is harmless.") == harmless
     assert any(sentence.startswith("Harmless: 1 packet dropped on hv-b at vnet0 in tun_net_xmit (OTHERHOST): the frame "
                                    "was for another MAC") for sentence in summary["verdict"]) == harmless
+    assert summary["harmless"] == {"certain": int(harmless), "likely": 0, "unknown": 0}
+    assert missed(summary) == (int(not harmless), 0, 0)
+
+
+def test_harmless_drops_of_what_is_not_followed(tmp_path: Path, fleet: Fleet) -> None:
+    """They are none of those that were lost, and must not be taken from them."""
+    fleet.b.manifest["drop_reasons"]["77"] = "OTHERHOST"
+    fleet.send(1, udp_packet(1))
+    for number in range(3):
+        fleet.b.event(2 + number, "skb.drop", VNET0, ethernet(bytes(40), 0x88CC), protocol=0x88CC, reason=77,
+                      location=RING)
+    summary = fleet.merge(tmp_path)
+    assert [loss["packets"] for loss in summary["losses"] if loss.get("harmless")] == [3]
+    assert summary["verdict"][0] == "Of 201 packets in 3 flows, 0 were lost."
 
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ...words import settings
+from ..verdict import missed
 from .markup import Markup, clipped, grouped, joined, micros, more, table, tag
 
 _FIRST = 12       # sentences that are shown at once
@@ -31,10 +32,10 @@ def head(summary: Summary) -> Markup:
 
 def _numbers(summary: Summary) -> list[tuple[str, int, str]]:
     """Return (what, how many, class) for the page's first line."""
-    nobody = summary["unknown"] - summary["likely"]
+    lost, likely, nobody = missed(summary)
     return [("records", summary["records"], ""), ("packets", summary["packets"], ""),
-            ("flows", summary["flows_total"], ""), ("lost", summary["lost"], "certain"),
-            ("probably lost", summary["likely"], "likely"), ("not known", nobody, "unknown"),
+            ("flows", summary["flows_total"], ""), ("lost", lost, "certain"),
+            ("probably lost", likely, "likely"), ("not known", nobody, "unknown"),
             ("sent again", summary["retransmitted"], "again")]
 
 
