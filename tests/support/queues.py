@@ -34,7 +34,9 @@ def open_tap(name, flags):
     fcntl.ioctl(tap, 0x400454CA, struct.pack("16sH", name.encode(), flags))
     return tap
 def until_active(name):
-    while b"pfifo_fast" not in subprocess.check_output(["tc", "qdisc", "show", "dev", name]):
+    # The qdisc is shown from the start; packets reach it once the carrier's event has been worked through, which
+    # is done under the lock that this question takes (linkwatch_do_dev: the state, then dev_activate).
+    while b"state UP" not in subprocess.check_output(["ip", "link", "show", "dev", name]):
         time.sleep(0.005)
 """
 
