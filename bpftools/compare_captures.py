@@ -6,7 +6,7 @@ import json
 import sys
 
 from fleetmerge import TOOL_VERSION
-from fleetmerge.errors import MergeError
+from fleetmerge.errors import MergeError, packages_missing
 
 EXAMPLES = """
 examples:
@@ -36,4 +36,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except ModuleNotFoundError as error:
+        sys.exit(packages_missing(error))

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from fleetmerge import TOOL_VERSION
-from fleetmerge.errors import MergeError
+from fleetmerge.errors import MergeError, packages_missing
 
 EXAMPLES = """
 examples:
@@ -172,6 +172,8 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         sys.exit(main())
+    except ModuleNotFoundError as error:
+        sys.exit(packages_missing(error))
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

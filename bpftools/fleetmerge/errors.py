@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be wrong with the input; each message is one sentence for the user."""
+import sys
 
 
 class MergeError(Exception):
@@ -8,3 +9,11 @@ class MergeError(Exception):
 
 class BundleError(MergeError):
     """One bundle cannot be used; the others can."""
+
+
+def packages_missing(error: ModuleNotFoundError) -> str:
+    """Return what to tell whoever runs a command with a Python that lacks a package; other errors are raised again."""
+    if not error.name or error.name.partition(".")[0] in ("fleetmerge", "skbtrace"):
+        raise error
+    return "error: %s has no package %s: run the command with a Python that has the packages of requirements.txt" % (
+        sys.executable, error.name)

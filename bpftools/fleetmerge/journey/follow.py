@@ -22,6 +22,7 @@ from .shapes import Shape
 from .steps import Pair, Rows, measure
 from .tally import finish, tally
 from .trips import round_trips
+from .unanswered import unanswered
 from .units import make_units
 
 Keep = Callable[[Followed, np.ndarray], None]
@@ -81,6 +82,8 @@ class _Following(Settling, Judging):
         out = tally(judged, steps, self._layout)
         out.followed = count
         out.trips = round_trips(self._packets, self._origin, self._layout, self._setting.atlas.flows, wanted)
+        if not self._setting.sample:
+            out.unanswered = unanswered(judged, self._setting, wanted)
         out.used = ways_used(judged.packets, judged.origin, judged.results, judged.ways, self._layout,
                              self._setting.partition.shared_groups())
         if keep:

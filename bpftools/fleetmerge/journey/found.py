@@ -8,6 +8,7 @@ import numpy as np
 
 from ..arrays import joined, picked
 from .bursts import Burst, join_bursts
+from .questions import UNANSWERED, join_unanswered
 from .sampled import Drawn
 from .steps import Pair, Step
 from .trips import TRIP, join_trips
@@ -69,6 +70,7 @@ class Findings:
     trees: dict[tuple[int, ...], tuple[int, tuple[Node, ...]]] = field(default_factory=dict)   # by path: packets, nodes
     used: dict[tuple[int, ...], Used] = field(default_factory=dict)     # flow, network, places -> when; see changes.py
     trips: np.ndarray = field(default_factory=lambda: np.zeros(0, TRIP))
+    unanswered: np.ndarray = field(default_factory=lambda: np.zeros(0, UNANSWERED))
     pieces: list[str] = field(default_factory=list)     # files with the journeys of each part
     drawn: Drawn = field(default_factory=Drawn)         # of a sample: what was taken
     followed: int = 0                                   # packets, those that an excerpt leaves out included
@@ -77,6 +79,7 @@ class Findings:
         """Add another part's."""
         self.flows = add_flows([self.flows, other.flows])
         self.trips = join_trips([self.trips, other.trips])
+        self.unanswered = join_unanswered([self.unanswered, other.unanswered])
         for path, tree in other.trees.items():
             self.trees[path] = max(self.trees.get(path, tree), tree)
         for way, (first, last, packets) in other.used.items():

@@ -58,7 +58,7 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     here = np.arange(len(units))
     enters = (first == here) & (layout.arrives[place] > 0) & (
         ~layout.stacked[place] | (start == here) | ~layout.receives[place[here - 1]])
-    data = _firsts(units.key, mix(rows["head"][units.row], host.astype("u8") + np.uint64(1)))
+    data = _firsts(units.key, _data(rows["head"][units.row], group, enters & (first == here)))
     root = np.where(enters[first], first, first[data[first]])    # a copy is with the chain whose data it shares
     # a packet goes out by a device once, or is dropped there
     gate = np.where(layout.leaves[place] | layout.drop[place], -1 - layout.device[place].astype("i8"), place)
@@ -83,6 +83,26 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     return Packets(units, packet, leg, _firsts(packet, chain[units.row]),
                    _firsts(packet, mix(rows["head"][units.row], own_host)), unsure, loose,
                    twins, stray)
+
+
+def _data(head: np.ndarray, group: np.ndarray, comes: np.ndarray) -> np.ndarray:
+    """Return keys of the data that units share; units are in the order of key, host and time. What comes in has data of
+    its own, though that may lie where an equal packet's lay before: what a VM sends is often put into the same memory.
+
+    group: whether a unit is the first of its key on its host; comes: whether it is the first of a packet that comes in.
+    """
+    place = mix(head, np.cumsum(group).astype("u8"))
+    if not comes.any():
+        return place
+    order = np.argsort(place, kind="stable")
+    came = np.cumsum(comes[order])
+    new = np.append(True, place[order][1:] != place[order][:-1])
+    start = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+    # what was seen before anything came in belongs to what came in first: one machine's tracers may overtake each other
+    turn = np.maximum(came - (came - comes[order])[start], 1)
+    out = np.empty(len(place), "u8")
+    out[order] = mix(place[order], turn.astype("u8"))
+    return out
 
 
 def _comes_again(start: np.ndarray, root: np.ndarray, gate: np.ndarray, time: np.ndarray,

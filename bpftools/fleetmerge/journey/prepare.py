@@ -26,7 +26,8 @@ from .grounds import Trust
 from .outcomes import facts_of
 from .partition import Names, Partition, names_of, partition_of, split
 
-_NEEDED = ("flow", "group", "back", "to", "protocol", "source_port", "target_port")   # of flows, to follow packets
+_NEEDED = ("flow", "group", "back", "to", "protocol", "kind", "source_port",
+           "target_port")   # of flows, to follow packets
 _ASKS = 1   # ARP: who has an address?
 PART_UNITS = 500_000   # packets at places that are followed at once
 

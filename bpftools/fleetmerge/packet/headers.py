@@ -11,6 +11,7 @@ import numpy as np
 ETH_IPV4, ETH_IPV6, ETH_ARP, ETH_TEB = 0x0800, 0x86DD, 0x0806, 0x6558
 VLAN_TYPES = (0x8100, 0x88A8)
 ICMP, TCP, UDP, GRE, ICMPV6, SCTP = 1, 6, 17, 47, 58, 132
+ECHO_REQUESTS = ICMP_ECHO, ICMPV6_ECHO = 8, 128
 IPIP, IP6IP = 4, 41
 _EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options: next header, length in 8 bytes
 _FRAGMENT = 44
@@ -258,7 +259,7 @@ def _transport(out: Headers, packet: np.ndarray, valid: np.ndarray, transport: n
 
 def is_echo(protocol: np.ndarray, kind: np.ndarray) -> np.ndarray:
     """Return which ICMP messages are echo requests or replies: they carry an id and a sequence number."""
-    return np.where(protocol == ICMP, (kind == 0) | (kind == 8), (kind == 128) | (kind == 129))
+    return np.where(protocol == ICMP, (kind == 0) | (kind == ICMP_ECHO), (kind == ICMPV6_ECHO) | (kind == 129))
 
 
 def _udp_tunnel(out: Headers, packet: np.ndarray, rows: np.ndarray, transport: np.ndarray, room: np.ndarray) -> None:

@@ -35,7 +35,7 @@ ROW = np.dtype([
     ("unit", "<u2"),       # size of the segments that this packet will be cut into, or was joined from; 0: one packet
     ("ttl", "u1"),         # or hop limit, of the innermost packet
     ("tos", "u1"),         # likewise
-    ("flags", "u1"),       # of TCP
+    ("flags", "u1"),       # of TCP; of an ICMP echo 1: it is a request
     ("fixed", "u1"),       # all segments of the packet have one IP id
     ("kind", "u1"),
 ])
@@ -206,7 +206,8 @@ def _fill(out: np.ndarray, parsed: Headers, raw: np.ndarray, length: np.ndarray)
     number = np.where(echo, (parsed.echo_id.astype("u4") << 16) | parsed.echo_seq, 0)
     number = np.where(piece, parsed.fragment, number)
     out["seq"] = np.where(tcp & ~piece, parsed.seq, number + (parsed.kind.astype("u4") << 8) * ~piece * ~echo)
-    out["ident"], out["flags"] = parsed.ident, np.where(tcp, parsed.flags, 0)
+    asks = echo & np.isin(parsed.kind, parsing.ECHO_REQUESTS)
+    out["ident"], out["flags"] = parsed.ident, np.where(tcp, parsed.flags, asks)
     out["ttl"], out["tos"] = parsed.ttl, parsed.tos
     out["size"] = np.maximum(parsed.payload, 0)
     out["bytes"] = np.maximum(length, 0)

@@ -67,11 +67,15 @@ def of_flows(flows: Iterable[Mapping[str, Any]], name: str) -> list[str]:
     return ["%d of %s" % (flow[name], flow["key"]) for flow in most[:_FLOWS]] + rest
 
 
+def place_words(place: Mapping[str, str]) -> str:
+    """Return the words for a place."""
+    return "%s %s (%s)" % (place["host"], place["device"], place["point"])
+
+
 def of_step(segment: Mapping[str, Any]) -> str:
     """Return what was measured of a step."""
     took, bound = segment["latency_us"], segment["latency_us"] and segment["latency_us"]["bound"]
-    text = "%s: %d packets" % (" to ".join("%s %s (%s)" % (end["host"], end["device"], end["point"])
-                                           for end in (segment["from"], segment["to"])), segment["packets"])
+    text = "%s: %d packets" % (" to ".join(map(place_words, (segment["from"], segment["to"]))), segment["packets"])
     if took:
         text += ", min %.1f, median %.1f, 99 %% %.1f, max %.1f µs%s" % (
             took["min"], took["p50"], took["p99"], took["max"],

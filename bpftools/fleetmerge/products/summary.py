@@ -16,6 +16,7 @@ from ..findings.names import Names
 from ..findings.paths import path_changes
 from ..findings.seen import Witnesses
 from ..findings.sums import against_counters, disagreements
+from ..findings.unanswered import unanswered
 from ..journey.found import NAMES, Findings
 from ..journey.grounds import Trust
 from ..packet.sample import Sample
@@ -32,6 +33,7 @@ from .store import Store
 
 FORMAT = "skbfleet-summary/1"
 LOSSES = 10_000  # that are listed one by one
+UNANSWERED = 1000
 PATHS = 100
 
 
@@ -92,6 +94,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "drops": sum(loss["packets"] for loss in lost if loss["kind"] == "drop"),
         "copies": [_shown(loss) for loss in copies[:LOSSES]],
         "copies_dropped": sum(loss["wire_packets"] for loss in copies),
+        "unanswered": unanswered(findings, names, hosts, UNANSWERED),
         "queues": queues.table(),
         "seen": places,
         "devices": [dict({"host": host, "netns": netns, "device": name}, **entry)

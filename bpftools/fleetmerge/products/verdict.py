@@ -9,8 +9,8 @@ from ..findings.estimate import estimate, words
 from ..findings.hosts import Host
 from ..findings.meaning import Meaning, is_unknown, meaning, meaning_behind
 from ..words import iso
-from . import excerpt
-from .basis import SAMPLES, Sentence, of_balance, of_flows, of_hosts, of_place, of_step, of_way
+from . import excerpt, unanswered
+from .basis import SAMPLES, Sentence, of_balance, of_flows, of_hosts, of_place, of_step, of_way, place_words
 
 _USUAL = ("queue",)   # changes that every packet sees
 _STEPS = 3   # slowest steps that are named
@@ -35,13 +35,14 @@ def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequenc
     out += _rest(vanished[_PLACES:], "lost, or perhaps lost,")
     harmless = [loss for loss in losses if loss.get("harmless")]
     if not losses:
-        out.append(_no_loss(hosts, summary["records"], bool(sample)))
+        out.append(_no_loss(hosts, summary, bool(sample)))
     elif summary["packets"] and not sample:
         out.insert(0, Sentence(_balance(summary), of_balance(summary, hosts)))
     if sample:
         out = [Sentence(text, of_hosts(hosts)) for text in thinned.sentences(sample, summary["drops"])] + out
     out += [of_place(_harmless(place), place) for place in by_place(harmless, "drop")]
     out += _copies(summary)
+    out += unanswered.sentences(summary["unanswered"])
     out += _other_ways(summary)
     out += _on_the_way(summary)
     if "excerpt" in summary:    # the devices counted all packets
@@ -171,7 +172,7 @@ def _fill(place: Mapping[str, Any]) -> str:
 
 def _vanished(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
     count, (one, two) = place["packets"], place["between"]
-    route = "between %s and %s" % (_place(one), _place(two)) if one != two else "behind %s" % _place(one)
+    route = "between %s and %s" % (place_words(one), place_words(two)) if one != two else "behind %s" % place_words(one)
     if place["certainty"] == "likely":
         return "Probably %s vanished %s: %s. That is not certain: %s.%s" % (
             plural(count, "packet"), route, place["grounds"][0], place["why"], _when(place))
@@ -189,10 +190,6 @@ def _of_all(place: Mapping[str, Any], sample: Mapping[str, Any] | None) -> str:
     """Say of how many packets those that were taken tell; nothing if all were taken."""
     return " Of all packets, these stand for %s." % words(estimate(
         place["wire_packets"], place["squares"], place["largest"], sample["one_in"])) if sample else ""
-
-
-def _place(end: Mapping[str, str]) -> str:
-    return "%s %s (%s)" % (end["host"], end["device"], end["point"])
 
 
 def _advice(known: Meaning | None) -> str:
@@ -225,7 +222,7 @@ def _on_the_way(summary: Mapping[str, Any]) -> list[Sentence]:
     for place in summary["loops"]:
         out.append(Sentence(
             "%s went round in a loop: they came to %s three times and more, each time with a lower TTL." % (
-                plural(place["packets"], "packet"), _place(place)), ["the TTL of each at this place, each time"]))
+                plural(place["packets"], "packet"), place_words(place)), ["the TTL of each at this place, each time"]))
     if asks:
         out.append(Sentence("%s sent to keep connections alive, or to ask whether the receiver has room." % (
             "1 segment was" if asks == 1 else "%d segments were" % asks), of_flows(summary["flows"], "keepalives")))
@@ -276,8 +273,8 @@ def _unexplained(losses: Sequence[dict[str, Any]], devices: dict[Key, dict[str, 
     return out
 
 
-def _no_loss(hosts: Sequence[Host], records: int, sampled: bool) -> Sentence:
-    if not records:
+def _no_loss(hosts: Sequence[Host], summary: Mapping[str, Any], sampled: bool) -> Sentence:
+    if not summary["records"]:
         return Sentence("No packet that matches the filter was seen on any host.", of_hosts(hosts))
     present = [host for host in hosts if host.bundles]
     buts = [("nobody looked for drops on %s", [host for host in present if not host.sees_drops()]),
@@ -287,6 +284,10 @@ def _no_loss(hosts: Sequence[Host], records: int, sampled: bool) -> Sentence:
                                               or host.lost or host.shed]),
             ("nothing came from %s", [host for host in hosts if not host.bundles])]
     words = [text % ", ".join(host.name for host in names) for text, names in buts if names]
+    count = unanswered.astray(summary)
+    if count:
+        words.append("of %s nobody can tell whether %s to the VM that was asked for" % (
+            plural(count, "ARP request"), "it came" if count == 1 else "they came"))
     return Sentence("No packet%s was lost%s." % (
         " that was taken" if sampled else "",
         " as far as can be seen, but " + " and ".join(words) if words else ""), of_hosts(hosts), words)

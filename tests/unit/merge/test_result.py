@@ -16,7 +16,7 @@ def loss(certainty: str, **more: object) -> dict:
     ([loss("unknown"), loss("certain")], "loss"), ([loss("certain", harmless=True)], "no loss"),
     ([loss("certain", harmless=True), loss("unknown")], "unknown")])
 def test_losses(losses: list[dict], word: str) -> None:
-    summary = {"hosts": {"hv-a": {"status": "complete"}}, "records": 9, "tracers": BOTH}
+    summary = {"hosts": {"hv-a": {"status": "complete"}}, "records": 9, "tracers": BOTH, "unanswered": []}
     assert result(summary, losses) == word
     assert result(dict(summary, hosts={"hv-a": {"status": "complete"}, "hv-b": {"status": "missing"}}),
                   losses) == "partial"
@@ -25,4 +25,14 @@ def test_losses(losses: list[dict], word: str) -> None:
 @pytest.mark.parametrize(("tracers", "word"), [
     (BOTH, "nothing matched"), (["datapath_tracing"], "nothing matched"), (["drop_monitor"], "no loss")])
 def test_no_record(tracers: list[str], word: str) -> None:
-    assert result({"hosts": {"hv-a": {"status": "complete"}}, "records": 0, "tracers": tracers}, []) == word
+    assert result({"hosts": {"hv-a": {"status": "complete"}}, "records": 0, "tracers": tracers, "unanswered": []},
+                  []) == word
+
+
+@pytest.mark.parametrize(("kind", "outcome", "word"), [
+    ("ARP request", "ended", "unknown"), ("ARP request", "arrived", "no loss"), ("echo request", "arrived", "no loss"),
+    ("echo request", "ended", "no loss")])
+def test_questions_without_an_answer(kind: str, outcome: str, word: str) -> None:
+    asked = [{"kind": kind, "outcome": outcome, "packets": 3}]
+    assert result({"hosts": {"hv-a": {"status": "complete"}}, "records": 9, "tracers": BOTH, "unanswered": asked},
+                  []) == word

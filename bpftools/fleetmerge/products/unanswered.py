@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sentences about questions that got no answer, though they were not lost as far as anybody saw."""
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .basis import SAMPLES, Sentence, place_words
+
+_MOST = 3       # places that get a sentence
+_FLOWS = 5      # that are named as its grounds
+_ARP = "ARP request"
+_SAID = ("dropped", "vanished", "unknown", "in_flight")    # elsewhere
+
+
+def astray(summary: Mapping[str, Any]) -> int:
+    """Return how many questions that are put to all, but for one, got no answer and were not seen to come to him."""
+    return sum(entry["packets"] for entry in summary["unanswered"]
+               if (entry["kind"], entry["outcome"]) == (_ARP, "ended"))
+
+
+def sentences(entries: Sequence[Mapping[str, Any]]) -> list[Sentence]:
+    """Return a sentence for each kind, outcome and place, those with most packets first."""
+    places: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        if entry["outcome"] not in _SAID:
+            places.setdefault((entry["kind"], entry["outcome"], place_words(entry["last"])), []).append(entry)
+    ordered = sorted(places.items(), key=lambda item: (-sum(entry["packets"] for entry in item[1]), item[0]))
+    return [_sentence(*key, same) for key, same in ordered[:_MOST]]
+
+
+def _sentence(kind: str, outcome: str, place: str, same: Sequence[Mapping[str, Any]]) -> Sentence:
+    count = sum(entry["packets"] for entry in same)
+    one = count == 1
+    text = "%d %s%s got no answer that was recorded; %s seen last at %s" % (
+        count, kind, "" if one else "s", "it was" if one else "they were", place)
+    if kind == _ARP:
+        text += ", and the VM that was asked for was not seen to take %s" % (
+            "it" if one else "them") if outcome == "ended" else ""
+    elif outcome == "arrived":
+        text += ", where %s arrived: look at what took %s there, whether it listens, and what its own firewall does" % (
+            ("it", "it") if one else ("they", "them"))
+    elif outcome == "left":
+        text += ", where %s left the hosts that were traced" % ("it" if one else "they")
+    flow = same[0]["flow"] if len(same) == 1 else "%d flows (%s, ...)" % (len(same), same[0]["flow"])
+    return Sentence(text + ". %s of %s." % ("It was" if one else "They were", flow),
+                    ["%d of %s, from %s to %s" % (entry["packets"], entry["flow"], entry["first"], entry["latest"])
+                     for entry in same[:_FLOWS]],
+                    journeys=[name for entry in same for name in entry["journeys"]][:SAMPLES])
