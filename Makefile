@@ -99,6 +99,9 @@ integration: setup  ## run the tests on a namespace lab of their own (as root)
 faults: setup  ## inject faults into a lab of its own, and print how many the verdict finds (as root)
 	tests/elsewhere pytest tests/faults
 
+test-runbook: setup  ## make each situation of RUNBOOK.md on a lab of its own, and run its commands (as root)
+	tests/elsewhere pytest tests/runbook
+
 molecule: setup  ## run the roles' tests, on a lab of their own (as root)
 	cd tests && ./elsewhere molecule test --all
 
