@@ -81,7 +81,8 @@ class _Following(Settling, Judging):
             steps = measure(_steps(judged.shapes), judged.packets, self._layout, self._setting.recorded)
         out = tally(judged, steps, self._layout)
         out.followed = count
-        out.trips = round_trips(self._packets, self._origin, self._layout, self._setting.atlas.flows, wanted)
+        out.trips = round_trips(self._packets, self._origin, self._layout, self._setting.atlas.flows,
+                                self._setting.neighbours, wanted)
         if not self._setting.sample:
             out.unanswered = unanswered(judged, self._setting, wanted)
         out.used = ways_used(judged.packets, judged.origin, judged.results, judged.ways, self._layout,

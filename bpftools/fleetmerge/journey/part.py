@@ -40,6 +40,7 @@ class Setting:
     many: np.ndarray                    # u8, sorted: flows to many receivers
     unwanted: np.ndarray                # u1 by drop: BRIDGE, CLOSED, or 0
     recorded: Recorded                  # fields that were asked for by name
+    neighbours: np.ndarray              # NEIGHBOURS of all flows
     told: dict[int, int] = field(default_factory=dict)   # address -> place where the topology says that it comes in
     sample: Sample | None = None        # which packets were taken; None: all
     excerpt: Marks | None = None        # what is asked for; None: everything

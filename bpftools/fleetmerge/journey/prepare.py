@@ -25,6 +25,7 @@ from .follow import Setting
 from .grounds import Trust
 from .outcomes import facts_of
 from .partition import Names, Partition, names_of, partition_of, split
+from .questions import neighbours_of
 
 _NEEDED = ("flow", "group", "back", "to", "protocol", "kind", "source_port",
            "target_port")   # of flows, to follow packets
@@ -75,8 +76,8 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
     return Setting(_lean(atlas), facts_of(trusts, atlas.hosts), own, host_of,
                    bounds_of(own, host_of, len(atlas.hosts)), names, _final(names), partition, files,
                    atlas.flows, homes_of(chained, own, atlas.flows), _many(atlas.flows), unwanted,
-                   Recorded((bundle.path, bundle.dtype, bundle.fields) for bundle in bundles), told,
-                   sample_of(bundles), excerpt)
+                   Recorded((bundle.path, bundle.dtype, bundle.fields) for bundle in bundles),
+                   neighbours_of(atlas.flows), told, sample_of(bundles), excerpt)
 
 
 def machines_of(bundles: Sequence[Bundle], surveys: Sequence[Survey]) -> list[Machine]:

@@ -8,18 +8,19 @@ import numpy as np
 from ..packet.identity import mix
 from .atlas import Layout
 from .packets import Packets
-from .questions import ARP, answers, questions
+from .questions import ECHO, SYN, answers, questions
 
 TRIP = np.dtype([("flow", "<u8"), ("network", "<u4"), ("ns", "<i8")])
 _KEPT = 1000          # of each flow: the shortest, the longest, and what lies evenly in between
 
 
-def round_trips(packets: Packets, origin: np.ndarray, layout: Layout, flows: np.ndarray,
+def round_trips(packets: Packets, origin: np.ndarray, layout: Layout, flows: np.ndarray, neighbours: np.ndarray,
                 wanted: np.ndarray | None = None) -> np.ndarray:
-    """Return TRIP of one part, sorted. origin: the first unit of each packet; flows: as the atlas has them; wanted: by
-    packet, whether its own is; None: of all."""
-    asked = _at_devices(questions(packets, packets.units.row[origin[packets.units.number[origin] == 0]], flows), layout)
-    answered = _at_devices(answers(packets, flows), layout)
+    """Return TRIP of one part, sorted. origin: the first unit of each packet; flows, neighbours: see
+    questions.py; wanted: by packet, whether its own is; None: of all."""
+    first = packets.units.row[origin[packets.units.number[origin] == 0]]
+    asked = _at_devices(questions(packets, first, flows, neighbours), layout)
+    answered = _at_devices(answers(packets, flows, neighbours), layout)
     answered = answered[~answered["refused"]]
     keys, first, count = np.unique(asked["key"], return_index=True, return_counts=True)
     asked = asked[first[count == 1]]
@@ -43,8 +44,8 @@ def join_trips(parts: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _at_devices(sights: np.ndarray, layout: Layout) -> np.ndarray:
-    """Return sights whose keys tell the device, too; ARP's have no number that tells which one was answered."""
-    sights = sights[sights["kind"] != ARP]
+    """Return sights whose keys tell the device, too; others have no number that tells which one was answered."""
+    sights = sights[np.isin(sights["kind"], (SYN, ECHO))]
     sights["key"] = mix(sights["key"], layout.device[sights["place"]].astype("u8"))
     return sights
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..packet.identity import among
 from .part import Setting
-from .questions import ARP, UNANSWERED, answers, join_unanswered, questions
+from .questions import ARP, ND, UNANSWERED, answers, join_unanswered, questions
 from .tally import Judged
 
 _WAITS = 1_000_000_000   # ns: what was asked later before the end of its host's window may be answered behind it
@@ -13,8 +13,8 @@ _WAITS = 1_000_000_000   # ns: what was asked later before the end of its host's
 def unanswered(judged: Judged, setting: Setting, wanted: np.ndarray | None = None) -> np.ndarray:
     """Return UNANSWERED of one part. wanted: by packet, whether it counts; None: all do.
 
-    Groups that several parts share are left out: a question and its answer may be in different parts. An ARP request is
-    answered by any reply of the run.
+    Groups that several parts share are left out: a question and its answer may be in different parts. A request
+    of ARP, or a solicitation, is answered by any reply of the run.
     """
     packets, origin, results, flows = judged.packets, judged.origin, judged.results, setting.atlas.flows
     units = packets.units
@@ -24,11 +24,11 @@ def unanswered(judged: Judged, setting: Setting, wanted: np.ndarray | None = Non
     some = some if wanted is None else some[wanted[some]]
     if not len(some):
         return np.zeros(0, UNANSWERED)
-    asked = questions(packets, units.row[origin[some]], flows)
+    asked = questions(packets, units.row[origin[some]], flows, setting.neighbours)
     packet = some[_positions(units.row[origin[some]], asked["row"])]
-    known = np.unique(answers(packets, flows)["key"])
+    known = np.unique(answers(packets, flows, setting.neighbours)["key"])
     # where a translation gave it another receiver, that one's answer counts, too
-    translated = questions(packets, units.row[results.unit[packet]], flows)
+    translated = questions(packets, units.row[results.unit[packet]], flows, setting.neighbours)
     of = packet[_positions(units.row[results.unit[packet]], translated["row"])]
     open_ = ~among(asked["key"], known) & ~np.isin(packet, of[among(translated["key"], known)])
     host = setting.atlas.layout.host[asked["place"]]
@@ -49,7 +49,8 @@ def _summed(judged: Judged, asked: np.ndarray, packet: np.ndarray) -> np.ndarray
         out[name] = asked[name]
     last = results.unit[packet].copy()
     ends = np.append(judged.packets.starts[1:], len(units))
-    many = np.flatnonzero(asked["kind"] == ARP)    # one for many has no last place: say the one that saw it last
+    # one for many has no last place: say the one that saw it last
+    many = np.flatnonzero(np.isin(asked["kind"], (ARP, ND)))
     last[many] = [begin + int(units.rows["time"][units.row[begin:end]].argmax()) for begin, end in zip(
         judged.packets.starts[packet[many]].tolist(), ends[packet[many]].tolist(), strict=True)]
     out["outcome"], out["last"] = results.outcome[packet], units.rows["place"][units.row[last]]

@@ -7,14 +7,14 @@ from .basis import SAMPLES, Sentence, place_words
 
 _MOST = 3       # places that get a sentence
 _FLOWS = 5      # that are named as its grounds
-_ARP = "ARP request"
+_OF_ALL = ("ARP request", "neighbour solicitation")    # questions for one, put to all
 _SAID = ("dropped", "vanished", "unknown", "in_flight")    # elsewhere
 
 
 def astray(summary: Mapping[str, Any]) -> int:
     """Return how many questions that are put to all, but for one, got no answer and were not seen to come to him."""
     return sum(entry["packets"] for entry in summary["unanswered"]
-               if (entry["kind"], entry["outcome"]) == (_ARP, "ended"))
+               if entry["kind"] in _OF_ALL and entry["outcome"] == "ended")
 
 
 def sentences(entries: Sequence[Mapping[str, Any]]) -> list[Sentence]:
@@ -32,7 +32,7 @@ def _sentence(kind: str, outcome: str, place: str, same: Sequence[Mapping[str, A
     one = count == 1
     text = "%d %s%s got no answer that was recorded; %s seen last at %s" % (
         count, kind, "" if one else "s", "it was" if one else "they were", place)
-    if kind == _ARP:
+    if kind in _OF_ALL:
         text += ", and the VM that was asked for was not seen to take %s" % (
             "it" if one else "them") if outcome == "ended" else ""
     elif outcome == "arrived":

@@ -286,8 +286,8 @@ def _no_loss(hosts: Sequence[Host], summary: Mapping[str, Any], sampled: bool) -
     words = [text % ", ".join(host.name for host in names) for text, names in buts if names]
     count = unanswered.astray(summary)
     if count:
-        words.append("of %s nobody can tell whether %s to the VM that was asked for" % (
-            plural(count, "ARP request"), "it came" if count == 1 else "they came"))
+        words.append("of %s for an address nobody can tell whether %s to the VM that has it" % (
+            plural(count, "question"), "it came" if count == 1 else "they came"))
     return Sentence("No packet%s was lost%s." % (
         " that was taken" if sampled else "",
         " as far as can be seen, but " + " and ".join(words) if words else ""), of_hosts(hosts), words)
