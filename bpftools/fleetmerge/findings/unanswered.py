@@ -18,18 +18,17 @@ _LOOKS = {"dev.rx", "dev.tx"}
 
 
 def unanswered(findings: Findings, names: Names, hosts: Sequence[Host], most: int) -> list[dict[str, Any]]:
-    """Return an entry for each flow, outcome and place, those with most packets first; none where answers may not have
+    """Return an entry for each kind, outcome and place, those with most packets first; none where answers may not have
     matched the filter, or nobody looked for them."""
     bundles = [bundle for host in hosts for bundle, _, _ in host.bundles]
     if not all(_both_ways(bundle.manifest["filter"]) for bundle in bundles) or not all(
             _LOOKS.issubset(host.attached()) for host in hosts if host.bundles):
         return []
     rows = findings.unanswered[np.argsort(-findings.unanswered["packets"], kind="stable")[:most]]
-    return [{"kind": NAMES[row["kind"]], "flow": names.flow(int(row["flow"])),
-             "network": names.network(int(row["network"])), "outcome": OUTCOMES[row["outcome"]],
-             "last": names.place(int(row["last"])).short(), "packets": int(row["packets"]),
-             "journeys": ["%016x" % row["journey"]], "first": iso(int(row["first"])),
-             "latest": iso(int(row["latest"]))} for row in rows]
+    return [{"kind": NAMES[row["kind"]], "outcome": OUTCOMES[row["outcome"]],
+             "last": names.place(int(row["last"])).short(), "packets": int(row["packets"]), "flows": int(row["flows"]),
+             "first": iso(int(row["first"])), "latest": iso(int(row["latest"])), "flow": names.flow(int(row["flow"])),
+             "network": names.network(int(row["network"])), "journeys": ["%016x" % row["journey"]]} for row in rows]
 
 
 def _both_ways(wanted: Mapping[str, Any]) -> bool:

@@ -15,9 +15,11 @@ SIGHT = np.dtype([("key", "<u8"),      # who was asked what; an answer has its q
                   ("kind", "u1"), ("refused", "?"), ("place", "<u4"),
                   ("time", "<i8"),     # by the machine's own clock
                   ("flow", "<u8"), ("network", "<u4"), ("row", "<u4")])
-UNANSWERED = np.dtype([("flow", "<u8"), ("network", "<u4"), ("kind", "u1"), ("outcome", "u1"), ("last", "<u4"),
-                       ("packets", "<i8"), ("first", "<i8"), ("latest", "<i8"), ("journey", "<u8")])
-_ONE = ["flow", "network", "kind", "outcome", "last"]   # what one row is about
+# questions of one kind that were seen last at one place; flow, network, journey: of the flow that has most of them
+UNANSWERED = np.dtype([("kind", "u1"), ("outcome", "u1"), ("last", "<u4"), ("packets", "<i8"), ("flows", "<i8"),
+                       ("first", "<i8"), ("latest", "<i8"), ("flow", "<u8"), ("network", "<u4"), ("journey", "<u8")])
+_PLACE = ["kind", "outcome", "last"]
+_FLOW = [*_PLACE, "flow", "network"]
 NEIGHBOURS = np.dtype([("flow", "<u8"), ("asks", "<u8"), ("answers", "<u8")])
 _NUMBER = 1 << 16     # the number of an echo has its id in front
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
@@ -105,15 +107,25 @@ def _sights(packets: Packets, row: np.ndarray, flows: np.ndarray, fits: np.ndarr
                    mix(mix(flow["back"] if back else flow["group"], np.where(tcp, ports, 0)), np.where(arp, 0, number)))
 
 
+def sum_unanswered(each: np.ndarray) -> np.ndarray:
+    """Return UNANSWERED of single questions, by place."""
+    return join_unanswered([_summed(each, _FLOW)])
+
+
 def join_unanswered(parts: Iterable[np.ndarray]) -> np.ndarray:
-    """Return the rows of several parts, what is about the same added up."""
-    together = np.concatenate(list(parts))
-    if not len(together):
-        return together
-    together = together[np.lexsort([together["first"], *(together[name] for name in _ONE[::-1])])]
-    new = np.append(True, (together[_ONE][1:] != together[_ONE][:-1]))
-    starts = np.flatnonzero(new)
-    out = together[starts]
-    out["packets"] = np.add.reduceat(together["packets"], starts)
-    out["latest"] = np.maximum.reduceat(together["latest"], starts)
+    """Return the rows of several parts, which have no flow in common, by place."""
+    return _summed(np.concatenate(list(parts)), _PLACE)
+
+
+def _summed(rows: np.ndarray, same: list[str]) -> np.ndarray:
+    """Add up what is the same in these columns; the rest is that of the row with most packets, the earliest of them."""
+    if not len(rows):
+        return rows
+    rows = rows[np.lexsort([rows["first"], -rows["packets"], *(rows[name] for name in same[::-1])])]
+    starts = np.flatnonzero(np.append(True, rows[same][1:] != rows[same][:-1]))
+    out = rows[starts]
+    out["packets"] = np.add.reduceat(rows["packets"], starts)
+    out["flows"] = 1 if same == _FLOW else np.add.reduceat(rows["flows"], starts)
+    out["first"] = np.minimum.reduceat(rows["first"], starts)
+    out["latest"] = np.maximum.reduceat(rows["latest"], starts)
     return out

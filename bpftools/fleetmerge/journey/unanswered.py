@@ -4,7 +4,7 @@ import numpy as np
 
 from ..packet.identity import among
 from .part import Setting
-from .questions import ARP, ND, UNANSWERED, answers, join_unanswered, questions
+from .questions import ARP, ND, UNANSWERED, answers, questions, sum_unanswered
 from .tally import Judged
 
 _WAITS = 1_000_000_000   # ns: what was asked later before the end of its host's window may be answered behind it
@@ -33,7 +33,7 @@ def unanswered(judged: Judged, setting: Setting, wanted: np.ndarray | None = Non
     open_ = ~among(asked["key"], known) & ~np.isin(packet, of[among(translated["key"], known)])
     host = setting.atlas.layout.host[asked["place"]]
     open_ &= rows["time"][asked["row"]] + _WAITS < setting.facts.end[host]
-    return _summed(judged, asked[open_], packet[open_])
+    return _places(judged, asked[open_], packet[open_])
 
 
 def _positions(row: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -42,7 +42,7 @@ def _positions(row: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return order[np.searchsorted(row, chosen, sorter=order)]
 
 
-def _summed(judged: Judged, asked: np.ndarray, packet: np.ndarray) -> np.ndarray:
+def _places(judged: Judged, asked: np.ndarray, packet: np.ndarray) -> np.ndarray:
     units, results = judged.packets.units, judged.results
     out = np.zeros(len(asked), UNANSWERED)
     for name in ("flow", "network", "kind"):
@@ -55,5 +55,5 @@ def _summed(judged: Judged, asked: np.ndarray, packet: np.ndarray) -> np.ndarray
         judged.packets.starts[packet[many]].tolist(), ends[packet[many]].tolist(), strict=True)]
     out["outcome"], out["last"] = results.outcome[packet], units.rows["place"][units.row[last]]
     out["first"] = out["latest"] = units.rows["time"][asked["row"]]
-    out["packets"], out["journey"] = 1, judged.packets.packet[judged.origin[packet]]
-    return join_unanswered([out])
+    out["packets"], out["flows"], out["journey"] = 1, 1, judged.packets.packet[judged.origin[packet]]
+    return sum_unanswered(out)

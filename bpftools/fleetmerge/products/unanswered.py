@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .basis import SAMPLES, Sentence, place_words
+from .basis import Sentence, place_words
 
 _MOST = 3       # places that get a sentence
-_FLOWS = 5      # that are named as its grounds
 _OF_ALL = ("ARP request", "neighbour solicitation")    # questions for one, put to all
 _SAID = ("dropped", "vanished", "unknown", "in_flight")    # elsewhere
 
@@ -19,19 +18,14 @@ def astray(summary: Mapping[str, Any]) -> int:
 
 def sentences(entries: Sequence[Mapping[str, Any]]) -> list[Sentence]:
     """Return a sentence for each kind, outcome and place, those with most packets first."""
-    places: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
-    for entry in entries:
-        if entry["outcome"] not in _SAID:
-            places.setdefault((entry["kind"], entry["outcome"], place_words(entry["last"])), []).append(entry)
-    ordered = sorted(places.items(), key=lambda item: (-sum(entry["packets"] for entry in item[1]), item[0]))
-    return [_sentence(*key, same) for key, same in ordered[:_MOST]]
+    return [_sentence(entry) for entry in [entry for entry in entries if entry["outcome"] not in _SAID][:_MOST]]
 
 
-def _sentence(kind: str, outcome: str, place: str, same: Sequence[Mapping[str, Any]]) -> Sentence:
-    count = sum(entry["packets"] for entry in same)
+def _sentence(entry: Mapping[str, Any]) -> Sentence:
+    count, kind, outcome = entry["packets"], entry["kind"], entry["outcome"]
     one = count == 1
     text = "%d %s%s got no answer that was recorded; %s seen last at %s" % (
-        count, kind, "" if one else "s", "it was" if one else "they were", place)
+        count, kind, "" if one else "s", "it was" if one else "they were", place_words(entry["last"]))
     if kind in _OF_ALL:
         text += ", and the VM that was asked for was not seen to take %s" % (
             "it" if one else "them") if outcome == "ended" else ""
@@ -40,8 +34,6 @@ def _sentence(kind: str, outcome: str, place: str, same: Sequence[Mapping[str, A
             ("it", "it") if one else ("they", "them"))
     elif outcome == "left":
         text += ", where %s left the hosts that were traced" % ("it" if one else "they")
-    flow = same[0]["flow"] if len(same) == 1 else "%d flows (%s, ...)" % (len(same), same[0]["flow"])
-    return Sentence(text + ". %s of %s." % ("It was" if one else "They were", flow),
-                    ["%d of %s, from %s to %s" % (entry["packets"], entry["flow"], entry["first"], entry["latest"])
-                     for entry in same[:_FLOWS]],
-                    journeys=[name for entry in same for name in entry["journeys"]][:SAMPLES])
+    flow = entry["flow"] if entry["flows"] == 1 else "%d flows, most of %s" % (entry["flows"], entry["flow"])
+    return Sentence("%s. %s of %s." % (text, "It was" if one else "They were", flow),
+                    ["from %s to %s" % (entry["first"], entry["latest"])], journeys=entry["journeys"])
