@@ -80,7 +80,7 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
         units, packet, leg = units.taken(order), packet[order], leg[order]
         unsure, twins, loose, stray = unsure[order], twins[order], loose[order], stray[order]
     own_host = units.host[units.row].astype("u8") + np.uint64(1)
-    return Packets(units, packet, leg, _firsts(packet, chain[units.row]),
+    return Packets(units.with_rows_in_order(), packet, leg, _firsts(packet, chain[units.row]),
                    _firsts(packet, mix(rows["head"][units.row], own_host)), unsure, loose,
                    twins, stray)
 

@@ -6,7 +6,7 @@ the same bytes are the same units however each hop cuts them. A unit's key is wh
 TCP, or the packet's numbers and payload; never the IP id of TCP, which is a witness only.
 """
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,6 +51,18 @@ class Units:
                      self.lead[which], self.size[which], self.ident[which], self.key[which], self.marked[which],
                      None if self.draw is None else self.draw[which],
                      None if self.beside is None else self.beside[which], self.hidden)
+
+    def with_rows_in_order(self) -> "Units":
+        """Return the same units with their rows in the order in which they show them: what is looked at together lies
+        together in memory."""
+        first = np.full(len(self.rows), len(self), "i8")
+        first[self.row[::-1]] = np.arange(len(self))[::-1]   # the last to be written is the first in the order
+        shown = self.row[first[self.row] == np.arange(len(self))]
+        order = np.concatenate([shown, np.flatnonzero(first == len(self))])
+        place = np.empty(len(order), "u4")
+        place[order] = np.arange(len(order))
+        return replace(self, rows=picked(self.rows, order), said=self.said[order], host=self.host[order],
+                       own=self.own[order], tagged=self.tagged[order], row=place[self.row])
 
 
 Sift = Callable[[Units, np.ndarray], np.ndarray]

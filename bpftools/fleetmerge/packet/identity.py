@@ -38,7 +38,7 @@ ROW = np.dtype([
     ("flags", "u1"),       # of TCP; of an ICMP echo 1: it is a request
     ("fixed", "u1"),       # all segments of the packet have one IP id
     ("kind", "u1"),
-])
+], align=True)   # numpy reads what is not aligned by way of a copy
 FLOW = np.dtype([("flow", "<u8"), ("group", "<u8"), ("back", "<u8"), ("from", "<u8"), ("to", "<u8"), ("version", "u1"),
                  ("protocol", "u1"), ("ethertype", "<u2"), ("kind", "u1"), ("ports", "?"), ("source_port", "<u2"),
                  ("target_port", "<u2"), ("source", "u1", 16), ("target", "u1", 16)])
