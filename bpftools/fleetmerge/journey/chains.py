@@ -25,6 +25,8 @@ _EDGE = np.dtype([("before", "<u8"), ("after", "<u8")])
 _TIMES = 10_000_000      # ns: a VM's sending is remembered so finely
 _COUNT = np.dtype([("group", "<u8"), ("count", "<i8")])
 _PLAIN = (IS_TCP, IS_OTHER, IS_FRAGMENT)
+_COMPARED = ("time", "skb", "head", "group", "flow", "hash", "seq", "ident", "size", "place", "drop", "kind")
+Columns = dict[str, np.ndarray]   # fields of rows, each by itself
 HOME = np.dtype([("flow", "<u8"), ("device", "<i4"), ("time", "<i8")])
 INITIAL_HOPS = (64, 128, 255, 32)   # what systems send with: a router's packets have one less
 
@@ -74,9 +76,10 @@ def chain(atlas: Atlas, machine: Machine, path: str) -> Chained:
             kept, renamed = _link(state, rows)
             edges.append(renamed)
             homes.append(_homes(atlas.layout, kept))
-            groups.append(_counts(kept))
+            pieces = _pieces(kept)
+            groups.append(_counts(kept, pieces))
             unhashed.append(unhashed_flows(kept))
-            at_place += np.bincount(kept["place"], _pieces(kept), len(at_place)).astype("i8")
+            at_place += np.bincount(kept["place"], pieces, len(at_place)).astype("i8")
             handle.write(kept.view("u1").data)
             count += len(kept)
     return Chained(path, count, state.chains, np.unique(np.concatenate(edges)) if edges else np.zeros(0, _EDGE),
@@ -90,14 +93,15 @@ def unhashed_flows(rows: np.ndarray) -> np.ndarray:
     return np.unique(rows["flow"][odd])
 
 
-def _counts(rows: np.ndarray) -> np.ndarray:
-    """Count each group's packets at places, joined ones by what they are joined from."""
+def _counts(rows: np.ndarray, pieces: np.ndarray) -> np.ndarray:
+    """Count each group's packets at places. pieces: of each row."""
     out = np.zeros(len(rows), _COUNT)
-    out["group"], out["count"] = rows["group"], _pieces(rows)
+    out["group"], out["count"] = rows["group"], pieces
     return _summed([out])
 
 
 def _pieces(rows: np.ndarray) -> np.ndarray:
+    """Return of how many packets each row is: joined ones count as what they are joined from."""
     return np.where(rows["unit"] > 0, -(-rows["size"].astype("i8") // np.maximum(rows["unit"], 1)), 1)
 
 
@@ -161,7 +165,7 @@ def _link(state: _State, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     one = picked(both, order)
     new = np.ones(len(one), bool)
     if len(one) > 1:
-        new[1:] = _begins(layout, state.frees, state.answers, one[:-1], one[1:])
+        new[1:] = _begins(layout, state.frees, state.answers, one)
     starts = np.maximum.accumulate(np.where(new, np.arange(len(one)), 0))
     fresh = new & (order >= carried)
     numbers = np.where(fresh, state.chains - 1 + np.cumsum(fresh), one["chain"])
@@ -185,39 +189,47 @@ def _before(column: np.ndarray) -> np.ndarray:
     return np.concatenate([column[:1], column[:-1]])
 
 
-def _begins(layout: Layout, frees: bool, answers: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return whether a record begins another chain than the one before it, at the same address, is of."""
+def _begins(layout: Layout, frees: bool, answers: np.ndarray, one: np.ndarray) -> np.ndarray:
+    """Return whether each record but the first begins another chain than the one before it, at the same address, is
+    of. one: in the order of addresses and time."""
+    columns = {name: np.ascontiguousarray(one[name]) for name in _COMPARED}
+    columns["device"] = layout.device[columns["place"]]
+    before, after = _pairs(columns, slice(None, -1)), _pairs(columns, slice(1, None))
+    came, goes = before["place"], after["place"]
     new = (before["skb"] != after["skb"]) | (before["drop"] > 0)
-    new |= (before["place"] == after["place"]) & (layout.receives | layout.taken)[after["place"]]
-    new |= after["time"] - before["time"] > _PAUSE
-    comes = layout.arrives[after["place"]] > 0
-    at_once = after["time"] - before["time"] < _SOON
+    new |= (came == goes) & (layout.receives | layout.taken)[goes]
+    pause = after["time"] - before["time"]
+    new |= pause > _PAUSE
+    at_once = pause < _SOON
+    same_head = before["head"] == after["head"]
+    elsewhere = before["device"] != after["device"]
+    received, sent = layout.receives[came], layout.sends[goes]
     # a device hands it on from point to point, and to the tunnel, bond or VLAN above it
-    goes_on = layout.receives[before["place"]] & (
-        (layout.device[before["place"]] == layout.device[after["place"]]) | (layout.stacked[after["place"]] & at_once))
-    new |= comes & ~goes_on
-    soon = (before["head"] == after["head"]) & at_once
+    goes_on = received & (~elsewhere | (layout.stacked[goes] & at_once))
+    new |= (layout.arrives > 0)[goes] & ~goes_on
     # what a device has taken comes to no other device in the same skb, but to the other end of a veth
-    elsewhere = layout.device[before["place"]] != layout.device[after["place"]]
-    across = layout.peer[before["place"]] == layout.device[after["place"]]
-    gone = layout.final[before["place"]] & layout.step[after["place"]] & elsewhere & ~across
+    across = layout.peer[came] == after["device"]
+    gone = layout.final[came] & layout.step[goes] & elsewhere & ~across
     # nor does what came into one namespace leave by another
-    gone |= layout.receives[before["place"]] & layout.sends[after["place"]] & (
-        layout.netns[before["place"]] != layout.netns[after["place"]])
-    new |= gone | ((before["head"] != after["head"]) & ~at_once & layout.step[after["place"]])
+    gone |= received & sent & (layout.netns[came] != layout.netns[goes])
+    new |= gone | (~same_head & ~at_once & layout.step[goes])
     # where frees are not seen, what leaves by the device by which the other came may be an answer to it
-    entered = (layout.arrives[before["place"]] > 0) & elsewhere
+    entered = (layout.arrives > 0)[came] & elsewhere
     # a tunnel hands it down to the device below at once
-    down = layout.stacked[before["place"]] & layout.taken[before["place"]] & layout.sends[after["place"]] & elsewhere
-    new |= ~(_alike(before, after) | (soon & (entered | down | frees)))
+    down = (layout.stacked & layout.taken)[came] & sent & elsewhere
+    new |= ~(_alike(before, after) | (same_head & at_once & (entered | down | frees)))
     # what a socket took is freed unseen, and what the host sends next may be in the same memory
-    there = np.flatnonzero(~new & ((before["flow"] != after["flow"]) | (before["ident"] != after["ident"])))
-    there = there[layout.receives[before["place"][there]] & layout.sends[after["place"][there]]]
-    new[there] |= _other(answers, picked(before, there), picked(after, there))
+    there = np.flatnonzero(~new & received & sent & (
+        (before["flow"] != after["flow"]) | (before["ident"] != after["ident"])))
+    new[there] |= _other(answers, _pairs(before, there), _pairs(after, there))
     return new
 
 
-def _other(answers: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def _pairs(columns: Columns, which: slice | np.ndarray) -> Columns:
+    return {name: column[which] for name, column in columns.items()}
+
+
+def _other(answers: np.ndarray, before: Columns, after: Columns) -> np.ndarray:
     """Return whether two records of one address show two packets: the answer, or another IP id or payload.
 
     On its way through a host a packet may be given other addresses, ports and sequence numbers; a tunnel that is not
@@ -239,7 +251,7 @@ def _answers(answers: np.ndarray, group: np.ndarray, other: np.ndarray) -> np.nd
     return (answers["group"][at] == group) & (answers["back"][at] == other)
 
 
-def _alike(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def _alike(before: Columns, after: Columns) -> np.ndarray:
     """Return whether two records may show one packet, by their content: addresses may have been changed."""
     same = before["kind"] == after["kind"]
     number = (before["seq"] == after["seq"]) & (before["size"] == after["size"])
