@@ -13,6 +13,7 @@ VLAN_TYPES = (0x8100, 0x88A8)
 ICMP, TCP, UDP, GRE, ICMPV6, SCTP = 1, 6, 17, 47, 58, 132
 ECHO_REQUESTS = ICMP_ECHO, ICMPV6_ECHO = 8, 128
 IPIP, IP6IP = 4, 41
+_NOTHING = np.uint8(255)   # reserved
 _EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options: next header, length in 8 bytes
 _FRAGMENT = 44
 VXLAN_PORTS, GENEVE_PORT = (4789, 8472), 6081  # VXLAN: by RFC 7348, and the kernel's own from before it
@@ -83,22 +84,25 @@ def be32(window: np.ndarray, at: int) -> np.ndarray:
 
 
 def window(packet: np.ndarray, rows: np.ndarray, starts: np.ndarray, width: int) -> np.ndarray:
-    """Return `width` bytes of packet[row] from starts[i] on, for each row; bytes past the end are zero.
+    """Return `width` bytes of packet[row] from starts[i] on, for each row; bytes past the end are zero. rows: in their
+    order, each once.
 
     Starts take few different values, so rows are copied group by group with plain slices.
     """
-    out = np.zeros((len(rows), width), "u1")
-    if not len(rows):
-        return out
     clipped = np.clip(starts, 0, packet.shape[1])
-    for start in np.flatnonzero(np.bincount(clipped)):
+    different = np.flatnonzero(np.bincount(clipped))
+    if len(different) == 1 and different[0] + width <= packet.shape[1]:
+        return _taken(packet[:, different[0]:different[0] + width], rows)
+    out = np.zeros((len(rows), width), "u1")
+    for start in different:
         end = min(start + width, packet.shape[1])
         same = clipped == start
-        if same.all():
-            out[:, :end - start] = packet[rows, start:end]
-        else:
-            out[same, :end - start] = packet[rows[same], start:end]
+        out[same, :end - start] = _taken(packet[:, start:end], rows[same])
     return out
+
+
+def _taken(part: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return part[rows] if len(rows) < len(part) else np.ascontiguousarray(part)
 
 
 def parse(packet: np.ndarray, packet_len: np.ndarray, layer: np.ndarray, protocol: np.ndarray,
@@ -221,36 +225,39 @@ def _ipv6(out: Headers, packet: np.ndarray, valid: np.ndarray, starts: np.ndarra
 
 def _transport(out: Headers, packet: np.ndarray, valid: np.ndarray, transport: np.ndarray) -> None:
     """Parse what IP carries: TCP, UDP, SCTP, ICMP, and find the inner packets of tunnels."""
-    first = (transport >= 0) & (out.fragment == 0)
+    carried = np.where((transport >= 0) & (out.fragment == 0), out.protocol, _NOTHING)
     room = valid - transport
 
-    def rows_of(protocols: tuple[int, ...], need: int) -> np.ndarray:
-        return np.flatnonzero(first & np.isin(out.protocol, protocols) & (room >= need))
+    def rows_of(need: int, *protocols: int) -> np.ndarray:
+        fit = carried == protocols[0]
+        for protocol in protocols[1:]:
+            fit |= carried == protocol
+        return np.flatnonzero(fit & (room >= need))
 
-    rows = rows_of((TCP,), 14)
+    rows = rows_of(14, TCP)
     head = window(packet, rows, transport[rows], 14)
     out.seq[rows], out.ack[rows] = be32(head, 4), be32(head, 8)
     out.flags[rows] = head[:, 13]
     out.payload[rows] -= (head[:, 12] >> 4).astype("i4") * 4
     out.whole[rows] = True
-    rows = rows_of((TCP, UDP, SCTP), 4)
+    rows = rows_of(4, TCP, UDP, SCTP)
     head = window(packet, rows, transport[rows], 4)
     out.source_port[rows], out.target_port[rows] = be16(head, 0), be16(head, 2)
     out.ports[rows] = True
     for protocol, size in ((UDP, 8), (SCTP, 12)):
-        rows = rows_of((protocol,), 4)
+        rows = rows_of(4, protocol)
         out.payload[rows] -= size
         out.whole[rows] = True
-    _udp_tunnel(out, packet, rows_of((UDP,), 16), transport, room)
-    rows = rows_of((ICMP, ICMPV6), 4)
+    _udp_tunnel(out, packet, rows_of(16, UDP), transport, room)
+    rows = rows_of(4, ICMP, ICMPV6)
     head = window(packet, rows, transport[rows], 8)
     out.kind[rows], out.code[rows] = head[:, 0], head[:, 1]
     echo = is_echo(out.protocol[rows], head[:, 0]) & (room[rows] >= 8)
     out.echo_id[rows[echo]], out.echo_seq[rows[echo]] = be16(head, 4)[echo], be16(head, 6)[echo]
     out.whole[rows] = True
-    _gre(out, packet, rows_of((GRE,), 4), transport, room)
+    _gre(out, packet, rows_of(4, GRE), transport, room)
     for protocol, ethertype in ((IPIP, ETH_IPV4), (IP6IP, ETH_IPV6)):
-        rows = rows_of((protocol,), 20)
+        rows = rows_of(20, protocol)
         out.tunnel[rows], out.inner_offset[rows], out.inner_ethertype[rows] = IN_IP, transport[rows], ethertype
     known = np.isin(out.protocol, (TCP, UDP, SCTP, ICMP, ICMPV6))
     out.whole |= (out.version > 0) & (~known | (out.fragment > 0))

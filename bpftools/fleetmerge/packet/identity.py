@@ -5,6 +5,7 @@ That is the innermost packet's addresses, protocol and ports (its flow), the IP 
 sequence numbers, the numbers of an ICMP echo, the payload's length and hash; and, for the chains of one host, the skb's
 own address and its data's.
 """
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -137,10 +138,11 @@ class Identifier:
             out[name] = raw[source]
 
     def _places(self, out: np.ndarray, raw: np.ndarray) -> None:
-        out["place"] = _numbers(self.tables.places, raw, ("netns", "ifindex", "point"), 0)
+        out["place"] = _numbers(self.tables.places, [raw[name] for name in ("netns", "ifindex", "point")], 0)
         drops = np.flatnonzero(np.isin(raw["point"], self._free_points))
         if len(drops):
-            out["drop"][drops] = _numbers(self.tables.drops, raw[drops], ("reason", "location", "stack_id"), 1)
+            out["drop"][drops] = _numbers(self.tables.drops, [raw[name][drops] for name in (
+                "reason", "location", "stack_id")], 1)
 
 
 def united(tables: list[np.ndarray]) -> np.ndarray:
@@ -277,12 +279,11 @@ def address_keys(family: np.ndarray, address: np.ndarray) -> np.ndarray:
     return mix(mix(np.where(family == 1, 4, family).astype("u8"), address[:, 0]), address[:, 1])
 
 
-def _numbers(table: dict[tuple[int, int, int], int], raw: np.ndarray, names: tuple[str, str, str],
-             start: int) -> np.ndarray:
-    """Return each row's number in a table of combinations of three fields, adding new ones."""
-    one, two, three = (raw[name].astype("u8") for name in names)
+def _numbers(table: dict[tuple[int, int, int], int], columns: Sequence[np.ndarray], start: int) -> np.ndarray:
+    """Return each row's number in a table of combinations of three columns, adding new ones."""
+    one, two, three = (column.astype("u8") for column in columns)
     codes, first = numbered(mix(mix(one, two), three))
-    rows = zip(*(raw[name][first].tolist() for name in names), strict=True)
+    rows = zip(*(column[first].tolist() for column in columns), strict=True)
     numbers = [table.setdefault(combination, len(table) + start) for combination in rows]
     return np.array(numbers or [0])[codes]
 
