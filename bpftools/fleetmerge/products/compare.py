@@ -60,9 +60,13 @@ def read(events: str, journeys: Sequence[str]) -> list[Row]:
         raise MergeError("%s is not there: the run has to be merged first" % events)
     try:
         with duckdb.connect(config={"memory_limit": MEMORY}) as connection:
-            cursor = connection.execute("SELECT * REPLACE (epoch_ns(time) AS time) FROM read_parquet(?) "
-                                        "WHERE journey IN (%s) ORDER BY time LIMIT %d" % (
-                                            ", ".join("?" * len(journeys)), _MOST), [events, *journeys])
+            # the other columns are read only where these packets' records are
+            cursor = connection.execute("""
+                SELECT * EXCLUDE (file_row_number) REPLACE (epoch_ns(time) AS time)
+                FROM read_parquet(?, file_row_number = true) WHERE file_row_number IN (
+                    SELECT file_row_number FROM read_parquet(?, file_row_number = true) WHERE journey IN (%s))
+                ORDER BY time, file_row_number LIMIT %d""" % (", ".join("?" * len(journeys)), _MOST),
+                                        [events, events, *journeys])
             names = [printable(column[0]) for column in cursor.description or []]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     except duckdb.Error as error:

@@ -66,27 +66,27 @@ def of_steps(journeys: str, summary: Mapping[str, Any], along: Axis | None) -> l
                   key=lambda step: -step["latency_us"]["p50"])[:_STEPS]
     if not along or not slow:
         return []
-    out: dict[str, dict[str, Any]] = {_words(step, "host", "device", "point"): {
-        "name": _words(step, "host", "device"), "unit": "µs", "fill": [None] * BINS, "high": [None] * BINS}
-        for step in slow}
+    out: list[dict[str, Any]] = [{"name": _words(step, "host", "device"), "unit": "µs", "fill": [None] * BINS,
+                                  "high": [None] * BINS} for step in slow]
+    places = [step[end][name] for step in slow for end in ("from", "to") for name in ("host", "device", "point")]
     with duckdb.connect(config={"memory_limit": MEMORY}) as connection:
         rows = connection.execute("""
-            WITH pairs AS (
+            WITH steps (number, host, device, point, to_host, to_device, to_point) AS (VALUES %s),
+            pairs AS (
                 SELECT unnest(list_zip(places[:-2], places[2:])) AS pair FROM read_parquet(?)
-                WHERE branches = 1 AND hash(journey) % ? = 0),
-            steps AS (
-                SELECT concat_ws(' ', pair[1].host, pair[1].device, pair[1].point, '>',
-                                 pair[2].host, pair[2].device, pair[2].point) AS step,
-                       (epoch_ns(pair[1].time) - ?) // ? AS part,
+                WHERE branches = 1 AND hash(journey) %% ? = 0),
+            taken AS (
+                SELECT number, (epoch_ns(pair[1].time) - ?) // ? AS part,
                        (epoch_ns(pair[2].time) - epoch_ns(pair[1].time)) / 1e3 AS took
-                FROM pairs)
-            SELECT step, part, round(quantile_cont(took, 0.5), 1), round(quantile_cont(took, 0.99), 1) FROM steps
-            WHERE list_contains(?, step) GROUP BY step, part""", [
-                journeys, max(1, summary["packets"] // _SAMPLE), along.start, along.width, list(out)]).fetchall()
-    for step, part, median, high in rows:
+                FROM pairs JOIN steps ON (pair[1].host, pair[1].device, pair[1].point) = (host, device, point)
+                    AND (pair[2].host, pair[2].device, pair[2].point) = (to_host, to_device, to_point))
+            SELECT number, part, round(quantile_cont(took, 0.5), 1), round(quantile_cont(took, 0.99), 1) FROM taken
+            GROUP BY number, part""" % ", ".join("(%d, ?, ?, ?, ?, ?, ?)" % number for number in range(len(slow))), [
+                *places, journeys, max(1, summary["packets"] // _SAMPLE), along.start, along.width]).fetchall()
+    for number, part, median, high in rows:
         if 0 <= part < BINS:
-            out[step]["fill"][part], out[step]["high"][part] = max(0.0, median), max(0.0, high)
-    return list(out.values())
+            out[number]["fill"][part], out[number]["high"][part] = max(0.0, median), max(0.0, high)
+    return out
 
 
 def _words(step: Mapping[str, Any], *names: str) -> str:
