@@ -26,22 +26,39 @@ def opaque(rows: np.ndarray) -> np.ndarray:
 
 def distinct(columns: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return (code per row, the different rows as a structured array): code i stands for row i of the second."""
-    first = next(iter(columns.values()))
     dtype = np.dtype([(name, array.dtype, array.shape[1:]) for name, array in columns.items()])
-    rows = np.zeros(len(first), dtype)
+    count = len(next(iter(columns.values())))
+    varying = {name: array for name, array in columns.items() if count and _varies(array)}
+    codes, first = numbered(_keys(varying)) if varying else (np.zeros(count, "i4"), np.arange(min(count, 1)))
+    values = np.zeros(len(first), dtype)
     for name, array in columns.items():
-        rows[name] = array
-    if not len(rows):
-        return np.zeros(0, "i4"), rows
-    packed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(dtype.itemsize), len(rows), [None, pa.py_buffer(rows)])
-    coded = packed.dictionary_encode()
-    values = np.frombuffer(coded.dictionary.buffers()[1], dtype, len(coded.dictionary))
-    return np.asarray(coded.indices), values
+        values[name] = array[first]
+    return codes, values
+
+
+def _varies(column: np.ndarray) -> bool:
+    return column.dtype.kind in "SV" or bool((column != column[0]).any())    # texts are rarely all the same
+
+
+def _keys(columns: dict[str, np.ndarray]) -> np.ndarray:
+    """Return one value for each row of columns: a number, if they fit into one, else their bytes."""
+    first = next(iter(columns.values()))
+    if len(columns) == 1 and first.dtype.kind == "u" and first.ndim == 1:
+        return first
+    dtype = np.dtype([(name, array.dtype, array.shape[1:]) for name, array in columns.items()])
+    width = max(dtype.itemsize, 8)
+    rows = np.zeros((len(first), width), "u1")
+    fields = rows[:, :dtype.itemsize].view(dtype)[:, 0]
+    for name, array in columns.items():
+        fields[name] = array
+    return rows.view("u8" if width == 8 else "V%d" % width)[:, 0]
 
 
 def numbered(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (code per row, the first row of each code) of 64-bit keys; codes count from 0."""
-    codes = np.asarray(pa.array(keys).dictionary_encode().indices)
+    """Return (code per row, the first row of each code) of numbers or bytes; codes count from 0."""
+    column = pa.array(keys) if keys.dtype.kind != "V" else pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(keys.dtype.itemsize), len(keys), [None, pa.py_buffer(keys)])
+    codes = np.asarray(column.dictionary_encode().indices)
     first = np.zeros(int(codes.max()) + 1 if len(codes) else 0, "i8")
     first[codes[::-1]] = np.arange(len(codes))[::-1]   # the last to be written is the first in the order
     return codes, first
@@ -84,9 +101,16 @@ def scatter(count: int, rows: np.ndarray, column: pa.Array) -> pa.Array:
     return column.take(pa.array(places, pa.int32(), mask=places < 0))
 
 
-def join(*parts: Any) -> pa.Array:
+def spread(count: int, rows: np.ndarray, *parts: pa.Array | str) -> list[pa.Array | str]:
+    """Return what to join() to have the parts, which belong to some rows, in these rows of all."""
+    return list(parts) if len(rows) == count else [scatter(count, rows, join(*parts))] if len(rows) else []
+
+
+def join(*parts: pa.Array | str) -> pa.Array:
     """Concatenate columns and constants row by row; nulls add nothing."""
-    return pc.binary_join_element_wise(*parts, "", null_handling="skip")
+    # what pyarrow takes for text by itself it looks at more closely, which takes longer than to join a thousand rows
+    typed = [pa.scalar(part, pa.string()) if isinstance(part, str) else part for part in (*parts, "")]
+    return pc.binary_join_element_wise(*typed, null_handling="skip")
 
 
 def number(array: np.ndarray) -> pa.Array:
@@ -118,6 +142,9 @@ def hexadecimal(array: np.ndarray) -> pa.Array:
     return text
 
 
+_THREE = np.array([b"%03d" % value for value in range(1000)], "S3").view("u1").reshape(-1, 3)
+
+
 def time_text(wall: np.ndarray) -> pa.Array:
     """Return wall ns as `2026-11-22T11:27:51.123456Z `, cut (not rounded) to microseconds."""
     out = np.empty((len(wall), 28), "u1")
@@ -126,9 +153,7 @@ def time_text(wall: np.ndarray) -> pa.Array:
     prefix = np.datetime_as_string(different.astype("datetime64[s]"))
     prefix_bytes = np.char.add(prefix, ".").astype("S20").view("u1").reshape(-1, 20)
     out[:, :20] = prefix_bytes[codes]
-    micro = (rest // 1000).astype("u4")
-    for place in range(25, 19, -1):
-        micro, digit = np.divmod(micro, 10)
-        out[:, place] = digit + 48
+    milli, micro = np.divmod(rest.astype("u4") // 1000, 1000)
+    out[:, 20:23], out[:, 23:26] = _THREE[milli], _THREE[micro]
     out[:, 26], out[:, 27] = ord("Z"), ord(" ")
     return fixed_text(out)

@@ -17,14 +17,14 @@ def columns(batch: Batch, labels: Sequence[Labels]) -> dict[str, pa.Array]:
     return {one.name: pa.array(_numbers(one, values), mask=~values.known) for one, values in _each(batch, labels)}
 
 
-def words(batch: Batch, labels: Sequence[Labels]) -> pa.Array | str:
+def words(batch: Batch, labels: Sequence[Labels]) -> list[pa.Array | str]:
     """Return the words as the live text has them: sk_buff.mark=42, or sk_buff.mark=- for what was not there."""
-    parts = []
+    parts: list[pa.Array | str] = []
     for one, values in _each(batch, labels):
         text = join("0x", hexadecimal(values.number)) if one.kind == POINTER else number(_numbers(one, values))
         value = pc.if_else(pa.array(values.known), text, "-")
         parts.append(pc.if_else(pa.array(values.asked), join(" %s=" % one.name, value), ""))
-    return join(*parts) if parts else ""
+    return parts
 
 
 def _each(batch: Batch, labels: Sequence[Labels]) -> Iterator[tuple[Field, Values]]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from skbtrace.show.text import METADATA
 
-from ..arrays import hexadecimal, join, number, per_value, scatter, text_of, time_text
+from ..arrays import hexadecimal, join, number, per_value, spread, text_of, time_text
 from ..bundle.labels import Labels
 from ..packet import flowtext
 from ..packet.headers import ICMP, ICMPV6, TCP, TUNNELS, Headers, is_echo
@@ -17,6 +17,7 @@ from .batch import Batch
 from .columns import comm_text, flow_codes, mac_addresses
 
 DATAPATH = "datapath_tracing"
+Parts = list[pa.Array | str]    # of lines: to be joined, if there are any
 
 
 def lines(batch: Batch, labels: Sequence[Labels], known: tuple[np.ndarray, np.ndarray] | None = None) -> pa.Buffer:
@@ -24,12 +25,11 @@ def lines(batch: Batch, labels: Sequence[Labels], known: tuple[np.ndarray, np.nd
     if not len(batch):
         return pa.py_buffer(b"")
     flow_code, flows = known or flow_codes(batch.headers)
-    text = join(time_text(batch.wall), _place(batch, labels),
-                text_of(flow_code, flowtext.flows_of(flows)),
-                _transport(batch.headers), " len=", number(batch.column("len")), _vlan(batch.vlan), _inner(batch),
-                _drop(batch, labels), _queue(batch, labels), fields.words(batch, labels), _followed(batch),
-                _metadata(batch, labels), _macs(batch), "\n", _stack(batch, labels))
-    return _data(text)
+    return _data(join(
+        time_text(batch.wall), _place(batch, labels), text_of(flow_code, flowtext.flows_of(flows)),
+        *_transport(batch.headers), " len=", number(batch.column("len")), *_vlan(batch.vlan), *_inner(batch),
+        _drop(batch, labels), *_queue(batch, labels), *fields.words(batch, labels), *_followed(batch),
+        *_metadata(batch, labels), _macs(batch), "\n", *_stack(batch, labels)))
 
 
 def _data(text: pa.Array) -> pa.Buffer:
@@ -49,49 +49,46 @@ def _place(batch: Batch, labels: Sequence[Labels]) -> pa.Array:
     return text_of(*per_value(columns, make))
 
 
-def _transport(parsed: Headers) -> pa.Array:
+def _transport(parsed: Headers) -> Parts:
     """TCP flags and numbers, ICMP type, code and echo numbers, IP id, fragment offset."""
     count = len(parsed.version)
     tcp = np.flatnonzero((parsed.protocol == TCP) & parsed.whole & (parsed.fragment == 0))
     icmp = np.flatnonzero(np.isin(parsed.protocol, (ICMP, ICMPV6)) & (parsed.version > 0) & parsed.whole
                           & (parsed.fragment == 0))
-    parts: list[Any] = []
+    parts: Parts = []
     if len(tcp):
         flags = text_of(parsed.flags[tcp].astype("i4"), [" flags=%s seq=" % flowtext.tcp_flags(bits)
                                                          for bits in range(256)])
-        parts.append(scatter(count, tcp, join(flags, number(parsed.seq[tcp]), " ack=", number(parsed.ack[tcp]))))
+        parts += spread(count, tcp, flags, number(parsed.seq[tcp]), " ack=", number(parsed.ack[tcp]))
     if len(icmp):
         codes, texts = per_value({"kind": parsed.kind[icmp], "code": parsed.code[icmp]},
                                  lambda row: " type=%d code=%d" % row)
-        parts.append(scatter(count, icmp, text_of(codes, texts)))
+        parts += spread(count, icmp, text_of(codes, texts))
         echo = icmp[is_echo(parsed.protocol[icmp], parsed.kind[icmp])]
-        parts.append(scatter(count, echo, join(" icmp_id=", number(parsed.echo_id[echo]), " icmp_seq=",
-                                               number(parsed.echo_seq[echo]))))
+        parts += spread(count, echo, " icmp_id=", number(parsed.echo_id[echo]), " icmp_seq=",
+                        number(parsed.echo_seq[echo]))
     identified = np.flatnonzero((parsed.version == 4) | (parsed.fragment > 0) | parsed.more)
-    parts.append(scatter(count, identified, join(" id=", number(parsed.ident[identified]))))
+    parts += spread(count, identified, " id=", number(parsed.ident[identified]))
     pieces = np.flatnonzero((parsed.fragment > 0) | parsed.more)
     if len(pieces):
         end = text_of(parsed.more[pieces].astype("i4"), ["", "+"])
-        parts.append(scatter(count, pieces, join(" fragment=", number(parsed.fragment[pieces]), end)))
-    return join("", *parts)
+        parts += spread(count, pieces, " fragment=", number(parsed.fragment[pieces]), end)
+    return parts
 
 
-def _vlan(vlan: np.ndarray) -> pa.Array | str:
-    if not (vlan >= 0).any():
-        return ""
-    return text_of(vlan + 1, ["", *(" vlan=%d" % number for number in range(4096))])
+def _vlan(vlan: np.ndarray) -> Parts:
+    return [text_of(vlan + 1, ["", *(" vlan=%d" % number for number in range(4096))])] if (vlan >= 0).any() else []
 
 
-def _inner(batch: Batch) -> pa.Array | str:
+def _inner(batch: Batch) -> Parts:
     """What a tunnel carries, in brackets."""
     rows, inside = batch.inner_rows, batch.inner
     if not len(rows):
-        return ""
+        return []
     codes, flows = flow_codes(inside)
     tunnel = text_of(batch.headers.tunnel[rows].astype("i4"), [" %s=" % name for name in TUNNELS])
-    return scatter(len(batch), rows, join(tunnel, number(batch.headers.tunnel_id[rows]), " [",
-                                          text_of(codes, flowtext.flows_of(flows)), _transport(inside),
-                                          _vlan(inside.vlan), "]"))
+    return spread(len(batch), rows, tunnel, number(batch.headers.tunnel_id[rows]), " [",
+                  text_of(codes, flowtext.flows_of(flows)), *_transport(inside), *_vlan(inside.vlan), "]")
 
 
 def _drop(batch: Batch, labels: Sequence[Labels]) -> pa.Array:
@@ -104,46 +101,43 @@ def _drop(batch: Batch, labels: Sequence[Labels]) -> pa.Array:
     return text_of(*per_value(columns, make))
 
 
-def _queue(batch: Batch, labels: Sequence[Labels]) -> pa.Array | str:
+def _queue(batch: Batch, labels: Sequence[Labels]) -> Parts:
     rows = np.flatnonzero(batch.column("queue_kind"))
     if not len(rows):
-        return ""
+        return []
     columns = {"bundle": batch.bundle[rows]}
     columns.update((name, batch.column(name)[rows]) for name in ("queue_kind", "queue_len", "queue_limit",
                                                                  "queue_backlog"))
     codes, texts = per_value(columns, lambda row: " queue=%s:%d/%d,backlog=%d" % (
         labels[row[0]].queue(row[1]), *row[2:]))
-    return scatter(len(batch), rows, text_of(codes, texts))
+    return spread(len(batch), rows, text_of(codes, texts))
 
 
-def _followed(batch: Batch) -> pa.Array | str:
+def _followed(batch: Batch) -> Parts:
     followed = batch.column("followed")
-    return text_of((followed > 0).astype("i4"), ["", " followed"]) if followed.any() else ""
+    return [text_of((followed > 0).astype("i4"), ["", " followed"])] if followed.any() else []
 
 
-def _stack(batch: Batch, labels: Sequence[Labels]) -> pa.Array | str:
+def _stack(batch: Batch, labels: Sequence[Labels]) -> Parts:
     stack = batch.column("stack_id")
     if not (stack >= 0).any():
-        return ""
-    return text_of(*per_value({"bundle": batch.bundle, "stack": stack}, lambda row: "".join(
-        "    %s\n" % frame for frame in labels[row[0]].stack(row[1]))))
+        return []
+    return [text_of(*per_value({"bundle": batch.bundle, "stack": stack}, lambda row: "".join(
+        "    %s\n" % frame for frame in labels[row[0]].stack(row[1]))))]
 
 
-def _metadata(batch: Batch, labels: Sequence[Labels]) -> pa.Array | str:
+def _metadata(batch: Batch, labels: Sequence[Labels]) -> Parts:
     """What the datapath tracer shows besides: fields that are not at their default, and the skb's addresses."""
     datapath = np.array([names.tracer == DATAPATH for names in labels])[batch.bundle]
     rows = np.flatnonzero(datapath)
     if not len(rows):
-        return ""
-
+        return []
     split = [name for name, _ in METADATA].index("hash")    # of which there may be one for each flow
     hashes = batch.column("hash")[rows]
-    shown = join(_unusual(batch, rows, METADATA[:split]), scatter(
-        len(rows), np.flatnonzero(hashes), join(" hash=", number(hashes[hashes > 0]))),
-        _unusual(batch, rows, METADATA[split + 1:]))
-    text = join(shown, " skb=0x", hexadecimal(batch.column("skb")[rows]), " head=0x",
-                hexadecimal(batch.column("head")[rows]))
-    return scatter(len(batch), rows, text)
+    hashed = spread(len(rows), np.flatnonzero(hashes), " hash=", number(hashes[hashes > 0]))
+    return spread(len(batch), rows, *_unusual(batch, rows, METADATA[:split]), *hashed,
+                  *_unusual(batch, rows, METADATA[split + 1:]), " skb=0x", hexadecimal(batch.column("skb")[rows]),
+                  " head=0x", hexadecimal(batch.column("head")[rows]))
 
 
 def _macs(batch: Batch) -> pa.Array:
@@ -151,9 +145,14 @@ def _macs(batch: Batch) -> pa.Array:
     return text_of(codes, [" mac=%s > %s" % pair if pair else "" for pair in pairs])
 
 
-def _unusual(batch: Batch, rows: np.ndarray, fields: Sequence[tuple[str, int]]) -> pa.Array:
+def _unusual(batch: Batch, rows: np.ndarray, fields: Sequence[tuple[str, int]]) -> Parts:
     """Return the words for those of the fields that are not as usual. fields: (name, usual value)."""
+    columns = {name: batch.column(name)[rows] for name, _ in fields}
+    odd = [(name, usual) for name, usual in fields if (columns[name] != usual).any()]
+    if not odd:
+        return []
+
     def make(row: Any) -> str:
-        return "".join(" %s=%d" % (name, value) for (name, usual), value in zip(fields, row, strict=True)
+        return "".join(" %s=%d" % (name, value) for (name, usual), value in zip(odd, row, strict=True)
                        if value != usual)
-    return text_of(*per_value({name: batch.column(name)[rows] for name, _ in fields}, make))
+    return [text_of(*per_value({name: columns[name] for name, _ in odd}, make))]
