@@ -15,6 +15,7 @@ import numpy as np
 
 from skbtrace.programs.classic import Program
 
+from .arrays import picked
 from .bundle.labels import Labels
 from .bundle.manifest import Bundle
 from .clock.host import HostClock
@@ -206,7 +207,7 @@ def _some(parts: Sequence[Part], excerpt: Marks) -> tuple[list[Part], int]:
         shown, left = excerpt.shown(bundle, number, wall)
         unjudged += left
         if shown.any():
-            out.append((bundle, raw[shown], wall[shown], number[shown]))
+            out.append((bundle, picked(raw, shown), wall[shown], number[shown]))
     return out, unjudged
 
 

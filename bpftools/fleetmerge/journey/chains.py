@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..arrays import joined, picked
-from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, NOT_FOLLOWED, ROW, mix
+from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, NOT_FOLLOWED, ROW, Columns, mix
 from .atlas import ANSWERING, Atlas, Layout
 from .upcalls import ANSWER, asked_about, renamings
 
@@ -26,7 +26,6 @@ _TIMES = 10_000_000      # ns: a VM's sending is remembered so finely
 _COUNT = np.dtype([("group", "<u8"), ("count", "<i8")])
 _PLAIN = (IS_TCP, IS_OTHER, IS_FRAGMENT)
 _COMPARED = ("time", "skb", "head", "group", "flow", "hash", "seq", "ident", "size", "place", "drop", "kind")
-Columns = dict[str, np.ndarray]   # fields of rows, each by itself
 HOME = np.dtype([("flow", "<u8"), ("device", "<i4"), ("time", "<i8")])
 INITIAL_HOPS = (64, 128, 255, 32)   # what systems send with: a router's packets have one less
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..arrays import numbered
+from ..arrays import numbered, picked
 from ..bundle.records import CANONICAL, canonical
 from . import headers as parsing
 from .headers import ETH_ARP, GENEVE_PORT, ICMP, ICMPV6, IN_GRE, NO_TUNNEL, TCP, UDP, VXLAN_PORTS, Headers, is_echo
@@ -43,6 +43,7 @@ ROW = np.dtype([
 FLOW = np.dtype([("flow", "<u8"), ("group", "<u8"), ("back", "<u8"), ("from", "<u8"), ("to", "<u8"), ("version", "u1"),
                  ("protocol", "u1"), ("ethertype", "<u2"), ("kind", "u1"), ("ports", "?"), ("source_port", "<u2"),
                  ("target_port", "<u2"), ("source", "u1", 16), ("target", "u1", 16)])
+Columns = dict[str, np.ndarray]   # fields of rows, each by itself
 NOT_FOLLOWED, IS_TCP, IS_OTHER, IS_FRAGMENT, IS_ARP, UNREADABLE = range(6)   # the last: its headers are not whole
 FOLLOWED = 1 << 6       # in ROW.fixed: it does not match the filter here, and was recorded because it did before
 FIXED_ID = 1 << 3       # SKB_GSO_TCP_FIXEDID: all segments of the packet have one IP id
@@ -89,7 +90,9 @@ class Identifier:
         packet, valid = raw["packet"], np.minimum(raw["packet_len"], raw["packet"].shape[1])
         outer = parsing.parse(packet, valid, raw["packet_layer"], raw["protocol"], length)
         inside, inner = parsing.inner(outer, packet, valid)
-        out = recognise(raw, outer, inside, inner, length)
+        out = np.zeros(len(raw), ROW)
+        for name, column in recognise(raw, outer, inside, inner, length).items():
+            out[name] = column
         self._remember(out, outer)
         if len(inside):
             self._remember(out[inside], inner)
@@ -174,25 +177,24 @@ def network_text(network: int) -> str:
     return ("vlan %d" % number if number else "") if not kind else ("vni %d" if kind == 1 else "gre key %d") % number
 
 
-def recognise(raw: np.ndarray, outer: Headers, inside: np.ndarray, inner: Headers, length: np.ndarray) -> np.ndarray:
-    """Return the rows of records, with what their packets are recognised by filled in.
+def recognise(raw: np.ndarray, outer: Headers, inside: np.ndarray, inner: Headers, length: np.ndarray) -> Columns:
+    """Return the fields of rows by which packets are recognised.
 
     outer, inside, inner: what headers.parse() and headers.inner() said; length: bytes from the network header on.
     """
-    out = np.zeros(len(raw), ROW)
-    _fill(out, outer, raw, length)
+    out = _fields(outer, raw, length)
     seen = (inner.version > 0) | (_family(inner) == 1)
     hidden = inside[~seen]    # a tunnel's packet of which too little was recorded
     out["kind"][hidden] = np.where(out["kind"][hidden] == IS_OTHER, UNREADABLE, out["kind"][hidden])
     if seen.any():
         rows = inside[seen]
-        part = out[rows]
-        _fill(part, _subset(inner, seen), raw[rows], inner.payload[seen] + 40)
-        out[rows] = part
+        for name, column in _fields(_subset(inner, seen), picked(raw, rows), inner.payload[seen] + 40).items():
+            out[name][rows] = column
     return out
 
 
-def _fill(out: np.ndarray, parsed: Headers, raw: np.ndarray, length: np.ndarray) -> None:
+def _fields(parsed: Headers, raw: np.ndarray, length: np.ndarray) -> Columns:
+    out: Columns = {}
     family = _family(parsed)
     out["group"] = _addresses(family, parsed.source.view("<u8"), parsed.target.view("<u8"))
     flow = mix(out["group"], parsed.protocol)
@@ -219,6 +221,7 @@ def _fill(out: np.ndarray, parsed: Headers, raw: np.ndarray, length: np.ndarray)
     # of a packet that is not all in the linear part the hash depends on how much of it is
     hashes = np.where(raw["data_len"] > 0, 0, raw["payload_hash"])
     out["hash"] = np.where(out["kind"] != IS_TCP, hashes, np.where(out["size"] > 0, 0, parsed.ack.astype("u8") + 1))
+    return {name: column.astype(ROW[name]) for name, column in out.items()}
 
 
 def _cut(parsed: Headers) -> np.ndarray:
@@ -252,7 +255,7 @@ class Renaming:
         return np.where(self.after[place] == flow, self.root[place], flow)
 
 
-def packet_keys(rows: np.ndarray, renamed: Renaming | None) -> np.ndarray:
+def packet_keys(rows: np.ndarray | Columns, renamed: Renaming | None) -> np.ndarray:
     """Return what identifies each packet; of a TCP segment its beginning, so that joined segments are found too."""
     flow = rename(np.ascontiguousarray(rows["flow"]), renamed)
     tcp = rows["kind"] == IS_TCP

@@ -2,11 +2,15 @@
 """A batch: the records of all bundles in one stretch of time, in order, with their headers parsed."""
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
 
+from ..arrays import distinct, text_of
 from ..bundle.fields import Field, slots_of
 from ..bundle.records import CANONICAL, canonical
+from ..packet.flowtext import flows_of
 from ..packet.headers import Headers, inner, parse
 
 
@@ -36,6 +40,48 @@ class Batch:
             self._columns[name] = (np.ascontiguousarray(self.raw[name]) if here else
                                    canonical(self.raw[:1])[name].repeat(len(self), axis=0))
         return self._columns[name]
+
+    @cached_property
+    def flows(self) -> "Flows":
+        """Return the flows of the packets as they were recorded."""
+        return Flows.of(self.headers)
+
+    @cached_property
+    def inner_flows(self) -> "Flows":
+        """Return the flows of what tunnels carry."""
+        return Flows.of(self.inner)
+
+    @cached_property
+    def mac_addresses(self) -> tuple[np.ndarray, list[tuple[str, str] | None]]:
+        """Return (code per record, the different (source, destination)); None: no Ethernet header was recorded."""
+        known = (self.column("packet_layer") == 2) & (self.column("packet_len") >= 12)
+        codes, rows = distinct({"known": known, "mac": np.where(known[:, None], self.column("packet")[:, :12], 0)})
+        return codes, [(row["mac"][6:].tobytes().hex(":"), row["mac"][:6].tobytes().hex(":")) if row["known"] else None
+                       for row in rows]
+
+
+@dataclass
+class Flows:
+    """The different flows of many packets: what makes a flow is what its text shows."""
+
+    codes: np.ndarray    # of each packet
+    rows: np.ndarray     # the different flows
+    text: pa.Array       # of these
+
+    @classmethod
+    def of(cls, parsed: Headers) -> "Flows":
+        """Return the flows of packets."""
+        codes, rows = distinct({
+            "version": parsed.version, "protocol": parsed.protocol, "ethertype": np.where(
+                parsed.version > 0, 0, parsed.ethertype).astype("u2"),
+            "kind": np.where(parsed.version > 0, 0, parsed.kind).astype("u1"), "ports": parsed.ports,
+            "source_port": parsed.source_port, "target_port": parsed.target_port,
+            "source": parsed.source, "target": parsed.target})
+        return cls(codes, rows, flows_of(rows))
+
+    def texts(self) -> pa.Array:
+        """Return the text of each packet's flow."""
+        return text_of(self.codes, self.text)
 
 
 def make_batch(parts: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]],

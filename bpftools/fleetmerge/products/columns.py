@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..arrays import dictionary, distinct, names, numbered, per_value
+from ..arrays import dictionary, names, numbered, per_value
 from ..bundle.labels import Labels
 from ..packet import flowtext
 from ..packet.headers import TUNNELS, Headers
 from ..packet.identity import NOT_FOLLOWED, Renaming, packet_keys, recognise
 from ..words import clean
 from . import fields
-from .batch import Batch
+from .batch import Batch, Flows
 
 _PLAIN = ("skb", "head", "cpu", "pid", "len", "data_len", "ifindex", "rx_ifindex", "mark", "hash", "priority",
           "pkt_type", "ip_summed", "cloned", "users", "followed", "nr_frags", "frag_list", "gso_size", "gso_segs",
@@ -26,16 +26,6 @@ FEW_VALUES = ["journey", "host", "tracer", "point", "device", "netns", "comm", "
               *(name for name in _PLAIN if name not in ("skb", "head", "payload_hash"))]
 
 
-def flow_codes(parsed: Headers) -> tuple[np.ndarray, np.ndarray]:
-    """Return (code per record, the different flows): what makes a flow is what its text shows."""
-    return distinct({
-        "version": parsed.version, "protocol": parsed.protocol, "ethertype": np.where(
-            parsed.version > 0, 0, parsed.ethertype).astype("u2"),
-        "kind": np.where(parsed.version > 0, 0, parsed.kind).astype("u1"), "ports": parsed.ports,
-        "source_port": parsed.source_port, "target_port": parsed.target_port,
-        "source": parsed.source, "target": parsed.target})
-
-
 def label(batch: Batch, labels: Sequence[Labels], fields: Sequence[str], make: Callable[..., str | None],
           ) -> pa.DictionaryArray:
     """Return a dictionary column: make(labels of the bundle, *values) for each different combination of fields."""
@@ -44,25 +34,17 @@ def label(batch: Batch, labels: Sequence[Labels], fields: Sequence[str], make: C
     return dictionary(codes, texts)
 
 
-def mac_addresses(batch: Batch) -> tuple[np.ndarray, list[tuple[str, str] | None]]:
-    """Return (code per record, the different (source, destination)); None: no Ethernet header was recorded."""
-    known = (batch.column("packet_layer") == 2) & (batch.column("packet_len") >= 12)
-    codes, rows = distinct({"known": known, "mac": np.where(known[:, None], batch.column("packet")[:, :12], 0)})
-    return codes, [(row["mac"][6:].tobytes().hex(":"), row["mac"][:6].tobytes().hex(":")) if row["known"] else None
-                   for row in rows]
-
-
 def comm_text(raw: bytes) -> str:
     """Return a task's name as it stands in a line."""
     return clean(raw.split(b"\0")[0].decode("utf-8", "replace"))
 
 
-def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.ndarray] | None = None,
-          renamed: Renaming | None = None, journeys: np.ndarray | None = None) -> pa.Table:
+def table(batch: Batch, labels: Sequence[Labels], renamed: Renaming | None = None,
+          journeys: np.ndarray | None = None) -> pa.Table:
     """Return the batch as the rows of events.parquet.
 
-    flows: what flow_codes() said, if it was asked already; renamed: flows and their names before address translation;
-    journeys: u8, the journey that each record shows; 0: none.
+    renamed: flows and their names before address translation; journeys: u8, the journey that each record shows; 0:
+    none.
     """
     out: dict[str, Any] = {"time": pa.array(batch.wall).view(pa.timestamp("ns", "UTC")),
                            "monotonic_ns": batch.column("time_ns").astype("i8")}
@@ -74,8 +56,8 @@ def table(batch: Batch, labels: Sequence[Labels], flows: tuple[np.ndarray, np.nd
     codes, texts = per_value({"comm": batch.column("comm")}, lambda row: comm_text(row[0]))
     out["comm"] = dictionary(codes, texts)
     _drop_columns(out, batch, labels)
-    _packet_columns(out, batch.headers, flows or flow_codes(batch.headers))
-    codes, pairs = mac_addresses(batch)
+    _packet_columns(out, batch.headers, batch.flows)
+    codes, pairs = batch.mac_addresses
     for end, name in enumerate(("mac_src", "mac_dst")):
         out[name] = dictionary(codes, [pair[end] if pair else None for pair in pairs])
     out["vlan"] = pa.array(batch.vlan, mask=batch.vlan < 0)
@@ -99,13 +81,20 @@ def _journeys(journeys: np.ndarray) -> pa.DictionaryArray:
 
 def _headers(batch: Batch) -> pa.Array:
     """Return the bytes that were recorded of each packet: its headers, from where its outermost one begins."""
+    if not len(batch):
+        return pa.array([], pa.binary())
     packet = batch.column("packet")
     length = np.minimum(batch.column("packet_len").astype("i4"), packet.shape[1])
-    width = int(length.max()) if len(length) else 0
-    matrix = packet[:, :width]
-    data = matrix[np.arange(width) < length[:, None]] if (length < width).any() else np.ascontiguousarray(matrix)
-    offsets = np.append(0, np.cumsum(length)).astype("i4")
-    return pa.BinaryArray.from_buffers(pa.binary(), len(length), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+    # lengths take few different values: those of one length are cut together, and put in order afterwards
+    order = np.argsort(length, kind="stable")
+    different, starts = np.unique(length[order], return_index=True)
+    parts = [packet[rows, :width].ravel() for width, rows in zip(
+        different.tolist(), np.split(order, starts[1:]), strict=True)]
+    offsets = np.append(0, np.cumsum(length[order])).astype("i4")
+    place = np.empty(len(order), "i4")
+    place[order] = np.arange(len(order), dtype="i4")
+    return pa.BinaryArray.from_buffers(pa.binary(), len(length), [
+        None, pa.py_buffer(offsets), pa.py_buffer(np.concatenate(parts))]).take(pa.array(place))
 
 
 def _drop_columns(out: dict[str, Any], batch: Batch, labels: Sequence[Labels]) -> None:
@@ -114,9 +103,9 @@ def _drop_columns(out: dict[str, Any], batch: Batch, labels: Sequence[Labels]) -
     out["stack"] = label(batch, labels, ("stack_id",), lambda names, number: ";".join(names.stack(number)) or None)
 
 
-def _packet_columns(out: dict[str, Any], parsed: Headers, flows: tuple[np.ndarray, np.ndarray]) -> None:
-    codes, rows = flows
-    out["flow"] = dictionary(codes, flowtext.flows_of(rows))
+def _packet_columns(out: dict[str, Any], parsed: Headers, flows: Flows) -> None:
+    codes, rows = flows.codes, flows.rows
+    out["flow"] = dictionary(codes, flows.text)
     has = ((rows["version"] > 0) | (rows["kind"] > 0)).tolist()
     for name, field in (("src", "source"), ("dst", "target")):
         out[name] = dictionary(codes, [text if known else None for text, known in zip(
@@ -153,7 +142,6 @@ def _inner_columns(out: dict[str, Any], batch: Batch) -> None:
     codes = np.zeros(len(batch), "i4")
     texts: list[str | None] = [None]
     if len(batch.inner_rows):
-        inner, rows = flow_codes(batch.inner)
-        codes[batch.inner_rows] = inner + 1
-        texts += flowtext.flows_of(rows).to_pylist()
+        codes[batch.inner_rows] = batch.inner_flows.codes + 1
+        texts += batch.inner_flows.text.to_pylist()
     out["inner_flow"] = dictionary(codes, texts)

@@ -8,25 +8,25 @@ import pyarrow as pa
 
 from skbtrace.show.text import METADATA
 
-from ..arrays import hexadecimal, join, number, per_value, spread, text_of, time_text
+from ..arrays import hexadecimal, join, number, per_value, spread, strings, text_of, time_text
 from ..bundle.labels import Labels
 from ..packet import flowtext
 from ..packet.headers import ICMP, ICMPV6, TCP, TUNNELS, Headers, is_echo
 from . import fields
 from .batch import Batch
-from .columns import comm_text, flow_codes, mac_addresses
+from .columns import comm_text
 
 DATAPATH = "datapath_tracing"
+_FLAGS = strings([" flags=%s seq=" % flowtext.tcp_flags(bits) for bits in range(256)])
 Parts = list[pa.Array | str]    # of lines: to be joined, if there are any
 
 
-def lines(batch: Batch, labels: Sequence[Labels], known: tuple[np.ndarray, np.ndarray] | None = None) -> pa.Buffer:
-    """Return the batch as text, ready to be written; known: what flow_codes() said, if it was asked already."""
+def lines(batch: Batch, labels: Sequence[Labels]) -> pa.Buffer:
+    """Return the batch as text, ready to be written."""
     if not len(batch):
         return pa.py_buffer(b"")
-    flow_code, flows = known or flow_codes(batch.headers)
     return _data(join(
-        time_text(batch.wall), _place(batch, labels), text_of(flow_code, flowtext.flows_of(flows)),
+        time_text(batch.wall), _place(batch, labels), batch.flows.texts(),
         *_transport(batch.headers), " len=", number(batch.column("len")), *_vlan(batch.vlan), *_inner(batch),
         _drop(batch, labels), *_queue(batch, labels), *fields.words(batch, labels), *_followed(batch),
         *_metadata(batch, labels), _macs(batch), "\n", *_stack(batch, labels)))
@@ -57,8 +57,7 @@ def _transport(parsed: Headers) -> Parts:
                           & (parsed.fragment == 0))
     parts: Parts = []
     if len(tcp):
-        flags = text_of(parsed.flags[tcp].astype("i4"), [" flags=%s seq=" % flowtext.tcp_flags(bits)
-                                                         for bits in range(256)])
+        flags = text_of(parsed.flags[tcp].astype("i4"), _FLAGS)
         parts += spread(count, tcp, flags, number(parsed.seq[tcp]), " ack=", number(parsed.ack[tcp]))
     if len(icmp):
         codes, texts = per_value({"kind": parsed.kind[icmp], "code": parsed.code[icmp]},
@@ -85,10 +84,9 @@ def _inner(batch: Batch) -> Parts:
     rows, inside = batch.inner_rows, batch.inner
     if not len(rows):
         return []
-    codes, flows = flow_codes(inside)
     tunnel = text_of(batch.headers.tunnel[rows].astype("i4"), [" %s=" % name for name in TUNNELS])
     return spread(len(batch), rows, tunnel, number(batch.headers.tunnel_id[rows]), " [",
-                  text_of(codes, flowtext.flows_of(flows)), *_transport(inside), *_vlan(inside.vlan), "]")
+                  batch.inner_flows.texts(), *_transport(inside), *_vlan(inside.vlan), "]")
 
 
 def _drop(batch: Batch, labels: Sequence[Labels]) -> pa.Array:
@@ -141,7 +139,7 @@ def _metadata(batch: Batch, labels: Sequence[Labels]) -> Parts:
 
 
 def _macs(batch: Batch) -> pa.Array:
-    codes, pairs = mac_addresses(batch)
+    codes, pairs = batch.mac_addresses
     return text_of(codes, [" mac=%s > %s" % pair if pair else "" for pair in pairs])
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from ..bundle.labels import Labels
 from ..packet.identity import Renaming
 from .batch import make_batch
-from .columns import FEW_VALUES, flow_codes, table
+from .columns import FEW_VALUES, table
 from .footer import FILE_GROUPS, FILE_ROWS, Reader, Struct, moved, with_groups
 from .frames import packets
 from .journeys import journeys_of, noted
@@ -31,11 +31,10 @@ def write_pieces(parts: Sequence[tuple[int, np.ndarray, np.ndarray, np.ndarray]]
     parts: as batch.make_batch() takes them; records: files that say which records show which journeys; notes: files
     with what there is to say of some."""
     batch = make_batch(parts, [names.fields for names in labels])
-    flows = flow_codes(batch.headers)
     with open(text, "wb", opener=_private) as handle:
-        handle.write(memoryview(lines(batch, labels, flows)))
+        handle.write(memoryview(lines(batch, labels)))
     journeys = journeys_of(records, batch.bundle, batch.number)
-    write_table(table(batch, labels, flows, renamed, journeys), rows)
+    write_table(table(batch, labels, renamed, journeys), rows)
     if interfaces:
         with open(frames, "wb", opener=_private) as handle:
             said = remarks(batch, labels, *noted(notes, batch.bundle, batch.number), interfaces.places)

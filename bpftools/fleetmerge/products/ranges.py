@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import picked
 from ..bundle.manifest import Bundle
 from ..bundle.records import read
 from ..clock.host import HostClock
@@ -97,6 +98,6 @@ def read_range(bundles: Sequence[Bundle], clocks: Sequence[HostClock], stretch: 
         inside = (wall >= stretch.start) & (wall < stretch.end)
         number = np.arange(piece.first, piece.first + len(raw), dtype="u4")
         if not inside.all():
-            raw, wall, number = raw[inside], wall[inside], number[inside]
+            raw, wall, number = picked(raw, inside), wall[inside], number[inside]
         parts.append((piece.bundle, raw, wall, number))
     return [part for part in parts if len(part[1])]
