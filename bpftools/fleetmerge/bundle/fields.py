@@ -96,7 +96,7 @@ class Recorded:
         self._sources = [_Source(*source) for source in sources]
         self._each = [source.fields for source in self._sources]
 
-    def changed(self, rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, int]:
+    def changed(self, rows: Mapping[str, np.ndarray], before: np.ndarray, after: np.ndarray) -> dict[str, int]:
         """Return field -> of how many packets it changed. rows: identity.ROW; before, after: which of them."""
         fields = all_fields(self._each)
         if not fields:
@@ -108,7 +108,7 @@ class Recorded:
             out[name] = int((was.known & has.known & (was.number != has.number)).sum())
         return {name: count for name, count in out.items() if count}
 
-    def _of(self, rows: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _of(self, rows: Mapping[str, np.ndarray], which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return slots and bundle of some rows."""
         bundle, record = rows["bundle"][which], rows["record"][which]
         out = np.zeros((len(which), MOST + 1), "u8")

@@ -86,7 +86,7 @@ def chain(atlas: Atlas, machine: Machine, path: str) -> Chained:
                    np.unique(np.concatenate(unhashed)) if unhashed else np.zeros(0, "u8"))
 
 
-def unhashed_flows(rows: np.ndarray) -> np.ndarray:
+def unhashed_flows(rows: np.ndarray | Columns) -> np.ndarray:
     """Return the flows whose payload hashes cannot be compared: some packets have none, or were joined."""
     odd = (rows["kind"] != IS_TCP) & (rows["size"] > 0) & ((rows["hash"] == 0) | (rows["unit"] > 0))
     return np.unique(rows["flow"][odd])

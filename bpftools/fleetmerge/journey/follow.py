@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from ..arrays import joined, picked
-from ..packet.identity import UNREADABLE
+from ..packet.identity import UNREADABLE, columns_of
 from .changes import ways_used
 from .choosing import on_the_way
 from .followed import Followed, follow
@@ -34,11 +34,12 @@ def explore(setting: Setting, part: int, keep: Keep | None = None) -> Findings:
     rows, host, own = _load(setting, part)
     everywhere = (rows, host) if setting.excerpt else None
     step = setting.atlas.layout.step[rows["place"]] | setting.atlas.layout.drop[rows["place"]]
-    rows, host, own = picked(rows, step), host[step], own[step]
-    if not len(rows):
+    if not step.any():
         return Findings()
     sieve = partial(sift, sample=setting.sample, drops=setting.atlas.layout.drop) if setting.sample else None
-    units = make_units(rows, host, own, setting.names, setting.partition, part, setting.atlas.layout.arrives, sieve)
+    units = make_units(columns_of(picked(rows, step)), host[step], own[step], setting.names, setting.partition, part,
+                       setting.atlas.layout.arrives, sieve)
+    del rows
     packets = find_packets(units, setting.atlas.layout, setting.bounds)
     return _Following(setting, packets).findings(keep, everywhere)
 

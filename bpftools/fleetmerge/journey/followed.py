@@ -105,7 +105,7 @@ def _records(packets: Packets, whole: np.ndarray) -> tuple[np.ndarray, np.ndarra
     key = ((units.rows["bundle"].astype("u8") << np.uint64(32)) | units.rows["record"])[units.row[leads]]
     order = np.argsort(key)
     journey = packets.packet[packets.starts[whole[number[leads]]]]
-    by_row = np.zeros(len(units.rows), "u8")
+    by_row = np.zeros(len(units.host), "u8")
     by_row[units.row[leads]] = journey
     return key[order], journey[order], by_row
 

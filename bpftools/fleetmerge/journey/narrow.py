@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..excerpt.marks import Marks
-from ..packet.identity import IS_FRAGMENT, among, mix
+from ..packet.identity import IS_FRAGMENT, Columns, among, mix
 from .choosing import Way
 from .packets import Packets
 from .shapes import Shape
@@ -19,7 +19,7 @@ def fitting_chains(marks: Marks, rows: np.ndarray, host: np.ndarray) -> np.ndarr
     return np.unique(chains_of(rows, host)[marks.fit(rows)])
 
 
-def chains_of(rows: np.ndarray, host: np.ndarray) -> np.ndarray:
+def chains_of(rows: np.ndarray | Columns, host: np.ndarray) -> np.ndarray:
     """Return a name for the chain of each row."""
     return mix(rows["chain"], host.astype("u8") + np.uint64(1))
 

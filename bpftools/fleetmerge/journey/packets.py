@@ -163,7 +163,7 @@ def _follow_chains(units: Units, chain: np.ndarray) -> None:
         return
     changed = np.unique(chain[order][moved])
     some = np.flatnonzero(among(chain[units.row], changed))
-    count = np.bincount(units.row[some], minlength=len(rows))
+    count = np.bincount(units.row[some], minlength=len(units.host))
     begin = np.append(True, units.row[some][1:] != units.row[some][:-1])
     place = np.arange(len(some)) - np.maximum.accumulate(np.where(begin, np.arange(len(some)), 0))
     piece = mix(mix(chain[units.row[some]], place.astype("u8")), count[units.row[some]])

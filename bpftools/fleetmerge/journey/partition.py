@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import picked
-from ..packet.identity import IS_FRAGMENT, IS_TCP, ROW, Renaming, among, mix
+from ..packet.identity import IS_FRAGMENT, IS_TCP, ROW, Columns, Renaming, among, mix
 from .chains import Chained, read_chained
 
 BLOCK = 20   # bits of a TCP sequence number that neighbours share
@@ -68,7 +68,7 @@ class Partition:
             last[cut] += turn(flow, end, entry["parts"][cut])
         return first, last
 
-    def numbers(self, rows: np.ndarray, flow: np.ndarray, ident: np.ndarray) -> np.ndarray:
+    def numbers(self, rows: np.ndarray | Columns, flow: np.ndarray, ident: np.ndarray) -> np.ndarray:
         """Return by what packets of cut groups that have no sequence number are dealt out: what all places agree on.
         flow: by their first names; ident: IP ids."""
         hashes = np.where((rows["kind"] == IS_FRAGMENT) | among(flow, self.unhashed), 0, rows["hash"] & 0xFFFF)

@@ -57,7 +57,7 @@ def answers(packets: Packets, flows: np.ndarray, neighbours: np.ndarray) -> np.n
     rows = packets.units.rows
     flags = rows["flags"] & (_FIN | _SYN | _RST | _ACK)
     syn = ((flags == _SYN | _ACK) | (flags == _RST | _ACK)) & (rows["size"] == 0)
-    fits, row = np.where(rows["kind"] == IS_TCP, syn, rows["flags"] == 0), np.arange(len(rows))
+    fits, row = np.where(rows["kind"] == IS_TCP, syn, rows["flags"] == 0), np.arange(len(packets.units.host))
     return np.concatenate([_sights(packets, row, flows, fits, back=True),
                            _solicited(packets, row, neighbours, _ADVERTISE, "answers")])
 

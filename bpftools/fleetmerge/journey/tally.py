@@ -158,8 +158,8 @@ def _flooded(packets: Packets, origin: np.ndarray, results: Results, layout: Lay
     spent = (device == device[results.unit][which]) & (hops > 0) & ~np.isin(hops, INITIAL_HOPS)
     some = np.flatnonzero(results.outcome == ARRIVED)
     by_router = np.bincount(which, spent, len(origin))[some] > 0
-    rows = units.rows[["flow", "network"]][units.row[origin[some]]]
-    _, stream = np.unique(mix(rows["flow"], rows["network"]), return_inverse=True)
+    first = units.row[origin[some]]
+    _, stream = np.unique(mix(units.rows["flow"][first], units.rows["network"][first]), return_inverse=True)
     routed = 2 * np.bincount(stream, by_router) > np.bincount(stream)
     return some[routed[stream] & ~by_router]
 
@@ -256,8 +256,8 @@ def _flows(judged: Judged, beside: np.ndarray) -> np.ndarray:
 def bytes_of(packets: Packets, at: np.ndarray) -> np.ndarray:
     """Return each packet's bytes from the network header on."""
     units = packets.units
-    rows = units.rows[["bytes", "size"]][units.row[at]]
-    header = np.where(units.number[at] == 0, rows["bytes"].astype("i8") - rows["size"], 0)
+    rows, row = units.rows, units.row[at]
+    header = np.where(units.number[at] == 0, rows["bytes"][row].astype("i8") - rows["size"][row], 0)
     return header + units.size[at]
 
 

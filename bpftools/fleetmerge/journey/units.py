@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..arrays import picked
-from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, UNREADABLE, among, mix
+from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, UNREADABLE, Columns, among, mix
 from .chains import unhashed_flows
 from .partition import BLOCK, Names, Partition, turn
 
@@ -25,7 +24,7 @@ _DATA, _ACK = 0xDA7A, 0xACC   # so that keys of different kinds differ
 class Units:
     """Units at places."""
 
-    rows: np.ndarray      # identity.ROW: the records, time in wall ns; `flow` is the first name, `said` as recorded
+    rows: Columns         # identity.ROW: the records, time in wall ns; `flow` is the first name, `said` as recorded
     said: np.ndarray      # u8 by row: the flow as it was recorded there
     host: np.ndarray      # i4 by row
     own: np.ndarray       # i8 by row: time by the machine's own clock, for what happens on one host
@@ -55,25 +54,26 @@ class Units:
     def with_rows_in_order(self) -> "Units":
         """Return the same units with their rows in the order in which they show them: what is looked at together lies
         together in memory."""
-        first = np.full(len(self.rows), len(self), "i8")
+        first = np.full(len(self.host), len(self), "i8")
         first[self.row[::-1]] = np.arange(len(self))[::-1]   # the last to be written is the first in the order
         shown = self.row[first[self.row] == np.arange(len(self))]
         order = np.concatenate([shown, np.flatnonzero(first == len(self))])
         place = np.empty(len(order), "u4")
         place[order] = np.arange(len(order))
-        return replace(self, rows=picked(self.rows, order), said=self.said[order], host=self.host[order],
-                       own=self.own[order], tagged=self.tagged[order], row=place[self.row])
+        rows = {name: column[order] for name, column in self.rows.items()}
+        return replace(self, rows=rows, said=self.said[order], host=self.host[order], own=self.own[order],
+                       tagged=self.tagged[order], row=place[self.row])
 
 
 Sift = Callable[[Units, np.ndarray], np.ndarray]
 
 
-def make_units(rows: np.ndarray, host: np.ndarray, own: np.ndarray, names: Names, partition: Partition, part: int,
+def make_units(rows: Columns, host: np.ndarray, own: np.ndarray, names: Names, partition: Partition, part: int,
                arrives: np.ndarray, sift: Sift | None = None) -> Units:
     """Return the units of one part; rows: of all hosts, with wall times; own: monotonic ones; arrives: of each place,
     whether packets come in to their host there; sift: is given the units and where they begin, and says which of them
     to keep."""
-    said = np.ascontiguousarray(rows["flow"])
+    said = rows["flow"]
     rows["flow"] = names.rename(said)
     tagged = rows["network"] > 0
     _fill_networks(rows, host)
@@ -119,7 +119,7 @@ def _of_part(units: Units, block: np.ndarray, partition: Partition, part: int) -
     if not cut.any():
         return units
     tcp = (rows["kind"][units.row] == IS_TCP)
-    one = picked(rows, units.row[cut])
+    one = {name: column[units.row[cut]] for name, column in rows.items()}
     own = np.where(tcp[cut] & (one["size"] > 0), block[cut], np.where(
         tcp[cut], one["seq"] >> BLOCK, partition.numbers(one, one["flow"], units.ident[cut])))
     keep = np.ones(len(units), bool)
@@ -127,7 +127,7 @@ def _of_part(units: Units, block: np.ndarray, partition: Partition, part: int) -
     return units.taken(np.flatnonzero(keep))
 
 
-def _fill_networks(rows: np.ndarray, host: np.ndarray) -> None:
+def _fill_networks(rows: Columns, host: np.ndarray) -> None:
     """Let a chain have one network, and a flow with only one have it everywhere: at a VM's tap there is no tag."""
     network = rows["network"]
     if not network.any():
@@ -147,10 +147,10 @@ def _fill_networks(rows: np.ndarray, host: np.ndarray) -> None:
     rows["network"] = network
 
 
-def _take_apart(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _take_apart(rows: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return (row, number, first sequence number, length) of each segment that the records show."""
     size, unit = rows["size"].astype("i8"), rows["unit"].astype("i8")
-    row, number = np.arange(len(rows), dtype="u4"), np.zeros(len(rows), "u4")
+    row, number = np.arange(len(size), dtype="u4"), np.zeros(len(size), "u4")
     if unit.any():
         pieces = np.where(unit > 0, -(-size // np.maximum(unit, 1)), 1)
         row = np.repeat(row, pieces)
@@ -165,18 +165,18 @@ def _take_apart(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
     return row, number, begin.astype("i8"), length
 
 
-def _idents(rows: np.ndarray, row: np.ndarray, number: np.ndarray) -> np.ndarray:
+def _idents(rows: Columns, row: np.ndarray, number: np.ndarray) -> np.ndarray:
     """Return each segment's IP id: within a joined packet ids count up, unless all have the same."""
     ident = rows["ident"][row]
     counted = (rows["fixed"][row] & 1 == 0) & (rows["unit"][row] > 0) & (ident > 0)
     return np.where(counted, (ident + number) & 0xFFFF, ident).astype("u4")
 
 
-def _plain_keys(rows: np.ndarray, row: np.ndarray, number: np.ndarray, begin: np.ndarray, length: np.ndarray,
+def _plain_keys(rows: Columns, row: np.ndarray, number: np.ndarray, begin: np.ndarray, length: np.ndarray,
                 ident: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (the keys of everything but TCP's bytes: datagrams, fragments, ARP, and TCP segments without a byte; which
     of them no other packet has)."""
-    one = rows[["flow", "group", "kind", "hash", "flags"]][row]
+    one = {name: rows[name][row] for name in ("flow", "group", "kind", "hash", "flags")}
     fragment = one["kind"] == IS_FRAGMENT
     hashes = np.where((ident > 0) | fragment | (number > 0), 0, one["hash"])
     untold = unhashed_flows(rows)
@@ -205,12 +205,12 @@ def _one_ident(flow: np.ndarray, ident: np.ndarray, key: np.ndarray) -> np.ndarr
     return (constant & several)[of]
 
 
-def _unread_keys(rows: np.ndarray, row: np.ndarray, host: np.ndarray, own: np.ndarray,
+def _unread_keys(rows: Columns, row: np.ndarray, host: np.ndarray, own: np.ndarray,
                  arrives: np.ndarray) -> np.ndarray:
     """Return keys of packets of which nothing but their chain and their data tells what they are: a clone has the data
     of the packet that it was made of, until another one comes in or, at the latest, _AT_ONCE later."""
     order = np.lexsort((own[row], rows["head"][row], host[row]))
-    one, where = rows[["chain", "head", "place"]][row[order]], host[row[order]]
+    one, where = {name: rows[name][row[order]] for name in ("chain", "head", "place")}, host[row[order]]
     same = (one["head"][1:] == one["head"][:-1]) & (where[1:] == where[:-1]) & (np.diff(own[row[order]]) < _AT_ONCE)
     comes = (arrives[one["place"]] > 0) & np.append(True, one["chain"][1:] != one["chain"][:-1])
     new = np.append(True, ~same) | comes
@@ -220,7 +220,7 @@ def _unread_keys(rows: np.ndarray, row: np.ndarray, host: np.ndarray, own: np.nd
     return out
 
 
-def _positions(rows: np.ndarray, row: np.ndarray, begin: np.ndarray) -> np.ndarray:
+def _positions(rows: Columns, row: np.ndarray, begin: np.ndarray) -> np.ndarray:
     """Return where in its flow each segment begins: its sequence number, unwrapped; the same modulo 2**32."""
     order = np.lexsort((rows["time"][row], rows["flow"][row]))
     flow, seq = rows["flow"][row][order], begin[order]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..bundle.manifest import Bundle
-from .identity import IS_TCP, mix
+from .identity import IS_TCP, Columns, mix
 
 BLOCK = 16    # bits of a sequence number: TCP is taken in blocks
 _TCP_BLOCK, _TCP_ACK, _IP_ID, _OTHER = range(1, 5)
@@ -38,7 +38,7 @@ def _one(given: Mapping[str, int]) -> Sample:
     return Sample(int(given.get("one_in") or 1), bool(given.get("drops")), int(given.get("salt") or 0))
 
 
-def draws(rows: np.ndarray, row: np.ndarray, begin: np.ndarray, length: np.ndarray,
+def draws(rows: Columns, row: np.ndarray, begin: np.ndarray, length: np.ndarray,
           ident: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (the number by which each unit is taken or not: alike for those that are taken together; whether it is
     the kernel's own, and tells whether it was: of a payload, only its hash was recorded).
