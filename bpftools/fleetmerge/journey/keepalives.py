@@ -3,6 +3,7 @@
 sent before, and carry no byte, or that one byte, which was part of a larger segment when it was sent first."""
 import numpy as np
 
+from ..arrays import by_time
 from ..packet.identity import IS_TCP, mix
 from .packets import Packets
 
@@ -20,7 +21,7 @@ def keepalives(packets: Packets, at: np.ndarray) -> np.ndarray:
         return out
     row = units.row[at[some]]
     flow = rows["flow"][row]
-    order = np.lexsort((rows["time"][row], flow))
+    order = by_time(flow, rows["time"][row])
     some, row, flow = some[order], row[order], flow[order]
     size, flags = rows["size"][row].astype("i8"), rows["flags"][row]
     new = np.append(True, flow[1:] != flow[:-1])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import numbered
 from ..packet.identity import among, mix
 from .atlas import Layout
 from .partition import components
@@ -148,8 +149,8 @@ def _firsts(key: np.ndarray, chain: np.ndarray) -> np.ndarray:
     run = np.append(True, (key[1:] != key[:-1]) | (chain[1:] != chain[:-1]))
     starts = np.flatnonzero(run)
     of = np.cumsum(run) - 1
-    _, first, inverse = np.unique(mix(key[starts], chain[starts]), return_index=True, return_inverse=True)
-    return starts[first[inverse]][of]
+    codes, first = numbered(mix(key[starts], chain[starts]))
+    return starts[first[codes]][of]
 
 
 def _follow_chains(units: Units, chain: np.ndarray) -> None:

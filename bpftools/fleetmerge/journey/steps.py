@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..arrays import by_time
 from ..bundle.fields import Recorded
 from .atlas import Layout
 from .packets import Packets
@@ -84,7 +85,7 @@ def _in_order(out: Step, flow: np.ndarray, before: np.ndarray, after: np.ndarray
     """Look at the packets of each flow one after the other: by how much their times differ, and who was overtaken."""
     if len(flow) < 2:
         return
-    order = np.lexsort((before, flow))
+    order = by_time(flow, before)
     flow, before, after = flow[order], before[order], after[order]
     same = flow[1:] == flow[:-1]
     out.pairs = int(same.sum())

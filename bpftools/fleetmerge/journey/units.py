@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..arrays import by_time
 from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, UNREADABLE, Columns, among, mix
 from .chains import unhashed_flows
 from .partition import BLOCK, Names, Partition, turn
@@ -222,7 +223,7 @@ def _unread_keys(rows: Columns, row: np.ndarray, host: np.ndarray, own: np.ndarr
 
 def _positions(rows: Columns, row: np.ndarray, begin: np.ndarray) -> np.ndarray:
     """Return where in its flow each segment begins: its sequence number, unwrapped; the same modulo 2**32."""
-    order = np.lexsort((rows["time"][row], rows["flow"][row]))
+    order = by_time(rows["flow"][row], rows["time"][row])
     flow, seq = rows["flow"][row][order], begin[order]
     new = np.append(True, flow[1:] != flow[:-1])
     # each step to the next in time is the short way round
