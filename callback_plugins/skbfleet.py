@@ -3,8 +3,18 @@
 
 With -v everything is as Ansible shows it.
 """
+DOCUMENTATION = r"""
+name: skbfleet
+type: stdout
+short_description: Show phases, hosts and the verdict
+description:
+  - Shows what a person wants to know of a capture, each thing once. With C(-v) it is Ansible's own C(default).
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+"""
+
 import os
-import sys
 from typing import Any
 
 import ansible.module_utils
@@ -18,17 +28,6 @@ if SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(SHARED)
 
 from ansible.module_utils import skbfleet_told as told
-
-DOCUMENTATION = r"""
-name: skbfleet
-type: stdout
-short_description: Show phases, hosts and the verdict
-description:
-  - Shows what a person wants to know of a capture, each thing once. With C(-v) it is Ansible's own C(default).
-extends_documentation_fragment:
-  - default_callback
-  - result_format_callback
-"""
 
 
 def _will_be_rescued(task: Any) -> bool:
@@ -99,7 +98,7 @@ class Brief(CallbackBase):
         for number, (label, host, text) in enumerate(self._said):
             groups.setdefault((label, text, 0 if host else number), []).append(host)
         self._said = []
-        for (label, text, _), hosts in groups.items():
+        for (label, text, _number), hosts in groups.items():
             color = constants.COLOR_ERROR if label in (told.ERROR, told.FAILED) else None
             self._display.display(told.line(label, sorted(filter(None, hosts)), text), color)
 
@@ -138,4 +137,4 @@ class CallbackModule(Base):
         failed = bool(stats.failures or stats.dark)
         status = told.exit_status(self._result, failed, self._refused)
         if status:
-            sys.exit(status)
+            raise SystemExit(status)

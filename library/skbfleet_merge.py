@@ -149,7 +149,8 @@ ARGUMENTS = {
     "scheduler": {"type": "str"},
     "certificates": {"type": "path"},
 }
-LINE, LINES = 4000, 200  # of what is printed; the products have all of it
+LINE = 4000  # characters of what is printed, and
+LINES = 200  # lines; the products have all of it
 PRODUCTS = ("verdict.txt", "report.html", "summary.json", "timeline.log", "journeys.parquet", "events.parquet",
             "capture.pcapng")
 

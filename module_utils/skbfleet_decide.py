@@ -170,4 +170,4 @@ def line_of(name, end):
     bridge = ", bridge %s with %s" % (end["bridge"], some(end["uplinks"]) or "no uplink") if end["bridge"] else ""
     how = "as pair_%s_host says" % name if end["given"] else "found in: %s" % some(end["found_in"])
     return "%s %s%s is on %s %s%s (%s)" % (name, end["address"], " (%s)" % end["mac"] if end["mac"] else "",
-                                          end["host"], device, bridge, how)
+                                           end["host"], device, bridge, how)

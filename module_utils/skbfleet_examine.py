@@ -8,7 +8,6 @@ import platform
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 
 from ansible.module_utils.skbfleet_owner import check_base
@@ -46,7 +45,7 @@ def runs(remote_dir):
 
 def end_orderly(_number, _frame):
     """Leave by way of every clean-up."""
-    sys.exit(1)
+    raise SystemExit(1)
 
 
 def ask(params):

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a run may begin, by what its hosts counted before the window opens."""
-from typing import Any, Dict  # noqa: F401 (in type comments)
 
 _NAMED = 5  # hosts in one sentence
 

@@ -124,4 +124,4 @@ def failures(outcome):
         return ""
     others = ", the others are merged" if len(failed) < len(hosts) else ""
     return "%d of %d hosts failed%s: %s" % (len(failed), len(hosts), others,
-                                           "; ".join("%s: %s" % one for one in failed))
+                                            "; ".join("%s: %s" % one for one in failed))

@@ -153,7 +153,7 @@ def _of_debug(_arguments, result):
     if "results" in result:  # of a loop
         return []
     said = [value for name, value in result.items() if name not in ("changed", "failed", "_ansible_no_log",
-                                                                   "_ansible_verbose_always")]
+                                                                    "_ansible_verbose_always")]
     return [("", text) for one in said for text in _lines(one)]
 
 

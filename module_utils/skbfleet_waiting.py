@@ -28,7 +28,7 @@ def waiting_on(answers, output_dir):
 def in_words(found):
     """Return a line for each run on each host."""
     return ["%s: run %s, %s%d records in %d KiB" % (host, shown(run, 100), "still running, " * what["running"],
-                                                   what["records"], what["bytes"] >> 10) for host, run, what in found]
+                                                    what["records"], what["bytes"] >> 10) for host, run, what in found]
 
 
 def refusal(found):

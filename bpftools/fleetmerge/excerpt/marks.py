@@ -73,5 +73,3 @@ def _read(path: str, mode: str = "r") -> np.ndarray:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-

@@ -153,4 +153,3 @@ def _places(starts: np.ndarray, way: np.ndarray, leaves: Sequence[tuple[Shape, L
     many = count[way]
     within = np.arange(int(many.sum())) - np.repeat(np.cumsum(many) - many, many)
     return many, np.repeat(starts, many) + np.array(rows or [0], "i8")[np.repeat(begin[way], many) + within]
-

@@ -9,6 +9,7 @@ from ansible.errors import AnsibleFilterError
 
 KINDS = (".py", ".h", ".c")
 
+
 def pack(directory):
     """Return the tracers in a directory as a .tar.gz in base64."""
     memory = io.BytesIO()

@@ -86,7 +86,7 @@ class Mischief:
 def frames_of(source: int) -> Iterator[bytes]:
     """The frames that have arrived."""
     with contextlib.suppress(BlockingIOError):
-        for _ in range(shuttle.BATCH):
+        for _frame in range(shuttle.BATCH):
             yield os.read(source, shuttle.FRAME_MAX)
 
 
@@ -96,7 +96,7 @@ def relay(switch: int, hypervisor: int, mischief: Mischief) -> None:
     for source in (switch, hypervisor, ended.fileno()):
         poll.register(source, select.POLLIN)
     while True:
-        ready = [source for source, _ in poll.poll(mischief.wait_ms())]
+        ready = [source for source, _event in poll.poll(mischief.wait_ms())]
         if ended.fileno() in ready:
             return
         if hypervisor in ready:
@@ -148,7 +148,7 @@ def main() -> int:
 
 def counts(mischief: Mischief) -> Dict[str, Any]:
     """What was done, with what is still held or waiting."""
-    kept = [frame for _, frame in mischief.waiting] + ([mischief.held] if mischief.held else [])
+    kept = [frame for _when, frame in mischief.waiting] + ([mischief.held] if mischief.held else [])
     return dict(mischief.counts, kept=sum(1 for frame in kept if mischief.matches(frame)))
 
 

@@ -38,7 +38,7 @@ def open_tap(netns: str, name: str) -> int:
 
 def move(source: int, sink: int, buffer: list, view: memoryview) -> None:
     """Move up to BATCH frames; returns early when there are no more."""
-    for _ in range(BATCH):
+    for _frame in range(BATCH):
         try:
             length = os.readv(source, buffer)
         except BlockingIOError:
@@ -56,7 +56,7 @@ def shuttle(one: int, other: int) -> None:
     poll.register(one, select.POLLIN)
     poll.register(other, select.POLLIN)
     while True:
-        for source, _ in poll.poll():
+        for source, _event in poll.poll():
             try:
                 move(source, sinks[source], buffer, view)
             except OSError:

@@ -61,4 +61,4 @@ def end_lingering_connections() -> None:
     for name in sockets:
         path = os.path.join(state.CONTROL_DIR, name)
         subprocess.run(["ssh", "-F", "none", "-O", "exit", "-o", "ControlPath=" + path, "lab"],
-                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)

@@ -38,7 +38,7 @@ def tx_dropped() -> int:
 
 def result(process: subprocess.Popen) -> dict:
     """Wait for a traffic.py and return what it counted."""
-    output, _ = process.communicate()
+    output = process.communicate()[0]
     if process.returncode:
         raise namespaces.LabError("the traffic in the lab failed")
     return json.loads(output)

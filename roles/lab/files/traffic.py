@@ -94,7 +94,7 @@ def tcp_serve(options: argparse.Namespace) -> Dict:
     received: Dict[socket.socket, int] = {}
     total = closed = 0
     while options.count is None or closed < options.count:
-        readable = [key.data for key, _ in selector.select()]
+        readable = [key.data for key, _events in selector.select()]
         if ended in readable:
             break
         for ready in readable:
@@ -209,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for work in (udp_serve, udp_send, tcp_serve, tcp_send, tcp_clients):
         name = work.__name__.replace("_", "-")
-        command = commands.add_parser(name, help=(work.__doc__ or "").split(".")[0])
+        command = commands.add_parser(name, help=(work.__doc__ or "").partition(".")[0])
         command.set_defaults(work=work)
         command.add_argument("address", metavar="ADDRESS")
         command.add_argument("port", metavar="PORT", type=int)
