@@ -30,10 +30,10 @@ MUTATION_STAMP := $(VENV)/mutation-$(shell sha256sum tests/mutation/requirements
 OLDEST := ansible-core==2.16.19
 OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 
-PYTHON_CODE := $(wildcard bpftools callback_plugins library module_utils roles tests)
+PYTHON_CODE := $(wildcard bpftools callback_plugins library module_utils roles share tests)
 
 .PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation schema mutation fuzz attacks \
-	integration faults molecule smoke test test-controller test-lab bench
+	integration faults molecule smoke test test-controller test-lab bench collection collection-sanity
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
@@ -110,6 +110,12 @@ smoke: emulation  ## try the tracers on one emulated hypervisor with a distribut
 
 bench: setup  ## measure and print the figures (as root)
 	for bench in tests/bench/bench_*.py; do echo "== $$bench"; $$bench; done
+
+collection: setup  ## make the Ansible collection, build/skbfleet-tracing-VERSION.tar.gz
+	share/distribution/collection.py build
+
+collection-sanity: collection  ## run ansible-test sanity on the collection
+	share/distribution/sanity build
 
 # What needs no lab runs beside what does, which mostly waits: two lanes, each one thing after the other.
 test: setup $(OLDEST_STAMP)  ## everything that must pass
