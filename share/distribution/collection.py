@@ -29,7 +29,7 @@ LAYOUT = (
     ("bpftools/**/*", ""),
     ("inventories/lab/**/*", ""), ("inventories/example/**/*", ""),
     ("share/wireshark/**/*", ""),
-    ("*.md", ""), ("LICENSE", ""), ("requirements*.txt", ""),
+    ("*.md", ""), ("LICENSE", ""), ("requirements*.txt", ""), ("bindep.txt", ""),
 )
 # What is for a checkout only.
 LEFT_OUT = ("playbooks/setup.yml", "playbooks/demo.yml", "roles/case/files/schema.py", "requirements-dev.txt",
