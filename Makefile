@@ -33,7 +33,8 @@ OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 PYTHON_CODE := $(wildcard bpftools callback_plugins library module_utils roles share tests)
 
 .PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation schema mutation fuzz attacks \
-	integration faults molecule smoke test test-controller test-lab bench collection collection-sanity
+	integration faults molecule smoke test test-controller test-lab bench collection collection-sanity \
+	kit kit-test
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
@@ -116,6 +117,12 @@ collection: setup  ## make the Ansible collection, build/skbfleet-tracing-VERSIO
 
 collection-sanity: collection  ## run ansible-test sanity on the collection
 	share/distribution/sanity build
+
+kit: setup  ## make an archive for a site without internet, build/skbfleet-kit-VERSION.tar
+	share/distribution/kit.py build
+
+kit-test: kit emulation  ## install the kit where no network is, and capture on a lab (as root)
+	pytest tests/kit
 
 # What needs no lab runs beside what does, which mostly waits: two lanes, each one thing after the other.
 test: setup $(OLDEST_STAMP)  ## everything that must pass

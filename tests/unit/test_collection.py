@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Ansible collection has everything that the checkout has, by its names there."""
-import importlib.util
 import pathlib
 import re
 
+import collection
 import pytest
 import yaml
 
@@ -13,9 +13,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory) -> pathlib.Path:
     """The collection, laid out."""
-    spec = importlib.util.spec_from_file_location("collection", ROOT / "share" / "distribution" / "collection.py")
-    collection = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(collection)
     return collection.lay_out(tmp_path_factory.mktemp("build"))
 
 
