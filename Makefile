@@ -33,7 +33,7 @@ OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 PYTHON_CODE := $(wildcard bpftools callback_plugins library module_utils roles share tests)
 
 .PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation schema mutation fuzz attacks \
-	integration faults molecule smoke test test-controller test-lab bench collection collection-sanity \
+	integration faults test-runbook molecule smoke test test-controller test-lab bench collection collection-sanity \
 	kit kit-test
 
 help:  ## list the targets
