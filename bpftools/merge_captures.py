@@ -42,6 +42,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--reproduce-status", type=int, metavar="N", help="its exit status")
     parser.add_argument("--no-pcapng", action="store_true", help="do not make capture.pcapng")
     parser.add_argument("--no-report", action="store_true", help="do not make report.html")
+    parser.add_argument("--no-perfetto", action="store_true", help="do not make journeys.perfetto-trace")
     parser.add_argument("--scheduler", metavar="ADDRESS",
                         help="a Dask cluster that does the work, tls://HOST:PORT; its workers see PATH under the "
                              "same name")
@@ -154,7 +155,8 @@ def main() -> int:
     if options.reproduce_command is not None or options.reproduce_status is not None:
         facts["reproduce"] = {"command": options.reproduce_command, "status": options.reproduce_status}
     try:
-        request = Request(found, expected, homes, facts, not options.no_pcapng, not options.no_report, excerpt)
+        request = Request(found, expected, homes, facts, not options.no_pcapng, not options.no_report,
+                          not options.no_perfetto, excerpt)
         _merge(request, options.scheduler, options.certificates)
     except MergeError as error:
         print("error: %s" % error, file=sys.stderr)

@@ -7,9 +7,9 @@ module: skbfleet_merge
 short_description: Merge the bundles of a run and say what they show
 description:
   - Runs skbfleet's merger, C(bpftools/merge_captures.py), on the controller, and returns its verdict.
-  - Makes C(timeline.log), C(events.parquet), C(journeys.parquet), C(capture.pcapng), C(summary.json), C(verdict.txt)
-    and C(report.html) in the run's directory, and lets the link C(latest) beside it point to it. Products that are
-    there are replaced.
+  - Makes C(timeline.log), C(events.parquet), C(journeys.parquet), C(capture.pcapng), C(summary.json), C(verdict.txt),
+    C(journeys.perfetto-trace) and C(report.html) in the run's directory, and lets the link C(latest) beside it point to
+    it. Products that are there are replaced.
   - Works on bundles alone; no host is asked.
 author: The skbfleet authors
 options:
@@ -37,6 +37,10 @@ options:
     default: true
   report:
     description: Whether to make C(report.html), a page of at most 2 MB to look at in a browser.
+    type: bool
+    default: true
+  perfetto:
+    description: Whether to make C(journeys.perfetto-trace), some hundreds of journeys for Perfetto's viewer.
     type: bool
     default: true
   filter:
@@ -143,6 +147,7 @@ ARGUMENTS = {
     "expected": {"type": "dict"},
     "pcapng": {"type": "bool", "default": True},
     "report": {"type": "bool", "default": True},
+    "perfetto": {"type": "bool", "default": True},
     "filter": {"type": "str"},
     "after": {"type": "str"},
     "before": {"type": "str"},
@@ -152,7 +157,7 @@ ARGUMENTS = {
 LINE = 4000  # characters of what is printed, and
 LINES = 200  # lines; the products have all of it
 PRODUCTS = ("verdict.txt", "report.html", "summary.json", "timeline.log", "journeys.parquet", "events.parquet",
-            "capture.pcapng")
+            "capture.pcapng", "journeys.perfetto-trace")
 
 
 def command_line(params, check_mode, expected_file):
@@ -162,7 +167,7 @@ def command_line(params, check_mode, expected_file):
         words.append("--check")
     if expected_file:
         words += ["--expect", expected_file]
-    words += ["--no-" + name for name in ("pcapng", "report") if not params[name]]
+    words += ["--no-" + name for name in ("pcapng", "report", "perfetto") if not params[name]]
     words += ["--%s=%s" % (name, params[name]) for name in ("filter", "after", "before") if params[name] is not None]
     for name in ("scheduler", "certificates"):
         if params[name]:

@@ -25,10 +25,10 @@ from .journey.atlas import make_atlas
 from .journey.prepare import link, prepare
 from .packet.places import places_of
 from .packet.survey import Survey
-from .products import report
+from .products import perfetto, report
 from .products.excerpt import Cut
 from .products.numbers import window_ns
-from .products.page import series
+from .products.page import chosen, series
 from .products.page.document import page
 from .products.pcapng import interfaces
 from .products.queues import Queues
@@ -39,7 +39,8 @@ from .work import Workers, explore_all, join_journeys, mark_all, merge_ranges, s
 
 TIMELINE, EVENTS, JOURNEYS = "timeline.log", "events.parquet", "journeys.parquet"
 SUMMARY, VERDICT, REPORT, CAPTURE = "summary.json", "verdict.txt", "report.html", "capture.pcapng"
-PRODUCTS = (TIMELINE, EVENTS, JOURNEYS, SUMMARY, VERDICT, REPORT, CAPTURE)
+TRACE = "journeys.perfetto-trace"
+PRODUCTS = (TIMELINE, EVENTS, JOURNEYS, SUMMARY, VERDICT, REPORT, CAPTURE, TRACE)
 LATEST = "latest"
 
 
@@ -82,7 +83,8 @@ def merge(request: Request, executor: Executor | None = None, count: int = 0) ->
 
 def made(request: Request) -> tuple[str, ...]:
     """Return the names of the products that a merge makes."""
-    unwanted = {name for name, wanted in ((CAPTURE, request.packets), (REPORT, request.report)) if not wanted}
+    unwanted = {name for name, wanted in ((CAPTURE, request.packets), (REPORT, request.report),
+                                          (TRACE, request.trace)) if not wanted}
     return tuple(name for name in PRODUCTS if name not in unwanted)
 
 
@@ -144,7 +146,8 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
         summary = summarise(request, hosts, store, findings, names, trusts,
                             seen(labels, surveys, places, clocks, atlas.counts), Witnesses(labels, surveys),
                             setting.sample, queues, Cut(excerpt.bounds, unjudged) if excerpt else None)
-        fill = series.of_queues(queues, series.axis(summary)) if request.report else []
+        along = series.axis(summary)
+        fill = series.of_queues(queues, along) if request.report or request.trace else []
     finally:
         store.close()
     join_journeys(workers, findings.pieces, atlas, {host for host, trust in trusts.items() if trust.lossy}, scratch,
@@ -157,6 +160,10 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     if request.report:
         with open(os.path.join(scratch, REPORT), "w", encoding="utf-8") as handle:
             handle.write(page(summary, os.path.join(scratch, JOURNEYS), events, fill))
+    if request.trace:
+        packets = chosen.choose(summary, os.path.join(scratch, JOURNEYS), None, perfetto.LOST, perfetto.EACH)
+        with open(os.path.join(scratch, TRACE), "wb") as written:
+            written.write(perfetto.trace(packets, summary, fill, along))
     return summary
 
 

@@ -47,6 +47,7 @@ class Request:
     facts: dict[str, Any] = field(default_factory=dict)   # goes into the summary as it is: reproduce, …
     packets: bool = True                                  # whether capture.pcapng is made
     report: bool = True                                   # whether report.html is made
+    trace: bool = True                                    # whether journeys.perfetto-trace is made
     excerpt: Excerpt | None = None                        # what is asked for; None: everything
 
 

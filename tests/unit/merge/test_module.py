@@ -42,7 +42,8 @@ def test_merges_and_returns_the_verdict(tmp_path: Any) -> None:
     assert result["hosts"] == {"hv-a": "complete", "hv-b": "missing"}
     assert "Nothing came from hv-b: switched off." in result["doubts"]
     assert all(os.path.isfile(path) for path in result["products"].values())
-    for option, product in (("pcapng", "capture.pcapng"), ("report", "report.html")):
+    for option, product in (("pcapng", "capture.pcapng"), ("report", "report.html"),
+                            ("perfetto", "journeys.perfetto-trace")):
         assert set(result["products"]) - set(call(run_dir=str(run), **{option: False})[1]["products"]) == {product}
 
 

@@ -16,6 +16,7 @@ _RECORDS = 60
 _TOOK = "epoch_ns(last) - epoch_ns(first)"
 _WHOLE = "outcome IN ('arrived', 'ended', 'left') AND carried_by IS NULL AND len(places) > 1"
 _ORDERS = {
+    "lost": "outcome IN ('dropped', 'vanished') ORDER BY certainty <> 'certain', first",
     "sent again": "sent_before > 0 ORDER BY sent_before DESC",
     "slow": "%s ORDER BY %s DESC" % (_WHOLE, _TOOK),
     # of the flows that lost some, if there are any
@@ -37,17 +38,20 @@ class Packet:
     records: list[Row]
 
 
-def choose(summary: Mapping[str, Any], journeys: str, events: str) -> list[Packet]:
-    """Return packets to look at. journeys, events: journeys.parquet and events.parquet."""
+def choose(summary: Mapping[str, Any], journeys: str, events: str | None, lost: int = _LOST,
+           each: int = _EACH) -> list[Packet]:
+    """Return packets to look at, as many of those that were lost, and of each other kind. journeys, events:
+    journeys.parquet and events.parquet; without the latter they come without records."""
     with duckdb.connect(config={"memory_limit": MEMORY}) as connection:
-        kinds = dict.fromkeys(_lost(summary), "lost")
+        kinds = dict.fromkeys(_lost(summary, lost), "lost")
         connection.execute("CREATE VIEW journeys AS FROM read_parquet(%s)" % quoted(journeys))
-        lost = connection.execute("SELECT DISTINCT flow FROM journeys WHERE list_contains(?, journey)",
-                                  [list(kinds)]).fetchall()
+        suffered = connection.execute("SELECT DISTINCT flow FROM journeys WHERE list_contains(?, journey)",
+                                      [list(kinds)]).fetchall()
         for kind, order in _ORDERS.items():
-            values = [[flow for (flow,) in lost]] * order.count("?")
+            values = [[flow for (flow,) in suffered]] * order.count("?")
+            most = max(0, lost - len(kinds)) if kind == "lost" else each
             for (journey,) in connection.execute("SELECT journey FROM journeys WHERE %s, journey LIMIT %d" % (
-                    order, _EACH), values).fetchall():
+                    order, most), values).fetchall():
                 kinds.setdefault(journey, kind)
         if not kinds:
             return []
@@ -57,7 +61,7 @@ def choose(summary: Mapping[str, Any], journeys: str, events: str) -> list[Packe
                      'bound_us': x.bound_us} FOR x IN places[:%d]]
             FROM journeys WHERE list_contains(?, journey)""" % _PLACES, [list(kinds)]).fetchall()
     records: dict[str, list[Row]] = {}
-    for row in read(events, sorted({carrier for _, carrier, *_ in found})):
+    for row in read(events, sorted({carrier for _, carrier, *_ in found})) if events else ():
         records.setdefault(row["journey"], []).append(row)
     packets = {}
     for journey, carrier, flow, outcome, certainty, branches, places in found:
@@ -66,9 +70,9 @@ def choose(summary: Mapping[str, Any], journeys: str, events: str) -> list[Packe
     return [packets[journey] for journey in kinds if journey in packets]
 
 
-def _lost(summary: Mapping[str, Any]) -> list[str]:
+def _lost(summary: Mapping[str, Any], most: int) -> list[str]:
     """Return samples of what the verdict says was lost, one of each sentence before a second one of any."""
     samples = [basis["journeys"] for basis in summary["basis"]]
     found = [journeys[turn] for turn in range(max(map(len, samples), default=0))
              for journeys in samples if turn < len(journeys)]
-    return list(dict.fromkeys(found))[:_LOST]
+    return list(dict.fromkeys(found))[:most]
