@@ -32,6 +32,11 @@ def _losses(summary: Summary) -> dict[tuple[Any, ...], int]:
     return out
 
 
+def _unanswered(summary: Summary) -> dict[tuple[str, ...], int]:
+    return {(entry["kind"], entry["outcome"], *entry["last"].values()): entry["packets"]
+            for entry in summary["unanswered"]}
+
+
 def _flows(summary: Summary) -> dict[tuple[str, str], Mapping[str, Any]]:
     return {(flow["key"], flow["network"]): flow for flow in summary["flows"]}
 
@@ -52,6 +57,10 @@ def more_than_the_whole(part: Summary, whole: Summary) -> Iterator[str]:
     for loss, count in all_losses.items():
         if loss[2] in entire and losses.get(loss, 0) != count:
             yield "%d packets are lost in the run, %d in the part: %s" % (count, losses.get(loss, 0), loss)
+    asked = _unanswered(whole)
+    for place, count in _unanswered(part).items():
+        if count > asked.get(place, 0):
+            yield "%d questions have no answer in the part, %d in the run: %s" % (count, asked.get(place, 0), place)
     for total in ("records", "packets", "lost", "unknown", "drops"):
         if part[total] > whole[total]:
             yield "%s: %d in the part, %d in the run" % (total, part[total], whole[total])

@@ -17,7 +17,7 @@ from skbtrace.programs import libpcap
 
 # NAT, tunnels, pieces, copies, packets that look alike, hosts that did not record all
 CASES = ("masquerade_two_vms", "broadcast_one_of_three_misses", "fragments_lost_in_part",
-         "host_between_recorded_too_few_bytes")
+         "host_between_recorded_too_few_bytes", "guest_that_does_not_answer")
 
 
 def merged(run: Path, expression: str | None = None, after: str | None = None,
@@ -41,3 +41,12 @@ def test_a_part_says_no_more_than_the_whole(name: str, tmp_path: Path) -> None:
         part = merged(run, *question)
         assert 0 < part["packets"] < whole["packets"]
         assert not list(more_than_the_whole(part, whole)), question
+
+
+@pytest.mark.skipif(not libpcap.is_there(), reason="there is no libpcap")
+def test_answers_outside_a_part_are_answers(tmp_path: Path) -> None:
+    run = tmp_path / RUN_ID
+    run.mkdir()
+    importlib.import_module("truth.cases.guest_that_does_not_answer").make(run)
+    part = merged(run, "src host 192.168.32.10 and (icmp or tcp)")    # no answer fits
+    assert {(entry["kind"], entry["packets"]) for entry in part["unanswered"]} == {("echo request", 29), ("SYN", 6)}

@@ -85,7 +85,7 @@ class _Following(Settling, Judging):
         out.trips = round_trips(self._packets, self._origin, self._layout, self._setting.atlas.flows,
                                 self._setting.neighbours, wanted)
         if not self._setting.sample:
-            out.unanswered = unanswered(judged, self._setting, wanted)
+            out.unanswered = unanswered(judged, self._setting)
         out.used = ways_used(judged.packets, judged.origin, judged.results, judged.ways, self._layout,
                              self._setting.partition.shared_groups())
         if keep:

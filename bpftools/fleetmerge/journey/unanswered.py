@@ -10,8 +10,8 @@ from .tally import Judged
 _WAITS = 1_000_000_000   # ns: what was asked later before the end of its host's window may be answered behind it
 
 
-def unanswered(judged: Judged, setting: Setting, wanted: np.ndarray | None = None) -> np.ndarray:
-    """Return UNANSWERED of one part. wanted: by packet, whether it counts; None: all do.
+def unanswered(judged: Judged, setting: Setting) -> np.ndarray:
+    """Return UNANSWERED of one part; of an excerpt, of its packets, whose answers may be outside it.
 
     Groups that several parts share are left out: a question and its answer may be in different parts. A request
     of ARP, or a solicitation, is answered by any reply of the run.
@@ -21,7 +21,6 @@ def unanswered(judged: Judged, setting: Setting, wanted: np.ndarray | None = Non
     rows = units.rows
     some = np.flatnonzero((units.number[origin] == 0) & judged.counts & ~among(
         rows["group"][units.row[origin]], setting.partition.shared_groups()))
-    some = some if wanted is None else some[wanted[some]]
     if not len(some):
         return np.zeros(0, UNANSWERED)
     asked = questions(packets, units.row[origin[some]], flows, setting.neighbours)
