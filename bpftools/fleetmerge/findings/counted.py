@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a tracer counted at its points, beyond what it recorded there."""
+from collections.abc import Sequence
+
 from skbtrace.programs import points
 
 from ..bundle.labels import DROP_POINTS
@@ -7,6 +9,7 @@ from ..bundle.manifest import Bundle
 from ..words import clean
 
 _MOST = 1 << 62
+_DEVICES = ("dev.rx", "dev.tx")
 _FREED = "skb.free"     # what passes there is at its end, whether that is recorded or not
 
 
@@ -36,6 +39,16 @@ def without_device(bundle: Bundle) -> dict[str, int]:
     found = {point: count(bundle, point, "no_device") for point in bundle.points().values()
              if point not in (*DROP_POINTS, _FREED)}
     return {point: number for point, number in found.items() if number}
+
+
+def nothing_matched(name: str, bundles: Sequence[Bundle]) -> str:
+    """Say that a host recorded nothing, and whether there was anything else to be seen at its devices."""
+    came = {point: max(count(bundle, point, "seen") for bundle in bundles) for point in _DEVICES}
+    others = ", though other packets came to %s" % _listed({
+        point: number for point, number in came.items() if number}) if any(came.values()) else ""
+    looked = set(_DEVICES).issubset(point for bundle in bundles for point in bundle.points().values())
+    return "No packet that matches the filter was seen on %s%s." % (
+        name, others or (", nor any other at a device" if looked else ""))
 
 
 def doubts(name: str, bundle: Bundle) -> list[str]:

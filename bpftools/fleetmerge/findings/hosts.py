@@ -189,7 +189,7 @@ class Host:
         if self.bundles and not self.sees_drops():
             out.append("No tracer looked at drops (%s) on %s." % (DROP_POINT, self.name))
         if self.bundles and not self.records:
-            out.append("No packet that matches the filter was seen on %s." % self.name)
+            out.append(counted.nothing_matched(self.name, [bundle for bundle, _, _ in self.bundles]))
         return out
 
 

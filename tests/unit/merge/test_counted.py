@@ -73,3 +73,16 @@ def test_otherwise_none_is(tmp_path: Path, counts: dict[str, Any]) -> None:
 def test_points_where_another_tracer_matches_are_not(tmp_path: Path) -> None:
     found = summary(tmp_path, {"ip.rx": {"seen": 12, "matched": 0}}, only_followed=True)
     assert found["hosts"]["hv-a"]["points"]["unmatched"] == {}
+
+
+@pytest.mark.parametrize(("points", "seen", "words"), [
+    (POINTS, {"dev.rx": 53, "ip.rx": 7}, ", though other packets came to dev.rx (53)."),
+    (POINTS, {"ip.rx": 7}, ", nor any other at a device."),
+    (["skb.drop", "skb.free"], {"skb.free": 99}, ".")])
+def test_where_nothing_matched_it_is_said_whether_there_was_anything(tmp_path: Path, points: list[str],
+                                                                     seen: dict[str, int], words: str) -> None:
+    bundle = Bundle("hv-a", points=points)
+    for point, count in seen.items():
+        bundle.manifest["per_point"][point]["seen"] = count
+    bundle.write(tmp_path)
+    assert said(merged(tmp_path), "was seen on hv-a") == ["No packet that matches the filter was seen on hv-a" + words]

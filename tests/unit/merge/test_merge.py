@@ -207,7 +207,7 @@ def test_everything_that_limits_trust_is_said(where: Any) -> None:
                   "hv-a stopped 2.000 s before the end of the window (limit)",
                   "The datapath_tracing on hv-a hit its limit max_records = 40: later records were cut.",
                   "3 packets on hv-a could not be parsed", "2 stacks could not be kept on hv-a",
-                  "No packet that matches the filter was seen on hv-z.",
+                  "No packet that matches the filter was seen on hv-z.",      # it did not look at dev.tx
                   "No tracer looked at drops (skb.drop) on hv-z.",
                   "bound the clock of hv-z: the order of events"):
         assert words in text
