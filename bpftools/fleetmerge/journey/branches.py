@@ -92,7 +92,8 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: 
         return Chosen(within[0], HOME)
     host = _host_of(layout, home)
     # to the device of another VM go copies, or what this one routes
-    rest = [leaf for leaf in leaves if not of_tap(leaf) or (leaf.kind == DROPPED and device(leaf) in shown.routers)]
+    rest = [leaf for leaf in leaves if not (of_tap(leaf) or _to_a_vm(leaf, sights, layout)) or (
+        leaf.kind == DROPPED and device(leaf) in shown.routers)]
     here = [leaf for leaf in rest if tree.legs[leaf.leg].host == host]
     if here:
         return _best(here, shown.devices, device)
@@ -107,6 +108,15 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: 
         # where no other packet shows the way, even those strangers may be on it
         return Chosen(left[0], SHOWN if copies and len(left) == 1 else TRUNK if shown.hosts else ASTRAY)
     return _best(rest, shown.devices, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
+
+
+def _to_a_vm(leaf: Leaf, sights: list[Sight], layout: Layout) -> bool:
+    """Whether a branch was dropped at the device of a VM that it did not come from: where nobody looks at what devices
+    are given, the drop is all that shows for which one it was."""
+    if leaf.kind != DROPPED or leaf.row < 0:
+        return False
+    last, at = sights[leaf.row].place, sights[leaf.mark].place
+    return bool(layout.local[at]) and layout.device[last] != layout.device[at]
 
 
 def _on_its_way_out(tree: Tree, leaf: Leaf, sights: list[Sight], layout: Layout, device: int) -> bool:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the outcome of each packet to what a part shows: flows, losses, steps, paths."""
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from .found import (
     FLOW_FOUND,
     LEFT,
     LOSS,
+    OF_BRANCH,
+    OF_COPY,
     OF_PACKET,
     UNKNOWN,
     VANISHED,
@@ -103,7 +105,7 @@ def finish(packets: Packets, origin: np.ndarray, results: Results, extras: Seque
     _join_pieces(packets, origin, results, counts)
     _continue(packets, origin, results)
     _doubt_cut(packets, origin, results)
-    _doubt_arrivals(packets, origin, results, layout, any(
+    flooded = _doubt_arrivals(packets, origin, results, layout, any(
         shape.tree.doubles and not packets.twins[shape.starts[0]] for shape in shapes))
     asks = np.zeros(len(origin), bool)
     asks[counts] = keepalives(packets, origin[counts])
@@ -111,7 +113,7 @@ def finish(packets: Packets, origin: np.ndarray, results: Results, extras: Seque
     told = _told(packets, origin)
     for shape in shapes:
         _holes(holes, shape, int(told[shape.packets].sum()))
-    return Judged(packets, origin, results, list(extras), list(shapes), list(ways), counts, asks,
+    return Judged(packets, origin, results, list(_doubted(extras, flooded)), list(shapes), list(ways), counts, asks,
                   _sent_before(packets, origin), holes)
 
 
@@ -137,15 +139,26 @@ def tally(judged: Judged, steps: dict[Pair, Step], layout: Layout) -> Findings:
     return out
 
 
+def _doubted(extras: Sequence[Extra], taken_back: np.ndarray) -> Iterator[Extra]:
+    """Yield the extras, those dropped as copies of packets whose arrival was taken back as what they may be then."""
+    for extra in extras:
+        back = np.isin(extra.packets, taken_back) if extra.kind == OF_COPY else np.zeros(len(extra.packets), bool)
+        for some, kind, gaps in ((~back, extra.kind, extra.gaps), (back, OF_BRANCH, grounds.UNDECIDED.bit)):
+            if some.any():
+                yield replace(extra, kind=kind, packets=extra.packets[some], units=extra.units[some], gaps=gaps)
+
+
 def _doubt_arrivals(packets: Packets, origin: np.ndarray, results: Results, layout: Layout,
-                    doubles: bool) -> None:
-    """Take back that packets arrived where what arrived may be something else."""
+                    doubles: bool) -> np.ndarray:
+    """Take back that packets arrived where what arrived may be something else; return those that were flooded there."""
     arrived = results.outcome == ARRIVED
     # where packets are doubled on their way, as many as were sent may have come though some were lost; so, too, where
     # one may have come that was not seen to be sent
     results.outcome[arrived & packets.twins[origin] & (packets.loose[origin] | doubles)] = UNKNOWN
     results.outcome[arrived & packets.stray[origin]] = ENDED    # a part of one packet is no other
-    results.outcome[_flooded(packets, origin, results, layout)] = ENDED
+    flooded = _flooded(packets, origin, results, layout)
+    results.outcome[flooded] = ENDED
+    return flooded
 
 
 def _flooded(packets: Packets, origin: np.ndarray, results: Results, layout: Layout) -> np.ndarray:

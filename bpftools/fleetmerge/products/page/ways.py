@@ -102,7 +102,8 @@ def graphs(summary: Mapping[str, Any]) -> list[Graph]:
         same = out.setdefault(path["addresses"], [Graph(path["addresses"])])
         if not any(graph.add(path) for graph in same):
             same.append(Graph(path["addresses"]))
-            same[-1].add(path)
+            if not same[-1].add(path):    # copies that passed the same places in another order: the packet alone
+                same[-1].add(dict(path, branches=None))
     for (addresses, place), losses in _losses(summary).items():
         same = out.setdefault(addresses, [Graph(addresses)])
         graph = next((one for one in same if any(node.place == place for node in one.nodes)), same[0])
