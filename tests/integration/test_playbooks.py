@@ -174,7 +174,7 @@ def test_eight_hosts_share_one_window_with_two_forks(lab, play):
     hosts = [f"hv-{letter}" for letter in "abcdefgh"]
     done = play.run("drop_monitor.yml", "-i", str(ROOT / "inventories" / "lab"),
                     "-i", str(ROOT / "inventories" / "lab_wide"), "--forks", "2",
-                    capture_run_id="w", capture_duration=2)
+                    capture_run_id="w", capture_duration=2, capture_protocol="sctp")
     assert done.returncode == 0, done.stdout
     windows = [play.manifest("w", host, "drop_monitor")["window"] for host in hosts]
     assert len({(window["start_realtime_ns"], window["end_realtime_ns"]) for window in windows}) == 1

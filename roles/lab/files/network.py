@@ -64,8 +64,9 @@ class Builder:
         self.made.append("%s/%s" % (netns, name) if netns else name)
 
 
-# The hypervisors speak no IPv6 on the data path; the VMs ask for no router, detect no duplicates and report multicast
-# groups once, at once: nothing but a test's own packets (and their ARP and neighbour discovery) is on the wire.
+# The hypervisors speak no IPv6, and the machine none to them (it would ask for routers); the VMs ask for no router,
+# detect no duplicates and report multicast groups once, at once: nothing but a test's own packets (and their ARP and
+# neighbour discovery) is on the wire.
 HYPERVISOR_SYSCTLS = {"net/ipv6/conf/default/disable_ipv6": "1"}
 VM_SYSCTLS = {"net/ipv6/mld_qrv": "1"}
 for _scope in ("all", "default"):
@@ -85,7 +86,8 @@ def build(hosts: List[Hypervisor]) -> List[str]:
     builder.link(WIRE, WIRE_BRIDGE, "link add %s type bridge mcast_snooping 0" % WIRE_BRIDGE)
     _batch(WIRE, ["link set lo up", "link set %s up" % WIRE_BRIDGE])
     builder.link(ROOT, MGMT_BRIDGE, "link add %s type bridge mcast_snooping 0" % MGMT_BRIDGE)
-    _batch(ROOT, ["addr replace %s dev %s" % (MGMT_ADDRESS, MGMT_BRIDGE), "link set %s up" % MGMT_BRIDGE])
+    _batch(ROOT, ["addr replace %s dev %s" % (MGMT_ADDRESS, MGMT_BRIDGE),
+                  "link set %s addrgenmode none up" % MGMT_BRIDGE])
     for host in hosts:
         _build_hypervisor(builder, host)
         _build_vm(builder, host)
@@ -99,7 +101,7 @@ def _build_hypervisor(builder: Builder, host: Hypervisor) -> None:
                  % (host.wire_port, host.nic_mac, host.name))
     builder.link(host.name, "br0", "link add br0 address %s type bridge mcast_snooping 0" % host.nic_mac)
     builder.link(host.name, "vnet0", "tuntap add dev vnet0 mode tap vnet_hdr")
-    _batch(ROOT, ["link set %s master %s up" % (host.mgmt_port, MGMT_BRIDGE)])
+    _batch(ROOT, ["link set %s addrgenmode none master %s up" % (host.mgmt_port, MGMT_BRIDGE)])
     _batch(WIRE, ["link set %s master %s up" % (host.wire_port, WIRE_BRIDGE)])
     _batch(host.name, [
         "link set lo up",
