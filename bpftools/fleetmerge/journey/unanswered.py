@@ -2,9 +2,9 @@
 """Questions to which no answer was recorded anywhere in the run, whatever became of them."""
 import numpy as np
 
-from ..packet.identity import among
+from ..packet.identity import IS_FRAGMENT, among
 from .part import Setting
-from .questions import ARP, ND, UNANSWERED, answers, questions, sum_unanswered
+from .questions import ARP, ECHO, ND, UNANSWERED, answers, questions, sum_unanswered
 from .tally import Judged
 
 _WAITS = 1_000_000_000   # ns: what was asked later before the end of its host's window may be answered behind it
@@ -32,6 +32,10 @@ def unanswered(judged: Judged, setting: Setting) -> np.ndarray:
     open_ = ~among(asked["key"], known) & ~np.isin(packet, of[among(translated["key"], known)])
     host = setting.atlas.layout.host[asked["place"]]
     open_ &= rows["time"][asked["row"]] + _WAITS < setting.facts.end[host]
+    # a reply that was cut into fragments does not say which echo it answers
+    flow = np.searchsorted(flows["flow"], units.said[asked["row"]]).clip(max=max(len(flows) - 1, 0))
+    cut = np.unique(rows["group"][rows["kind"] == IS_FRAGMENT])
+    open_ &= (asked["kind"] != ECHO) | ~among(flows["back"][flow], cut)
     return _places(judged, asked[open_], packet[open_])
 
 

@@ -16,12 +16,15 @@ def astray(summary: Mapping[str, Any]) -> int:
                if entry["kind"] in _OF_ALL and entry["outcome"] == "ended")
 
 
-def sentences(entries: Sequence[Mapping[str, Any]]) -> list[Sentence]:
+def sentences(summary: Mapping[str, Any]) -> list[Sentence]:
     """Return a sentence for each kind, outcome and place, those with most packets first."""
-    return [_sentence(entry) for entry in [entry for entry in entries if entry["outcome"] not in _SAID][:_MOST]]
+    lacking = [name for name, host in summary["hosts"].items()
+               if host["lost"] or host["shed"] or host["status"] != "complete"]
+    entries = [entry for entry in summary["unanswered"] if entry["outcome"] not in _SAID]
+    return [_sentence(entry, lacking) for entry in entries[:_MOST]]
 
 
-def _sentence(entry: Mapping[str, Any]) -> Sentence:
+def _sentence(entry: Mapping[str, Any], lacking: Sequence[str]) -> Sentence:
     count, kind, outcome = entry["packets"], entry["kind"], entry["outcome"]
     one = count == 1
     text = "%d %s%s got no answer that was recorded; %s seen last at %s" % (
@@ -34,6 +37,8 @@ def _sentence(entry: Mapping[str, Any]) -> Sentence:
             ("it", "it") if one else ("they", "them"))
     elif outcome == "left":
         text += ", where %s left the hosts that were traced" % ("it" if one else "they")
+    if lacking:
+        text += "; answers may be among the records that are missing from %s" % ", ".join(lacking)
     flow = entry["flow"] if entry["flows"] == 1 else "%d flows, most of %s" % (entry["flows"], entry["flow"])
     return Sentence("%s. %s of %s." % (text, "It was" if one else "They were", flow),
                     ["from %s to %s" % (entry["first"], entry["latest"])], journeys=entry["journeys"])

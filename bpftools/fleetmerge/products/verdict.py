@@ -42,7 +42,7 @@ def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequenc
         out = [Sentence(text, of_hosts(hosts)) for text in thinned.sentences(sample, summary["drops"])] + out
     out += [of_place(_harmless(place), place) for place in by_place(harmless, "drop")]
     out += _copies(summary)
-    out += unanswered.sentences(summary["unanswered"])
+    out += unanswered.sentences(summary)
     out += _other_ways(summary)
     out += _on_the_way(summary)
     if "excerpt" in summary:    # the devices counted all packets
