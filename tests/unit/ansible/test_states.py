@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The module's states, against tracers that behave and tracers that do not."""
+import contextlib
 import json
 import os
 import pathlib
@@ -55,9 +56,11 @@ def host(tmp_path, fake_tools, python, monkeypatch):
     old = os.umask(0o077)
     yield host
     os.umask(old)
-    for tracer in (Tracer(str(host.run_dir), name) for name in BOTH):
-        if tracer.pid():
-            os.kill(tracer.pid(), signal.SIGKILL)
+    for name in BOTH:
+        pid = Tracer(str(host.run_dir), name).pid()
+        if pid:
+            with contextlib.suppress(ProcessLookupError):  # one that failed to arm ends by itself
+                os.kill(pid, signal.SIGKILL)
 
 
 def misbehave(host, how):
