@@ -18,14 +18,14 @@ def datagram(number: int, source: str = A, target: str = B, *, ident: int | None
 
 
 def segment(seq: int, size: int, ident: int, source: str = A, target: str = B, *, ports: tuple[int, int] = (40000, 443),
-            flags: int = 16, ack: int = 0, stamp: int | None = None, window: int = 512) -> bytes:
+            flags: int = 16, ack: int = 0, stamp: int | None = None, window: int = 512, ttl: int = 64) -> bytes:
     """Return a TCP segment of IPv4 that says it has `size` bytes of payload, of which only the headers are given.
 
     flags: FIN 1, SYN 2, ACK 16; stamp: its TCP timestamp.
     """
     options = b"" if stamp is None else struct.pack("!BBBBII", 1, 1, 8, 10, stamp, 0)
     return ethernet(ipv4(source, target, tcp(*ports, seq=seq, ack=ack, flags=flags, options=options, window=window),
-                         protocol=6, ident=ident, length=40 + len(options) + size))
+                         protocol=6, ident=ident, length=40 + len(options) + size, ttl=ttl))
 
 
 def length(frame: bytes) -> int:

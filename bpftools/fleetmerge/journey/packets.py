@@ -63,7 +63,7 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     root = np.where(enters[first], first, first[data[first]])    # a copy is with the chain whose data it shares
     # a packet goes out by a device once, or is dropped there
     gate = np.where(layout.leaves[place] | layout.drop[place], -1 - layout.device[place].astype("i8"), place)
-    again, guess = _comes_again(start, root, gate, time, enters, layout.asks[place])
+    again, guess = _comes_again(start, root, gate, time, enters, layout.asks[place], units.ident)
     enters |= again
     count = np.cumsum(enters)
     leg = (count - (count - enters)[start])[root].astype("i4") if len(units) else np.zeros(0, "i4")
@@ -107,9 +107,10 @@ def _data(head: np.ndarray, group: np.ndarray, comes: np.ndarray) -> np.ndarray:
 
 
 def _comes_again(start: np.ndarray, root: np.ndarray, gate: np.ndarray, time: np.ndarray,
-                 enters: np.ndarray, asks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+                 enters: np.ndarray, asks: np.ndarray, ident: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (the units with which a packet must have come to its host again, though that was not seen: other data is
-    where some was already, or will be, or comes long after the others; those with which one may have).
+    where some was already, or will be, or comes long after the others, or has the IP id of one that came before the
+    last; those with which one may have).
 
     start: first unit of the same key on the same host; root: first unit of the same data; gate: what a packet passes
     once; asks: where a daemon is asked, which may send it back to that place in another skb (Open vSwitch asks again
@@ -127,17 +128,24 @@ def _comes_again(start: np.ndarray, root: np.ndarray, gate: np.ndarray, time: np
     for data, at in zip(root[many].tolist(), gate[many].tolist(), strict=True):
         gates.setdefault(data, set()).add(at)
     seen: set[int] = set()
+    own: set[int] = set()         # IP ids of what came last, and of what came before that
+    earlier: set[int] = set()
     group, last, asked = -1, 0, False
-    for unit, of, data, when, comes, fresh, asking, pause in zip(
+    for unit, of, data, when, comes, fresh, asking, pause, number in zip(
             many.tolist(), start[many].tolist(), root[many].tolist(), time[many].tolist(), enters[many].tolist(),
-            begins[many].tolist(), asks[many].tolist(), np.where(often, NEAR_MISS, _LONG).tolist(), strict=True):
-        if of != group or comes:
-            group, seen = of, set()
-        elif fresh and (when - last > ANSWER if asked else not seen.isdisjoint(gates[data]) or when - last > pause):
-            out[unit], seen = True, set()
+            begins[many].tolist(), asks[many].tolist(), np.where(often, NEAR_MISS, _LONG).tolist(),
+            ident[many].tolist(), strict=True):
+        if of != group:
+            group, seen, own, earlier = of, set(), set(), set()
+        other = number > 0 and number in earlier and number not in own
+        again = fresh and (other or (when - last > ANSWER if asked else (
+            not seen.isdisjoint(gates[data]) or when - last > pause)))
+        if comes or again:
+            out[unit], seen, own, earlier = again, set(), set(), earlier | own
         may[unit] &= not asked
         if data == unit:
             seen |= gates[data]
+        own.add(number)
         last, asked = when, asking
     return out, may & ~out
 

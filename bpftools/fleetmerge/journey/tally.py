@@ -105,7 +105,7 @@ def finish(packets: Packets, origin: np.ndarray, results: Results, extras: Seque
     _join_pieces(packets, origin, results, counts)
     _continue(packets, origin, results)
     _doubt_cut(packets, origin, results)
-    flooded = _doubt_arrivals(packets, origin, results, layout, any(
+    taken_back = _doubt_arrivals(packets, origin, results, layout, any(
         shape.tree.doubles and not packets.twins[shape.starts[0]] for shape in shapes))
     asks = np.zeros(len(origin), bool)
     asks[counts] = keepalives(packets, origin[counts])
@@ -113,7 +113,7 @@ def finish(packets: Packets, origin: np.ndarray, results: Results, extras: Seque
     told = _told(packets, origin)
     for shape in shapes:
         _holes(holes, shape, int(told[shape.packets].sum()))
-    return Judged(packets, origin, results, list(_doubted(extras, flooded)), list(shapes), list(ways), counts, asks,
+    return Judged(packets, origin, results, list(_doubted(extras, taken_back)), list(shapes), list(ways), counts, asks,
                   _sent_before(packets, origin), holes)
 
 
@@ -150,15 +150,15 @@ def _doubted(extras: Sequence[Extra], taken_back: np.ndarray) -> Iterator[Extra]
 
 def _doubt_arrivals(packets: Packets, origin: np.ndarray, results: Results, layout: Layout,
                     doubles: bool) -> np.ndarray:
-    """Take back that packets arrived where what arrived may be something else; return those that were flooded there."""
-    arrived = results.outcome == ARRIVED
+    """Take back that packets arrived where what arrived may be something else; return of which."""
     # where packets are doubled on their way, as many as were sent may have come though some were lost; so, too, where
     # one may have come that was not seen to be sent
-    results.outcome[arrived & packets.twins[origin] & (packets.loose[origin] | doubles)] = UNKNOWN
-    results.outcome[arrived & packets.stray[origin]] = ENDED    # a part of one packet is no other
+    equal = (results.outcome == ARRIVED) & packets.twins[origin] & (packets.loose[origin] | doubles)
+    results.outcome[equal] = UNKNOWN
+    results.outcome[(results.outcome == ARRIVED) & packets.stray[origin]] = ENDED    # a part of one packet is no other
     flooded = _flooded(packets, origin, results, layout)
     results.outcome[flooded] = ENDED
-    return flooded
+    return np.append(np.flatnonzero(equal), flooded)
 
 
 def _flooded(packets: Packets, origin: np.ndarray, results: Results, layout: Layout) -> np.ndarray:
