@@ -59,7 +59,8 @@ class Host:
         own = self.bundles[0][2]
         bound = 0.0 if own.reference else own.bound_us   # against the other hosts
         return Trust(max(starts), min(ends), np.inf if bound is None else bound * 1e3, self.late_ns() > _LATE,
-                     self.early_ns() > _EARLY, self.lossy(), self.filtered(), self.blind(), forgotten=self.forgotten())
+                     self.early_ns() > _EARLY, self.lossy(), self.filtered(), self.blind(), narrow=bool(self._devices()),
+                     forgotten=self.forgotten())
 
     def lossy(self) -> str:
         """Return why records of packets that it saw may be missing; empty if none is."""
@@ -85,10 +86,14 @@ class Host:
         count = max(int(bundle.manifest["counters"].get("forgotten") or 0) for bundle, _, _ in self.bundles)
         return "%s had no room to follow %d packets any further" % (self.name, count) if count else ""
 
+    def _devices(self) -> list[str]:
+        """Return the devices at which alone it looked; none if at all."""
+        return sorted({clean(name) for bundle, _, _ in self.bundles
+                       for name in _names(bundle.manifest["filter"].get("interfaces"))})
+
     def filtered(self) -> str:
-        """Return to which devices it looked only; empty if to all."""
-        names = sorted({clean(name) for bundle, _, _ in self.bundles
-                        for name in _names(bundle.manifest["filter"].get("interfaces"))})
+        """Return at which devices it looked only; empty if at all."""
+        names = self._devices()
         return "%s looked at %s only" % (self.name, ", ".join(names)) if names else ""
 
     def wanted(self) -> dict[str, Any]:

@@ -103,10 +103,12 @@ class Judging(Part):
         return np.unique(np.concatenate(keys))
 
     def _in_vms(self, pending: Pending, judged: Verdicts) -> None:
-        """What went into a VM arrived, unless the VM sends such packets on."""
+        """What went into a VM arrived, unless the VM sends such packets on, or where more copies may have been made of
+        it than were seen."""
         there = pending.how == BY_VM
         ends = there & (judged.after == NOWHERE)
-        whole = self._setting.facts.here[self._layout.host[pending.place]] == 0
+        host = self._layout.host[pending.place]
+        whole = (self._setting.facts.here[host] == 0) & ~self._setting.facts.narrow[host]
         judged.outcome[ends & whole] = ARRIVED
         judged.outcome[ends & ~whole] = ENDED
 
@@ -135,7 +137,11 @@ class Judging(Part):
         shown |= tap | wanted | layout.vm[host] | (self._packets.units.rows["network"][row] >> 24 > 0)
         entered = self._entered(rows)
         lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & (entered == 0)
-        results.gaps[rows[~(own | shown | lives)]] |= np.uint32(grounds.NOT_ON_WAY.bit)
+        # whose the VM is nobody knows, and where else the bridge may have sent copies nobody looked
+        at = self._place[results.unit[rows]]
+        hidden = (self._setting.facts.narrow[host] & (self._home[rows] == NOWHERE) & layout.local[at]
+                  & (layout.device[at] != layout.device[began]))
+        results.gaps[rows[~(own | shown | lives) | hidden]] |= np.uint32(grounds.NOT_ON_WAY.bit)
         # what came from another host may be a double of one that got on
         lossy |= (self._packets.units.rows["kind"][row] == UNREADABLE) & (entered != NEAR)
         results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)

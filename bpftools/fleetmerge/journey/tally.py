@@ -151,11 +151,12 @@ def _doubted(extras: Sequence[Extra], taken_back: np.ndarray) -> Iterator[Extra]
 def _doubt_arrivals(packets: Packets, origin: np.ndarray, results: Results, layout: Layout,
                     doubles: bool) -> np.ndarray:
     """Take back that packets arrived where what arrived may be something else; return of which."""
+    arrived = results.outcome == ARRIVED
     # where packets are doubled on their way, as many as were sent may have come though some were lost; so, too, where
     # one may have come that was not seen to be sent
-    equal = (results.outcome == ARRIVED) & packets.twins[origin] & (packets.loose[origin] | doubles)
+    equal = arrived & packets.twins[origin] & (packets.loose[origin] | doubles)
     results.outcome[equal] = UNKNOWN
-    results.outcome[(results.outcome == ARRIVED) & packets.stray[origin]] = ENDED    # a part of one packet is no other
+    results.outcome[arrived & packets.stray[origin]] = ENDED    # a part of one packet is no other
     flooded = _flooded(packets, origin, results, layout)
     results.outcome[flooded] = ENDED
     return np.append(np.flatnonzero(equal), flooded)
