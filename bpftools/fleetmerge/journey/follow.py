@@ -16,6 +16,7 @@ from .narrow import chosen_packets, fitting_chains, narrow, shown_records
 from .packets import find_packets
 from .part import Setting
 from .partition import read_part
+from .questions import answers
 from .sampled import sift
 from .settling import Settling
 from .shapes import Shape
@@ -82,10 +83,11 @@ class _Following(Settling, Judging):
             steps = measure(_steps(judged.shapes), judged.packets, self._layout, self._setting.recorded)
         out = tally(judged, steps, self._layout)
         out.followed = count
+        answered = answers(self._packets, self._setting.atlas.flows, self._setting.neighbours)
         out.trips = round_trips(self._packets, self._origin, self._layout, self._setting.atlas.flows,
-                                self._setting.neighbours, wanted)
+                                self._setting.neighbours, answered, wanted)
         if not self._setting.sample:
-            out.unanswered = unanswered(judged, self._setting)
+            out.unanswered = unanswered(judged, self._setting, answered)
         out.used = ways_used(judged.packets, judged.origin, judged.results, judged.ways, self._layout,
                              self._setting.partition.shared_groups())
         if keep:

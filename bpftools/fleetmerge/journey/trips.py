@@ -8,19 +8,19 @@ import numpy as np
 from ..packet.identity import mix
 from .atlas import Layout
 from .packets import Packets
-from .questions import ECHO, SYN, answers, questions
+from .questions import ECHO, SYN, questions
 
 TRIP = np.dtype([("flow", "<u8"), ("network", "<u4"), ("ns", "<i8")])
 _KEPT = 1000          # of each flow: the shortest, the longest, and what lies evenly in between
 
 
 def round_trips(packets: Packets, origin: np.ndarray, layout: Layout, flows: np.ndarray, neighbours: np.ndarray,
-                wanted: np.ndarray | None = None) -> np.ndarray:
+                answered: np.ndarray, wanted: np.ndarray | None = None) -> np.ndarray:
     """Return TRIP of one part, sorted. origin: the first unit of each packet; flows, neighbours: see
-    questions.py; wanted: by packet, whether its own is; None: of all."""
+    questions.py; answered: SIGHT of all answers; wanted: by packet, whether its own is; None: of all."""
     first = packets.units.row[origin[packets.units.number[origin] == 0]]
     asked = _at_devices(questions(packets, first, flows, neighbours), layout)
-    answered = _at_devices(answers(packets, flows, neighbours), layout)
+    answered = _at_devices(answered, layout)
     answered = answered[~answered["refused"]]
     keys, first, count = np.unique(asked["key"], return_index=True, return_counts=True)
     asked = asked[first[count == 1]]

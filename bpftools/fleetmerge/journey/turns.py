@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..packet.identity import among, mix
+from ..packet.identity import IS_OTHER, among, mix
 from ..packet.places import FAR, NEAR
 from .atlas import Layout
 from .chains import INITIAL_HOPS
@@ -35,7 +35,7 @@ class _Legs:
     host: np.ndarray
     time: np.ndarray
     left: np.ndarray      # i8: when it left the host last; if that was not seen, when it came
-    ident: np.ndarray
+    witness: np.ndarray   # u8: its IP id, or the hash of what it carries; 0: it has none
     origin: np.ndarray    # bool: the packet began here
     dead: np.ndarray      # bool: it was dropped here, and did not leave: what came to other hosts was another
     marked: np.ndarray    # bool: by its numbers no other packet is the same
@@ -56,7 +56,7 @@ def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, gu
     out = layout.leaves[place[many]]
     np.maximum.at(left, of[out], time[many][out])
     legs = _Legs(key, np.where(arrives, place[at], place[at].astype("i8") + len(layout.arrives)), host[at], time[at],
-                 left, units.ident[at], np.zeros(len(at), bool), _dead(of, place[many], layout), units.marked[at],
+                 left, _witness(units, at), np.zeros(len(at), bool), _dead(of, place[many], layout), units.marked[at],
                  # what is cut, or joined, has data of its own
                  (np.bincount(of, guess[many]) > 0) & (np.bincount(of, units.rows["unit"][units.row[many]]) == 0))
     hops = units.rows["ttl"][units.row[at]]
@@ -68,6 +68,13 @@ def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, gu
     legs.origin = _origins(legs, len(keys), sends, near, hops)
     legs.origin &= ~_doubled(legs, sends)
     return tuple(column[of] for column in _sent(legs, len(keys), bounds, slowest))
+
+
+def _witness(units: Units, at: np.ndarray) -> np.ndarray:
+    """Return the IP id of some units, or the hash of what they carry; 0 of those that have neither of their own."""
+    rows, row = units.rows, units.row[at]
+    own = (rows["kind"][row] == IS_OTHER) & (rows["unit"][row] == 0)
+    return np.where(units.ident[at] > 0, units.ident[at], np.where(own, rows["hash"][row], 0)).astype("u8")
 
 
 def slowest_trips(units: Units, many: np.ndarray, start: np.ndarray, layout: Layout, time: np.ndarray, host: np.ndarray,
@@ -110,9 +117,9 @@ def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray, hops: 
 
 def _doubled(legs: _Legs, sends: np.ndarray) -> np.ndarray:
     """Return which legs are a packet that was doubled before anybody saw it: the same, at once, at the same place."""
-    order = np.lexsort((legs.time, legs.ident, legs.place, legs.key))
+    order = np.lexsort((legs.time, legs.witness, legs.place, legs.key))
     same = np.append(False, np.diff(legs.time[order]) < NEAR_MISS)
-    for column in (legs.key, legs.place, legs.ident):
+    for column in (legs.key, legs.place, legs.witness):
         same[1:] &= column[order][1:] == column[order][:-1]
     out = np.zeros(len(order), bool)
     out[order] = same
@@ -124,9 +131,10 @@ def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray) -> tu
     slack = np.minimum(_from_home(legs, keys, bounds), 1e15)
     prompt = np.clip(_from_home(legs, keys, slowest), _PROMPT, _LATEST)
     by_time, since = _by_time(legs, slack)
-    told, by_ident = _by_ident(legs, keys, np.bincount(legs.key, legs.origin, keys).astype("i8"))
+    told, sure, by_witness = _by_witness(legs, keys, np.bincount(legs.key, legs.origin, keys).astype("i8"))
     several = np.bincount(legs.key, _ranks(legs.key, legs.place, legs.time) > 0, keys)[legs.key] > 0
     stray = ~legs.origin & ((by_time < 0) | (since > np.where(several, prompt + slack, _LATEST))) & ~told[legs.key]
+    by_time = np.where(sure & ~stray, by_witness, by_time)
     bursts = _bursts(legs, slack)
     # what was sent in one burst is counted through at each place; bursts are told apart by time
     burst = _at_turn(legs, bursts, by_time)
@@ -140,7 +148,7 @@ def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray) -> tu
     rank = _ranks(one, legs.place, legs.time)
     live = np.bincount(one, legs.origin & ~legs.dead, number).astype("i8")
     turn = np.where(mixed[one], _in_order(legs, one, burst, rank, count, live, by_time), by_time)
-    turn = np.where(told[legs.key], by_ident, turn)
+    turn = np.where(told[legs.key] | sure, by_witness, turn)
     guessed = np.bincount(one, legs.guess, number) > 0
     unsure = (count > 1) & (guessed | _uneven(one, legs, count, live, ~stray)) | (np.bincount(one, stray, number) > 0)
     turn = np.where(stray, STRAY + _ranks_of_strays(legs, stray, slack), turn)
@@ -266,19 +274,22 @@ def _twice(key: np.ndarray, place: np.ndarray, turn: np.ndarray, which: np.ndarr
     return out
 
 
-def _by_ident(legs: _Legs, keys: int, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (keys whose packets their IP ids tell apart, the turn of each leg)."""
-    code = mix(legs.key.astype("u8"), legs.ident)
+def _by_witness(legs: _Legs, keys: int, count: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (keys whose packets their witnesses tell apart; legs whose witness only one packet of the key was sent
+    with; the turn of each leg)."""
+    code = mix(legs.key.astype("u8"), legs.witness)
     sent = np.flatnonzero(legs.origin)
+    if not len(sent):
+        return np.zeros(keys, bool), np.zeros(len(code), bool), np.zeros(len(code), "i8")
     order = sent[np.lexsort((legs.time[sent], legs.key[sent]))]
-    new = np.append(True, legs.key[order][1:] != legs.key[order][:-1]) if len(order) else np.zeros(0, bool)
+    new = np.append(True, legs.key[order][1:] != legs.key[order][:-1])
     rank = np.arange(len(order)) - np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
-    codes, first = np.unique(code[order], return_index=True)
+    codes, first, often = np.unique(code[order], return_index=True, return_counts=True)
     different = np.bincount(legs.key[order[first]], minlength=keys)
-    at = np.minimum(np.searchsorted(codes, code), max(len(codes) - 1, 0))
-    known = codes[at] == code if len(codes) else np.zeros(len(code), bool)
-    told = (different == count) & (np.bincount(legs.key, ~known | (legs.ident == 0), keys) == 0)
-    return told, np.where(known, rank[first][at], 0) if len(codes) else np.zeros(len(code), "i8")
+    at = np.minimum(np.searchsorted(codes, code), len(codes) - 1)
+    known = (codes[at] == code) & (legs.witness > 0)
+    told = (different == count) & (np.bincount(legs.key, ~known, keys) == 0)
+    return told, known & (often[at] == 1), np.where(known, rank[first][at], 0)
 
 
 def _uneven(key: np.ndarray, legs: _Legs, count: np.ndarray, live: np.ndarray, which: np.ndarray) -> np.ndarray:

@@ -4,14 +4,15 @@ import numpy as np
 
 from ..packet.identity import IS_FRAGMENT, among
 from .part import Setting
-from .questions import ARP, ECHO, ND, UNANSWERED, answers, questions, sum_unanswered
+from .questions import ARP, ECHO, ND, UNANSWERED, questions, sum_unanswered
 from .tally import Judged
 
 _WAITS = 1_000_000_000   # ns: what was asked later before the end of its host's window may be answered behind it
 
 
-def unanswered(judged: Judged, setting: Setting) -> np.ndarray:
-    """Return UNANSWERED of one part; of an excerpt, of its packets, whose answers may be outside it.
+def unanswered(judged: Judged, setting: Setting, answered: np.ndarray) -> np.ndarray:
+    """Return UNANSWERED of one part; of an excerpt, of its packets, whose answers may be outside it. answered:
+    SIGHT of all answers.
 
     Groups that several parts share are left out: a question and its answer may be in different parts. A request
     of ARP, or a solicitation, is answered by any reply of the run.
@@ -25,7 +26,7 @@ def unanswered(judged: Judged, setting: Setting) -> np.ndarray:
         return np.zeros(0, UNANSWERED)
     asked = questions(packets, units.row[origin[some]], flows, setting.neighbours)
     packet = some[_positions(units.row[origin[some]], asked["row"])]
-    known = np.unique(answers(packets, flows, setting.neighbours)["key"])
+    known = np.unique(answered["key"])
     # where a translation gave it another receiver, that one's answer counts, too
     translated = questions(packets, units.row[results.unit[packet]], flows, setting.neighbours)
     of = packet[_positions(units.row[results.unit[packet]], translated["row"])]
