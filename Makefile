@@ -104,7 +104,7 @@ test-runbook: setup  ## make each situation of RUNBOOK.md on a lab of its own, a
 	tests/elsewhere pytest tests/runbook
 
 molecule: setup  ## run the roles' tests, on a lab of their own (as root)
-	cd tests && ./elsewhere molecule test --all
+	cd tests && ./elsewhere molecule --base-config molecule/shared/base.yml test --all
 
 smoke: emulation  ## try the tracers on one emulated hypervisor with a distribution's kernel (as root)
 	KERNELS=bookworm pytest tests/hypervisors/test_kernels.py tests/hypervisors/test_playbooks.py

@@ -73,7 +73,7 @@ def _entry(kind: Mapping[str, int], lost: Lost, names: Names, trusts: Mapping[st
                  squares=lost.squares, largest=lost.largest, first_ns=lost.first, last_ns=lost.last,
                  journeys=["%016x" % journey for journey in lost.journeys], bursts=lost.bursts)
     known = meaning(entry["function"], entry["reason"]) if dropped else None
-    if known and known.harmless:
+    if known and (known.harmless or (known.harmless_to_many and entry["of"] == "receiver")):
         entry["harmless"] = True
     return entry
 

@@ -95,6 +95,9 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: 
     rest = [leaf for leaf in leaves if not (of_tap(leaf) or _to_a_vm(leaf, sights, layout)) or (
         leaf.kind == DROPPED and device(leaf) in shown.routers)]
     here = [leaf for leaf in rest if tree.legs[leaf.leg].host == host]
+    stopped = [leaf for leaf in rest if leaf.kind == DROPPED and of_tap(leaf) and device(leaf) in shown.routers]
+    if stopped and here and all(sights[leaf.row].hops <= sights[stopped[0].row].hops for leaf in here):
+        return Chosen(stopped[0], SHOWN)     # what came to the destination's host had not been routed: it was flooded
     if here:
         return _best(here, shown.devices, device)
     strays = {number for number, leg in enumerate(tree.legs)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..arrays import joined, picked
-from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, NOT_FOLLOWED, ROW, Columns, mix
+from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, NOT_FOLLOWED, ROW, UNREADABLE, Columns, mix
 from .atlas import ANSWERING, Atlas, Layout
 from .upcalls import ANSWER, asked_about, renamings
 
@@ -25,7 +25,7 @@ _EDGE = np.dtype([("before", "<u8"), ("after", "<u8")])
 _TIMES = 10_000_000      # ns: a VM's sending is remembered so finely
 _COUNT = np.dtype([("group", "<u8"), ("count", "<i8")])
 _PLAIN = (IS_TCP, IS_OTHER, IS_FRAGMENT)
-_COMPARED = ("time", "skb", "head", "group", "flow", "hash", "seq", "ident", "size", "place", "drop", "kind")
+_COMPARED = ("time", "skb", "head", "group", "flow", "hash", "seq", "ident", "size", "bytes", "place", "drop", "kind")
 HOME = np.dtype([("flow", "<u8"), ("device", "<i4"), ("time", "<i8")])
 INITIAL_HOPS = (64, 128, 255, 32)   # what systems send with: a router's packets have one less
 
@@ -254,6 +254,8 @@ def _alike(before: Columns, after: Columns) -> np.ndarray:
     """Return whether two records may show one packet, by their content: addresses may have been changed."""
     same = before["kind"] == after["kind"]
     number = (before["seq"] == after["seq"]) & (before["size"] == after["size"])
+    # where a payload begins, and so how long it is, is not known of what is not read whole
+    number &= (before["kind"] != UNREADABLE) | (before["bytes"] == after["bytes"])
     hashes = (before["hash"] == after["hash"]) | (before["hash"] == 0) | (after["hash"] == 0)
     same_flow = before["flow"] == after["flow"]
     told = (before["ident"] > 0) | (((before["seq"] > 0) | (before["hash"] > 0)) & (before["head"] == after["head"]))

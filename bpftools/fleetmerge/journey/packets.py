@@ -109,8 +109,8 @@ def _data(head: np.ndarray, group: np.ndarray, comes: np.ndarray) -> np.ndarray:
 def _comes_again(start: np.ndarray, root: np.ndarray, gate: np.ndarray, time: np.ndarray,
                  enters: np.ndarray, asks: np.ndarray, ident: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (the units with which a packet must have come to its host again, though that was not seen: other data is
-    where some was already, or will be, or comes long after the others, or has the IP id of one that came before the
-    last; those with which one may have).
+    where some was already, or will be, or comes long after the others, or has another IP id; those with which one may
+    have).
 
     start: first unit of the same key on the same host; root: first unit of the same data; gate: what a packet passes
     once; asks: where a daemon is asked, which may send it back to that place in another skb (Open vSwitch asks again
@@ -128,20 +128,19 @@ def _comes_again(start: np.ndarray, root: np.ndarray, gate: np.ndarray, time: np
     for data, at in zip(root[many].tolist(), gate[many].tolist(), strict=True):
         gates.setdefault(data, set()).add(at)
     seen: set[int] = set()
-    own: set[int] = set()         # IP ids of what came last, and of what came before that
-    earlier: set[int] = set()
+    own: set[int] = set()         # IP ids of what came last
     group, last, asked = -1, 0, False
     for unit, of, data, when, comes, fresh, asking, pause, number in zip(
             many.tolist(), start[many].tolist(), root[many].tolist(), time[many].tolist(), enters[many].tolist(),
             begins[many].tolist(), asks[many].tolist(), np.where(often, NEAR_MISS, _LONG).tolist(),
             ident[many].tolist(), strict=True):
         if of != group:
-            group, seen, own, earlier = of, set(), set(), set()
-        other = number > 0 and number in earlier and number not in own
+            group, seen, own = of, set(), set()
+        other = number > 0 and len(own) > 0 and 0 not in own and number not in own
         again = fresh and (other or (when - last > ANSWER if asked else (
             not seen.isdisjoint(gates[data]) or when - last > pause)))
         if comes or again:
-            out[unit], seen, own, earlier = again, set(), set(), earlier | own
+            out[unit], seen, own = again, set(), set()
         may[unit] &= not asked
         if data == unit:
             seen |= gates[data]

@@ -7,6 +7,7 @@ import numpy as np
 from ..packet.identity import IS_ARP, mix
 from ..packet.places import FAR
 from . import branches, grounds
+from .atlas import CLOSED
 from .choosing import Way, chosen_ways, dropped_behind, on_the_way
 from .evidence import NOWHERE
 from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, OF_COPY, OF_RECEIVER, UNKNOWN
@@ -60,17 +61,31 @@ class Settling(Part):
         stopped = way.ground in (branches.SHOWN, branches.TRUNK) and way.leaf.kind != IN_VM
         if stopped:
             unsure |= ~self._stays[way.packets]     # its receiver may have lived elsewhere then
+        if way.leaf.kind == IS_DROPPED:    # nobody had its receiver's device open: it may have lived elsewhere, too
+            row = self._packets.units.row[way.units(way.leaf.mark)]
+            unsure |= ~self._stays[way.packets] & (
+                self._setting.unwanted[self._packets.units.rows["drop"][row]] == CLOSED)
         for leaf in shape.tree.leaves:
             if leaf is way.leaf or leaf.kind != IS_DROPPED or leaf.mark == way.leaf.mark:
                 continue
             last = shape.place(leaf.row) if leaf.row >= 0 else NOWHERE
             # others may have gone on, unseen, from a host that did not record everything
             open_ = unsure | (stopped and self._setting.facts.partly[shape.tree.legs[leaf.leg].host])
+            open_ |= self._may_be_another(way, leaf)
             # how it came there was not seen: it may be the packet, further on its way
             open_ |= way.leaf.kind != IN_VM and shape.tree.root(leaf.leg) != shape.tree.root(way.leaf.leg)
             for kind, gap, some in ((OF_COPY, 0, which[~open_]), (OF_BRANCH, grounds.UNDECIDED.bit, which[open_])):
                 if len(some):
                     self._extras.append(Extra(kind, shape.packets[some], shape.starts[some] + leaf.mark, last, gap))
+
+    def _may_be_another(self, way: Way, leaf: Leaf) -> bool:
+        """Whether what was dropped has other data than what went on from the same host, which may have lost the record
+        of how that came in: then it may be one that looks the same."""
+        tree, sights = way.shape.tree, way.shape.sights
+        leg = tree.legs[leaf.leg]
+        passed = [row for row in tree.way(way.leaf.row) if row in leg.rows]
+        lossy = self._setting.facts.here[leg.host] & grounds.LOSSY_HERE.bit
+        return bool(passed and lossy and sights[passed[-1]].head != sights[leaf.mark].head)
 
     def _to_many(self, shape: Shape, which: np.ndarray) -> None:
         """A packet to many has an outcome for each receiver."""

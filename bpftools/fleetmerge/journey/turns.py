@@ -67,6 +67,7 @@ def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, gu
     sends = own | (near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)) & ~began[key])
     legs.origin = _origins(legs, len(keys), sends, near, hops)
     legs.origin &= ~_doubled(legs, sends)
+    legs.origin |= _began_unseen(legs, len(keys), arrives)
     return tuple(column[of] for column in _sent(legs, len(keys), bounds, slowest))
 
 
@@ -115,6 +116,25 @@ def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray, hops: 
     return np.where(sent[legs.key], sends, legs.place == place[legs.key])
 
 
+def _began_unseen(legs: _Legs, keys: int, arrives: np.ndarray) -> np.ndarray:
+    """Return which legs are the first of another packet on the host where the key's packets began: it was not seen to
+    come in, and none that was has its witness."""
+    known = np.unique(_code(legs)[legs.origin])
+    told = np.bincount(legs.key, legs.origin & (legs.witness == 0), keys)[legs.key] == 0
+    place = mix(legs.key.astype("u8"), legs.host.astype("u8"))
+    some = np.flatnonzero(~legs.origin & ~arrives & (legs.witness > 0) & told & ~among(_code(legs), known)
+                          & among(place, np.unique(place[legs.origin])))
+    some = some[np.argsort(legs.time[some], kind="stable")]
+    out = np.zeros(len(legs.key), bool)
+    out[some[np.unique(mix(_code(legs)[some], legs.host[some].astype("u8")), return_index=True)[1]]] = True
+    return out
+
+
+def _code(legs: _Legs) -> np.ndarray:
+    """Return keys of what has the same key and the same witness."""
+    return mix(legs.key.astype("u8"), legs.witness)
+
+
 def _doubled(legs: _Legs, sends: np.ndarray) -> np.ndarray:
     """Return which legs are a packet that was doubled before anybody saw it: the same, at once, at the same place."""
     order = np.lexsort((legs.time, legs.witness, legs.place, legs.key))
@@ -147,10 +167,12 @@ def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray) -> tu
     mixed[one[clash]] = True
     rank = _ranks(one, legs.place, legs.time)
     live = np.bincount(one, legs.origin & ~legs.dead, number).astype("i8")
+    uneven, more = _uneven(one, legs, count, live, ~stray)
+    mixed |= uneven & ~more     # where some are missing, the same ones are missing at all places behind
     turn = np.where(mixed[one], _in_order(legs, one, burst, rank, count, live, by_time), by_time)
     turn = np.where(told[legs.key] | sure, by_witness, turn)
     guessed = np.bincount(one, legs.guess, number) > 0
-    unsure = (count > 1) & (guessed | _uneven(one, legs, count, live, ~stray)) | (np.bincount(one, stray, number) > 0)
+    unsure = (count > 1) & (guessed | uneven) | (np.bincount(one, stray, number) > 0)
     turn = np.where(stray, STRAY + _ranks_of_strays(legs, stray, slack), turn)
     doubtful = ~told[legs.key] & ~stray
     several = doubtful & (count[one] > 1)
@@ -277,7 +299,7 @@ def _twice(key: np.ndarray, place: np.ndarray, turn: np.ndarray, which: np.ndarr
 def _by_witness(legs: _Legs, keys: int, count: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (keys whose packets their witnesses tell apart; legs whose witness only one packet of the key was sent
     with; the turn of each leg)."""
-    code = mix(legs.key.astype("u8"), legs.witness)
+    code = _code(legs)
     sent = np.flatnonzero(legs.origin)
     if not len(sent):
         return np.zeros(keys, bool), np.zeros(len(code), bool), np.zeros(len(code), "i8")
@@ -292,15 +314,18 @@ def _by_witness(legs: _Legs, keys: int, count: np.ndarray) -> tuple[np.ndarray, 
     return told, known & (often[at] == 1), np.where(known, rank[first][at], 0)
 
 
-def _uneven(key: np.ndarray, legs: _Legs, count: np.ndarray, live: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Return the keys that some place did not see as often as they were sent, or left the host where they began."""
+def _uneven(key: np.ndarray, legs: _Legs, count: np.ndarray, live: np.ndarray,
+            which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (the keys that some place did not see as often as they were sent, or left the host where they began; those
+    that some place saw more often)."""
     place = legs.place
     order = np.flatnonzero(which)
     order = order[np.lexsort((~legs.origin[order], place[order], key[order]))]
     new = np.append(True, (key[order][1:] != key[order][:-1]) | (place[order][1:] != place[order][:-1]))
     starts = np.flatnonzero(new)
     expected = np.where(legs.origin[order[starts]], count[key[order[starts]]], live[key[order[starts]]])
-    odd = np.diff(np.append(starts, len(order))) != expected
-    out = np.zeros(len(count), bool)
-    out[key[order[starts]][odd]] = True
-    return out
+    seen = np.diff(np.append(starts, len(order)))
+    uneven, more = (np.zeros(len(count), bool) for _ in range(2))
+    uneven[key[order[starts]][seen != expected]] = True
+    more[key[order[starts]][seen > expected]] = True
+    return uneven, more

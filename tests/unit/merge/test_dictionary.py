@@ -52,6 +52,7 @@ def test_harmless_is_no_matter_of_chance() -> None:
     assert {name for name, row in dictionary().both.items() if row.harmless} == {
         ("ping_rcv", "NO_SOCKET"), ("tcp_rcv_state_process", "NOT_SPECIFIED"), ("tcp_v4_rcv", "NOT_SPECIFIED"),
         ("tcp_v6_rcv", "NOT_SPECIFIED")}
+    assert {name for name, row in dictionary().reasons.items() if row.harmless_to_many} == {"IPV6DISABLED"}
 
 
 @pytest.mark.skipif(not os.path.exists(btf.KERNEL), reason="this kernel has no BTF")
