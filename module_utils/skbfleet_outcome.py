@@ -2,7 +2,7 @@
 """What became of a run on each host, in words, and the files on the controller that keep it.
 
 run.json      what the run is: run_id, hosts with the settings of each, what its case says of itself
-outcome.json  what became of it: for each host status, why, failed, tracers; reproduce
+outcome.json  what became of it: for each host status, why, failed, tracers; reproduce; the case's title, ticket, author
 """
 import os
 import re
@@ -15,6 +15,7 @@ STATUSES = ("complete", "partial", "missing")
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 REMOTE_DIR = re.compile(r"(/[A-Za-z0-9._@+-]+)*/skbfleet")
 FILE_BYTES = 16 << 20
+CASE = ("title", "ticket", "author")    # what a case says of itself that goes with the run's products
 LOST = {"status": "missing", "why": "the connection was lost", "failed": True, "tracers": []}
 
 
@@ -85,13 +86,24 @@ def read_run(directory):
 
 def read_next(directory):
     """Return what the case of a run says is to be done with its result, [] if it says nothing."""
+    case = _read_case(directory)
+    return case["case_next"] if fits(case, {"case_next": [str]}) else []
+
+
+def read_case(directory):
+    """Return what the case of a run says of itself, by CASE, {} if the run has none."""
+    case = _read_case(directory)
+    return {name: shown(case["case_" + name]) for name in CASE if fits(case, {"case_" + name: str})}
+
+
+def _read_case(directory):
     path = os.path.join(directory, "run.json")
     try:
         content = read_json(path, FILE_BYTES) if os.path.exists(path) else {}
     except Unfit:
-        return []  # whoever needs the run's hosts says so
+        return {}  # whoever needs the run's hosts says so
     case = content.get("case") if isinstance(content, dict) else None
-    return case["case_next"] if isinstance(case, dict) and fits(case, {"case_next": [str]}) else []
+    return case if isinstance(case, dict) else {}
 
 
 def read_outcome(directory):

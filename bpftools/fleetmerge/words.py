@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Words for values, the same in every product; and what a host says, made fit to stand among them."""
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +23,13 @@ def printable(text: Any) -> str:
 def clean(text: Any) -> str:
     """Make a name fit to stand in a line: no white space, nothing that is not printable."""
     return printable(text).replace(" ", "_") or "-"
+
+
+def case(summary: Mapping[str, Any]) -> list[str]:
+    """Return the case that a run was made for, `TICKET: TITLE (by AUTHOR)`, as one line; none if it has none."""
+    about = summary.get("case") or {}
+    name = ": ".join(filter(None, (about.get("ticket"), about.get("title"))))
+    return [name + (" (by %s)" % about["author"] if about.get("author") else "")] if name else []
 
 
 def settings(given: dict[str, Any]) -> str:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import BundleError, MergeError
+from ..words import printable
 from .manifest import MANIFEST, Bundle, open_bundle
 
 HOSTS = "hosts"
 OUTCOME = "outcome.json"
+_CASE = 200    # characters of what a case says of itself
 
 
 @dataclass
@@ -141,10 +143,18 @@ def outcome(names: Sequence[str], path: str | None, output: str) -> tuple[dict[s
         raise MergeError("%s must hold an object: host name -> {tracers, why}" % (path or own))
     for host, about in hosts.items():
         out[host] = _expected(path or own, host, about)
-    reproduce = written.get("reproduce") if isinstance(written, dict) else None
-    if not isinstance(reproduce, dict) or not reproduce:
-        return out, {}
-    return out, {"reproduce": {"command": reproduce.get("command"), "status": reproduce.get("exit_status")}}
+    return out, _facts(written) if isinstance(written, dict) else {}
+
+
+def _facts(written: dict[str, Any]) -> dict[str, Any]:
+    """Return what the summary says of the case that the run was made for, and of the command that ran in its window."""
+    out: dict[str, Any] = {}
+    case, reproduce = written.get("case"), written.get("reproduce")
+    if isinstance(case, dict) and case:
+        out["case"] = {name: printable(case.get(name) or "")[:_CASE] for name in ("title", "ticket", "author")}
+    if isinstance(reproduce, dict) and reproduce:
+        out["reproduce"] = {"command": reproduce.get("command"), "status": reproduce.get("exit_status")}
+    return out
 
 
 def _json(path: str) -> Any:

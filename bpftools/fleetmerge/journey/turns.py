@@ -168,7 +168,8 @@ def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray) -> tu
     rank = _ranks(one, legs.place, legs.time)
     live = np.bincount(one, legs.origin & ~legs.dead, number).astype("i8")
     uneven, more = _uneven(one, legs, count, live, ~stray)
-    mixed |= uneven & ~more     # where some are missing, the same ones are missing at all places behind
+    # where some are missing, the same ones are missing at all places behind
+    mixed |= uneven & ~more & _from_one_place(legs, one, number)
     turn = np.where(mixed[one], _in_order(legs, one, burst, rank, count, live, by_time), by_time)
     turn = np.where(told[legs.key] | sure, by_witness, turn)
     guessed = np.bincount(one, legs.guess, number) > 0
@@ -177,6 +178,14 @@ def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray) -> tu
     doubtful = ~told[legs.key] & ~stray
     several = doubtful & (count[one] > 1)
     return turn, doubtful & unsure[one] | stray, several, several & _at_an_end(legs, bursts, burst, one, slack)
+
+
+def _from_one_place(legs: _Legs, one: np.ndarray, number: int) -> np.ndarray:
+    """Return which bursts began at one place. one: number of each leg's burst; number: how many there are."""
+    first, last = np.full(number, np.iinfo("i8").max), np.full(number, -1)
+    np.minimum.at(first, one[legs.origin], legs.place[legs.origin])
+    np.maximum.at(last, one[legs.origin], legs.place[legs.origin])
+    return first == last
 
 
 def _at_an_end(legs: _Legs, bursts: tuple[np.ndarray, np.ndarray, np.ndarray], burst: np.ndarray, one: np.ndarray,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..words import settings
+from ..words import case, settings
 
 _PATHS = 10      # that are shown
 _TREE = 12       # lines of one tree
@@ -18,7 +18,7 @@ def text(summary: dict[str, Any]) -> str:
     window = summary["window"]
     complete = sum(host["status"] == "complete" for host in summary["hosts"].values())
     seconds = "%.3f" % window["seconds"] if window["seconds"] is not None else "?"
-    lines = ["skbfleet run %s" % summary["run_id"],
+    lines = ["skbfleet run %s" % summary["run_id"], *("case     " + about for about in case(summary)),
              "window   %s to %s (%s s)" % (window["start"], window["end"], seconds),
              "filter   %s" % (settings(summary["filter"]) or "none"),
              "hosts    %d of %d complete; %d records" % (complete, len(summary["hosts"]), summary["records"])

@@ -14,7 +14,7 @@ if SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(SHARED)
 
 from ansible.module_utils.skbfleet_foreign import Unfit, as_data, shown
-from ansible.module_utils.skbfleet_outcome import LOST, failures, of_host, read_outcome, read_run
+from ansible.module_utils.skbfleet_outcome import LOST, failures, of_host, read_case, read_outcome, read_run
 
 STEPS = {"contact": "__capture_contact", "checked": "__capture_checked", "armed": "__capture_armed",
          "load": "__capture_load", "ended": "__capture_ended", "unpacked": "__capture_unpacked",
@@ -75,7 +75,7 @@ class ActionModule(ActionBase):
                 known.update(failure_for_all(everyone))
             if set(known) - {"recalled"} and hosts.get(host, {}).get("status") == "missing":
                 hosts[host] = of_host(known, recorded.get(host, {}).get("tracers", ()))
-        return {"run_id": self._task.args["run_id"], "hosts": hosts,
+        return {"run_id": self._task.args["run_id"], "hosts": hosts, "case": read_case(directory),
                 "reproduce": self._reproduce(task_vars) or before["reproduce"]}
 
     @staticmethod

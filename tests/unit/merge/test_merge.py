@@ -221,6 +221,17 @@ def test_reproduce_status_is_recorded(where: Any) -> None:
     assert "curl -k https://192.168.32.20" in (where / "verdict.txt").read_text()
 
 
+def test_the_case_is_named_as_it_names_itself(where: Any) -> None:
+    host_a().write(where)
+    case = {"title": "Pings <b>get\x1b[2J lost", "ticket": "NET-17", "more": "x"}
+    (where / "outcome.json").write_text(json.dumps({"hosts": {"hv-a": {}}, "case": case}))
+    summary = merged(where)
+    assert summary["case"] == {"title": "Pings <b>get_[2J lost", "ticket": "NET-17", "author": ""}
+    assert (where / "verdict.txt").read_text().splitlines()[1] == "case     NET-17: Pings <b>get_[2J lost"
+    page = (where / "report.html").read_text()
+    assert "NET-17: Pings &lt;b&gt;get_[2J lost" in page
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "no records", "no manifest"])
 def test_a_damaged_bundle_costs_its_own_data_only(where: Any, damage: str) -> None:
     host_a().write(where)

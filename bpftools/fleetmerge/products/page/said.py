@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ...words import settings
+from ...words import case, settings
 from ..verdict import missed
 from .markup import Markup, clipped, grouped, joined, micros, more, table, tag
 
@@ -20,9 +20,10 @@ def head(summary: Summary) -> Markup:
     window, hosts = summary["window"], summary["hosts"].values()
     seconds = "%.3f s" % window["seconds"] if window["seconds"] is not None else "?"
     complete = sum(host["status"] == "complete" for host in hosts)
-    facts = [("window", "%s to %s (%s)" % (window["start"], window["end"], seconds)),
-             ("filter", settings(summary["filter"]) or "none"),
-             ("hosts", "%d of %d complete" % (complete, len(hosts))), ("tracers", ", ".join(summary["tracers"]))]
+    facts = [("case", about) for about in case(summary)]
+    facts += [("window", "%s to %s (%s)" % (window["start"], window["end"], seconds)),
+              ("filter", settings(summary["filter"]) or "none"),
+              ("hosts", "%d of %d complete" % (complete, len(hosts))), ("tracers", ", ".join(summary["tracers"]))]
     facts += [("command", "%s (status %s)" % (summary["reproduce"].get("command"), summary["reproduce"].get("status")))
               ] if summary.get("reproduce") else []
     return tag("header", tag("p", "skbfleet", class_="mark"), tag("h1", summary["run_id"]),
