@@ -110,7 +110,7 @@ smoke: emulation  ## try the tracers on one emulated hypervisor with a distribut
 	KERNELS=bookworm pytest tests/hypervisors/test_kernels.py tests/hypervisors/test_playbooks.py
 
 bench: setup  ## measure and print the figures (as root)
-	for bench in tests/bench/bench_*.py; do echo "== $$bench"; $$bench; done
+	for bench in tests/bench/bench_*.py; do echo "== $$bench"; tests/elsewhere $$bench; done
 
 collection: setup  ## make the Ansible collection, build/skbfleet-tracing-VERSION.tar.gz
 	share/distribution/collection.py build

@@ -13,9 +13,7 @@ sites    200 hosts, 400 places of the code each at which packets are dropped; 2 
 """
 import argparse
 import os
-import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +24,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bpftools")]
 
-from support import clusters, products, traffic  # noqa: E402
+from support import clusters, cost, products, traffic  # noqa: E402
 
 from fleetmerge import certificates  # noqa: E402
 
@@ -52,69 +50,12 @@ KINDS = {
 }
 
 
-class Cost(NamedTuple):
-    """What a merge took."""
-
-    status: int
-    seconds: float
-    cpu: float      # s
-    peak: int       # bytes, over all processes
-
-    def __str__(self) -> str:
-        return "%.1f s, %.1f s of CPU, peak %.0f MiB over all processes" % (
-            self.seconds, self.cpu, self.peak / 2**20) + (", exit status %d" % self.status if self.status else "")
-
-
-def tree(pid: int) -> list[int]:
-    """Return a process and all its descendants."""
-    found = [pid]
-    try:
-        for thread in os.listdir("/proc/%d/task" % pid):
-            with open("/proc/%d/task/%s/children" % (pid, thread)) as handle:
-                for child in handle.read().split():
-                    found += tree(int(child))
-    except OSError:
-        pass
-    return found
-
-
-def resident() -> int:
-    """Return the resident bytes of all that this process started."""
-    total = 0
-    for member in tree(os.getpid())[1:]:
-        try:
-            with open("/proc/%d/statm" % member) as handle:
-                total += int(handle.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except (OSError, IndexError):
-            pass
-    return total
-
-
-def used() -> float:
-    """Return the seconds of CPU of all that this process started, whether it has ended or not."""
-    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    total = ended.ru_utime + ended.ru_stime
-    for member in tree(os.getpid())[1:]:
-        try:
-            with open("/proc/%d/stat" % member) as handle:
-                own_and_ended = handle.read().rpartition(")")[2].split()[11:15]
-        except OSError:
-            continue
-        total += sum(map(int, own_and_ended)) / os.sysconf("SC_CLK_TCK")
-    return total
-
-
-def merge(run: Path, *arguments: str) -> Cost:
+def merge(run: Path, *arguments: str) -> cost.Cost:
     """Merge a run."""
-    begin, peak, before = time.monotonic(), 0, used()
-    child = subprocess.Popen([sys.executable, str(MERGER), "--quiet", *arguments, str(run)])
-    while child.poll() is None:
-        peak = max(peak, resident())
-        time.sleep(0.02)
-    return Cost(child.returncode, time.monotonic() - begin, used() - before, peak)
+    return cost.of([sys.executable, str(MERGER), "--quiet", *arguments, str(run)])
 
 
-def merge_by_dask(run: Path, workers: int, local: Cost) -> int:
+def merge_by_dask(run: Path, workers: int, local: cost.Cost) -> int:
     """Merge a run on a Dask cluster of its own, compare with the products that are there and with what they cost; the
     exit status.
     """
@@ -122,18 +63,18 @@ def merge_by_dask(run: Path, workers: int, local: Cost) -> int:
     certificates.make(str(keys))
     try:
         with clusters.cluster(keys, workers, keys / "cluster.log") as address:
-            cost = merge(run, "--scheduler", address, "--certificates", str(keys), "--output", str(there))
+            took = merge(run, "--scheduler", address, "--certificates", str(keys), "--output", str(there))
         print("    by %d workers of Dask: %s; %.2f times the CPU time; bar: 1.3" % (
-            workers, cost, cost.cpu / local.cpu), flush=True)
-        if not cost.status:
+            workers, took, took.cpu / local.cpu), flush=True)
+        if not took.status:
             products.assert_equal(run, there)
     finally:
         for directory in (keys, there):
             shutil.rmtree(directory, ignore_errors=True)
-    return cost.status
+    return took.status
 
 
-def measure(name: str, records: int, options: argparse.Namespace, directory: Path) -> Cost:
+def measure(name: str, records: int, options: argparse.Namespace, directory: Path) -> cost.Cost:
     """Make the bundles of a run if they are not there, merge them, print what that took."""
     run, begin = directory / ("%s-%d" % (name, records)), time.monotonic()
     made = ""
@@ -146,16 +87,16 @@ def measure(name: str, records: int, options: argparse.Namespace, directory: Pat
     files = list(run.glob("hosts/*/*/records.bin"))
     size = sum(path.stat().st_size for path in files)
     print("%s: %d bundles, %d records, %.2f GB%s" % (name, len(files), records, size / 1e9, made), flush=True)
-    cost = merge(run)
+    took = merge(run)
     print("    %s; %.2f M records/s, %d CPUs, load %.1f; bar: %s" % (
-        cost, records / cost.seconds / 1e6, len(os.sched_getaffinity(0)), os.getloadavg()[0], KINDS[name].bar),
+        took, records / took.seconds / 1e6, len(os.sched_getaffinity(0)), os.getloadavg()[0], KINDS[name].bar),
         flush=True)
-    status = cost.status
+    status = took.status
     if options.dask and not status:
-        status = merge_by_dask(run, options.dask, cost)
+        status = merge_by_dask(run, options.dask, took)
     if not options.directory:
         shutil.rmtree(run)
-    return cost._replace(status=status)
+    return took._replace(status=status)
 
 
 def main() -> int:
@@ -180,7 +121,7 @@ def main() -> int:
             records = options.records or KINDS[name].records
             costs = [measure(name, times * records, options, options.directory or Path(scratch))
                      for times in ((1, GROW) if options.grow else (1,))]
-            failed = failed or any(cost.status for cost in costs)
+            failed = failed or any(one.status for one in costs)
             if options.grow:
                 print("    %d times the records: %.2f times the CPU time, %.2f times the memory; bar: 4.4, 1" % (
                     GROW, costs[1].cpu / costs[0].cpu, costs[1].peak / costs[0].peak))

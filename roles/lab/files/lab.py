@@ -139,7 +139,8 @@ def _parser() -> argparse.ArgumentParser:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     start = commands.add_parser("up", help="bring the lab up; prints as JSON what had to be made")
-    start.add_argument("--hypervisors", type=int, choices=range(1, 9), default=2, help="at least so many, 1 to 8")
+    start.add_argument("--hypervisors", type=int, choices=range(1, plan.MOST + 1), metavar="N", default=2,
+                       help="at least so many, 1 to %d" % plan.MOST)
     commands.add_parser("down", help="take the lab down, also a half-built one; prints as JSON what was removed")
     show = commands.add_parser("status", help="show what there is")
     show.add_argument("--json", action="store_true", help="everything, for programs")

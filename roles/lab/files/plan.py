@@ -2,7 +2,9 @@
 """Names and addresses of the lab: what there is to build, and nothing about how."""
 from typing import List, NamedTuple
 
-LETTERS = "abcdefgh"
+MOST = 64
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+LETTERS = [first + last for first in ("", *_ALPHABET) for last in _ALPHABET][:MOST]    # a to z, aa, ab, …
 
 WIRE = "wire"            # namespace of the underlay
 WIRE_BRIDGE = "wire0"    # the switch in it
@@ -41,16 +43,20 @@ class Hypervisor(NamedTuple):
         return "02:77:00:00:00:%02x" % self.number
 
     @property
+    def _vm_number(self) -> int:
+        return 10 * self.number if self.number < 10 else 90 + self.number
+
+    @property
     def vm_address(self) -> str:
-        return "192.168.32.%d" % (10 * self.number)
+        return "192.168.32.%d" % self._vm_number
 
     @property
     def vm_address6(self) -> str:
-        return "fd00:32::%d" % (10 * self.number)
+        return "fd00:32::%d" % self._vm_number
 
     @property
     def vm_mac(self) -> str:
-        return "52:54:00:32:00:%02x" % (10 * self.number)
+        return "52:54:00:32:00:%02x" % self._vm_number
 
     @property
     def vnet_mac(self) -> str:
@@ -59,5 +65,5 @@ class Hypervisor(NamedTuple):
 
 
 def hypervisors(count: int) -> List[Hypervisor]:
-    """The first `count` hypervisors, 1 to 8."""
+    """The first `count` hypervisors, 1 to MOST."""
     return [Hypervisor(letter, number) for number, letter in enumerate(LETTERS[:count], 1)]
