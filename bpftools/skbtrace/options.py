@@ -106,6 +106,9 @@ def _add_output(output: Any) -> None:
     output.add_argument("--evidence", action="store_true",
                         help="with --run-dir: before the window and after it, read what of this host's configuration "
                              "can drop packets, with its counters, into DIR/evidence.json; host_evidence.py --help")
+    output.add_argument("--no-nearest", action="store_true",
+                        help="where nothing matched until the window's end, do not look for a second at the headers of "
+                             "what passes without a filter, to name the flows that are nearest to it")
     output.add_argument("--run-id", default="", metavar="ID", help="with --run-dir: name of the run in the manifest")
     output.add_argument("--host", default="", metavar="NAME", help="this host's name in the output (default: hostname)")
     output.add_argument("--perf-buffer", action="store_true",

@@ -62,6 +62,10 @@ def _fleet() -> Fleet:
     fleet.b.ask_for(**{"sk_buff.mark": "unsigned"})
     fleet.b.manifest.update(
         sample={"one_in": 2, "drops": 0, "salt": 7}, guards={"max_rate": 9, "captures": 2, "least_rate": 4},
+        nearest={"packets": 9, "flows_total": 1, "why": "", "flows": [{
+            "src": "10.0.0.1", "dst": "10.0.0.2", "protocol": "udp", "dst_port": 9, "vlan": 7, "tunnel": "gre",
+            "tunnel_id": 1, "inner": {"ethertype": 9}, "netns": "hv-b", "device": "eth0", "point": "dev.rx",
+            "packets": 9, "differs": ["dst"], "inside": True}]},
         limits=[{"limit": "max_records", "value": 20, "what": "20 records were kept"}],
         filter={"src": "192.168.32.10", "protocol": "udp"}, status="partial", why="it was stopped")
     fleet.b.stack(3, [fleet.b.symbol(0xffffffff81000000, "kfree_skb")])

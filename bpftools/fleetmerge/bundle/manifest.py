@@ -10,8 +10,10 @@ import numpy as np
 
 from ..errors import BundleError
 from ..words import printable
+from . import nearest
 from .fields import Field, fields_of
 from .records import dtype_of
+from .values import is_number
 
 FORMAT = "skbfleet-bundle/1"
 MANIFEST, RECORDS = "manifest.json", "records.bin"
@@ -25,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}\Z")
 _SECTIONS: dict[str, type] = {"record": dict, "points": dict, "files": dict, "counters": dict, "per_point": dict,
                               "devices": list, "netns": dict, "symbols": dict, "stacks": dict, "drop_reasons": dict,
                               "clock": dict, "limits": list, "window": dict, "filter": dict, "kernel": dict,
-                              "guards": dict, "sample": dict, "queues": dict, "fields": list}
+                              "guards": dict, "sample": dict, "queues": dict, "fields": list, "nearest": dict}
 
 
 @dataclass
@@ -142,6 +144,7 @@ def _read_manifest(path: str) -> dict[str, Any]:
         if not isinstance(value, kind):
             raise BundleError("its manifest's section %r is not %s" % (key, "an object" if kind is dict else "a list"))
     _check_lists(manifest)
+    nearest.check(manifest)
     return manifest
 
 
@@ -158,19 +161,19 @@ def _check_lists(manifest: dict[str, Any]) -> None:
     """Check what later code takes for granted."""
     points = manifest["points"]
     attached = points.setdefault("attached", [])
-    if not isinstance(attached, list) or not all(isinstance(point, dict) and _is_number(point.get("id"), 1 << 16)
+    if not isinstance(attached, list) or not all(isinstance(point, dict) and is_number(point.get("id"), 1 << 16)
                                                  and "name" in point for point in attached):
         raise BundleError("its manifest's points are not a list of {id, name}")
     if not isinstance(points.setdefault("skipped", {}), dict):
         raise BundleError("its manifest's skipped points are not an object: name -> why")
     for device in manifest["devices"]:
-        if not isinstance(device, dict) or not _is_number(device.get("ifindex"), 1 << 32) or not all(
-                _is_number(device.get(name) or 0, 1 << 32) for name in ("netns", "link")):
+        if not isinstance(device, dict) or not is_number(device.get("ifindex"), 1 << 32) or not all(
+                is_number(device.get(name) or 0, 1 << 32) for name in ("netns", "link")):
             raise BundleError("its manifest's devices are not a list of {netns, ifindex, link, name}")
     pairs = manifest["clock"].setdefault("pairs", [])
     if not isinstance(pairs, list) or not all(
-            isinstance(pair, dict) and _is_number(pair.get("monotonic_ns"), _LATEST)
-            and _is_number(pair.get("realtime_ns"), _LATEST) and _is_number(pair.get("error_ns") or 0, _LATEST)
+            isinstance(pair, dict) and is_number(pair.get("monotonic_ns"), _LATEST)
+            and is_number(pair.get("realtime_ns"), _LATEST) and is_number(pair.get("error_ns") or 0, _LATEST)
             for pair in pairs):
         raise BundleError("its manifest's clock pairs are not a list of {monotonic_ns, realtime_ns, error_ns}")
     kinds = manifest["queues"].setdefault("kinds", {})
@@ -179,7 +182,7 @@ def _check_lists(manifest: dict[str, Any]) -> None:
     for section, most in (("window", 1 << 64), ("counters", _LATEST), ("guards", _LATEST),
                           ("sample", _LATEST)):
         for name, value in manifest[section].items():
-            if value is not None and not _is_number(value, most):
+            if value is not None and not is_number(value, most):
                 raise BundleError("its manifest's %s.%s is %r, not a number from 0 on" % (section, name, value))
 
 
@@ -191,10 +194,6 @@ def _is_kind(number: str, kind: Any) -> bool:
 
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and len(value) <= _MOST_REASONS and all(isinstance(text, str) for text in value)
-
-
-def _is_number(value: Any, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < most
 
 
 def _size(path: str) -> int:

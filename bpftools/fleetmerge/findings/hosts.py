@@ -13,7 +13,7 @@ from ..clock.host import HostClock
 from ..journey.grounds import Trust
 from ..packet.survey import Index, window_of
 from ..words import clean, settings
-from . import counted
+from . import counted, nearest
 
 DROP_MONITOR = "drop_monitor"
 NEVER = 1 << 62
@@ -113,6 +113,10 @@ class Host:
         """Return the points that saw packets (how many), and none that fits the filter, though others did."""
         return {point: count for bundle, _, _ in self.bundles for point, count in counted.unmatched(bundle).items()}
 
+    def nearest(self) -> dict[str, Any]:
+        """Return what passed just after the window where nothing matched, as summary.json has it, if it was sampled."""
+        return nearest.entry([bundle for bundle, _, _ in self.bundles])
+
     def drops_unrecorded(self) -> bool:
         """Return whether a packet that fits was dropped where the kernel does not say at which device."""
         return any(counted.dropped_unrecorded(bundle) for bundle, _, _ in self.bundles)
@@ -194,7 +198,8 @@ class Host:
         if self.bundles and not self.sees_drops():
             out.append("No tracer looked at drops (%s) on %s." % (DROP_POINT, self.name))
         if self.bundles and not self.records:
-            out.append(counted.nothing_matched(self.name, [bundle for bundle, _, _ in self.bundles]))
+            bundles = [bundle for bundle, _, _ in self.bundles]
+            out += [counted.nothing_matched(self.name, bundles), *nearest.words(self.name, bundles)]
         return out
 
 

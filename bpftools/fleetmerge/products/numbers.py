@@ -65,5 +65,6 @@ def host_entry(host: Host) -> dict[str, Any]:
             "ended_by": bundle.manifest.get("ended_by"), "limits": bundle.manifest["limits"],
             "tool_version": bundle.manifest.get("tool_version"), "problems": bundle.problems,
         } for bundle, _, _ in host.bundles},
+        **host.nearest(),
         "kernel": next((bundle.manifest["kernel"].get("release") for bundle, _, _ in host.bundles), None),
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..bundle.nearest import NAMING
 from .addresses import Addresses
 from .names import Names
 
@@ -67,6 +68,7 @@ def manifest_of(given: Mapping[str, Any], own: Own) -> dict[str, Any]:
     out["netns"] = {inode: own.space(str(name)) for inode, name in given["netns"].items()}
     out["devices"] = [_device(device, own) for device in given["devices"]]
     out["filter"] = {name: _filter(name, value, own) for name, value in given["filter"].items()}
+    out["nearest"] = _nearest(given["nearest"], own)
     out["limits"] = [{"limit": limit.get("limit"), "value": limit.get("value")} if isinstance(limit, dict)
                      else LEFT_OUT for limit in given["limits"]]
     out["why"] = LEFT_OUT if given.get("why") else ""
@@ -78,6 +80,27 @@ def _device(device: Mapping[str, Any], own: Own) -> dict[str, Any]:
     out = {name: device[name] for name in _DEVICE_STAYS if name in device}
     out.update(name=own.devices.of(str(device.get("name") or "")), mac=own.mac(str(device.get("mac") or "")))
     return out
+
+
+def _nearest(section: Mapping[str, Any], own: Own) -> dict[str, Any]:
+    out = {name: section[name] for name in ("packets", "flows_total") if name in section}
+    if "why" in section:
+        out["why"] = LEFT_OUT if section["why"] else ""
+    if "flows" in section:
+        out["flows"] = [_flow(flow, own) for flow in section["flows"]]
+    return out
+
+
+def _flow(flow: Mapping[str, Any], own: Own) -> dict[str, Any]:
+    out = _ends(flow, own) | {name: flow[name] for name in ("point", "packets", "differs", "inside")}
+    out.update(netns=own.space(flow["netns"]), device=own.devices.of(flow["device"]))
+    return out | ({"inner": _ends(flow["inner"], own)} if "inner" in flow else {})
+
+
+def _ends(packet: Mapping[str, Any], own: Own) -> dict[str, Any]:
+    """Return what names a packet's flow."""
+    return {name: packet[name] for name in NAMING if name in packet} | {
+        name: own.network(packet[name]) for name in ("src", "dst") if name in packet}
 
 
 def _filter(name: str, value: Any, own: Own) -> Any:

@@ -82,6 +82,9 @@ def _own(bundles: Sequence[Bundle], outcome: Mapping[str, Any], topology: Mappin
     devices |= {str(name) for bundle in bundles for name in _listed(bundle.manifest["filter"].get("interfaces"))}
     devices |= {str(name) for end in ends for name in end["uplinks"]}
     spaces = {str(name) for bundle in bundles for name in bundle.manifest["netns"].values()}
+    nearest = [flow for bundle in bundles for flow in bundle.manifest["nearest"].get("flows", [])]
+    devices |= {flow["device"] for flow in nearest}
+    spaces |= {flow["netns"] for flow in nearest}
     return Own(addresses, Names("host", hosts), Names("dev", devices, usual=True), Names("ns", spaces))
 
 

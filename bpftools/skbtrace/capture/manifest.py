@@ -60,8 +60,11 @@ def _name_stacks(tracer: Any, records_path: str) -> None:
             tracer.symbols.stack(stack_id)
 
 
-def build(tracer: Any, budget: Any) -> Dict[str, Any]:
-    """Return the manifest of a finished tracer whose records are in the current directory; raises OSError."""
+def build(tracer: Any, budget: Any, nearest: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the manifest of a finished tracer whose records are in the current directory; raises OSError.
+
+    nearest: what passed where nothing matched, as nearest.py has it.
+    """
     import bcc
     records_path = "records.bin"
     _name_stacks(tracer, records_path)
@@ -79,7 +82,7 @@ def build(tracer: Any, budget: Any) -> Dict[str, Any]:
         "window": _window(tracer), "counters": totals, "per_point": per_point,
         "guards": dict(tracer.sharing.guards(), max_rate=tracer.options.max_rate), "load": tracer.load or {},
         "sharing": {"with": tracer.sharing.met, "problem": tracer.sharing.problem},
-        "sample": sample.describe(tracer.options),
+        "sample": sample.describe(tracer.options), "nearest": nearest,
         "devices": tracer.devices.finish(), "netns": {str(key): name for key, name in tracer.scope.names.items()},
         "symbols": {"0x%x" % key: name for key, name in tracer.symbols.names.items()},
         "stacks": {str(key): ["0x%x" % frame for frame in frames] for key, frames in tracer.symbols.stacks.items()},

@@ -12,7 +12,7 @@ from typing import Any, Dict, Optional
 
 from ..errors import InputError, TracerError, option
 from ..host import clock, limits
-from . import evidence, files, manifest
+from . import evidence, files, manifest, nearest
 from .load import Load
 from .spool import Budget, Spool
 from .window import WindowFile
@@ -113,7 +113,7 @@ class RunDir:
         if not tracer.window.is_set():
             self._manifest.give_up()
             raise TracerError(self._why_no_window(tracer))
-        content = manifest.build(tracer, self._budget)
+        content = manifest.build(tracer, self._budget, nearest.take(tracer))
         content["files"].update(self._write_evidence())
         self._manifest.write(content)
         self._tell("finished", content["counters"], content["window"], content["why"])

@@ -34,6 +34,7 @@ class Tracer:
         """Raises InputError or TracerError before anything is loaded, if it cannot be done."""
         self.options, self.chosen = options, chosen
         self.stopped_by = ""
+        self.interrupted = False  # by a signal, if only after the window's end
         self.seconds: Dict[str, float] = {}  # how long arming took
         self.load: Optional[Dict[str, Any]] = None  # before the window, if it was measured
         limits.require_root()
@@ -148,7 +149,8 @@ class Tracer:
                                         self.layout.stride, take)
 
     def _stop(self, _number: int, _frame: Any) -> None:
-        self.stopped_by = "signal"
+        self.interrupted = True
+        self.stopped_by = self.stopped_by or "signal"
 
     def release_signals(self) -> None:
         """Let the next signal end the process, whatever it waits for."""

@@ -7,7 +7,6 @@
 An entry has `value`, or `why` there is none, and the `seconds` that it took.
 """
 import argparse
-import ctypes
 import json
 import os
 import selectors
@@ -20,15 +19,13 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from .. import foreign
 from ..errors import InputError
-from . import clock, collectors, netns
+from . import children, clock, collectors, netns
 from .collectors import Collector
 
 SECONDS = 6.0              # for all together
 MOST_BYTES = 12 << 20
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SAID_BYTES = 4096         # of what a command complains about
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
 
 
 class Unread(Exception):
@@ -120,9 +117,7 @@ def _program(name: str) -> Optional[str]:
 def _run(command: List[str], row: Collector, budget: Budget) -> Any:
     """Return what a command prints, as lines or as what its JSON says; raises Unread."""
     try:
-        child = subprocess.Popen([_program(command[0]) or command[0]] + command[1:], stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-                                 preexec_fn=_die_with_parent, env={"PATH": _PATH, "LC_ALL": "C"})
+        child = children.start([_program(command[0]) or command[0]] + command[1:], {"PATH": _PATH, "LC_ALL": "C"})
     except OSError as error:
         raise Unread("%s cannot be run: %s" % (command[0], error.strerror)) from None
     try:
@@ -139,10 +134,6 @@ def _run(command: List[str], row: Collector, budget: Budget) -> Any:
         return json.loads(output.decode("utf-8", "backslashreplace") or "[]")
     except (ValueError, RecursionError):
         raise Unread("%s printed what is not JSON" % command[0]) from None
-
-
-def _die_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _listen(child: Any, row: Collector, budget: Budget) -> Tuple[bytes, bytes]:

@@ -3,8 +3,10 @@
 import sys
 from typing import Any, Dict, List, Tuple
 
+from ..capture.nearest import take
 from ..capture.spool import Budget
-from . import compare, summary, text
+from ..programs import filters
+from . import compare, nearest, summary, text
 from .stream import Stream
 from .terminal import Terminal
 
@@ -32,6 +34,7 @@ def run(tracer: Any) -> None:
         tracer.follow(terminal)
     finally:
         tracer.finish()
+        passed = nearest.sentences(take(tracer), filters.describe(tracer.chosen))
         tracer.release_signals()
         if options.compare:
             printer.finish()
@@ -39,7 +42,7 @@ def run(tracer: Any) -> None:
             shown = summary.as_json if options.format == "json" else summary.table
             lines.write(shown(tracer.counters(), tracer.totals()))
         lines.drain(_PATIENCE_S)
-        _say(remarks, [*_unmatched(tracer), _summary(tracer, budget, terminal.unshown())])
+        _say(remarks, [*_unmatched(tracer), *passed, _summary(tracer, budget, terminal.unshown())])
 
 
 def _say(remarks: Stream, sentences: List[str]) -> None:
