@@ -53,7 +53,7 @@ def tracer_arguments(settings):
         words = [word for word in words if word != STACK_OF_DROPS]
         words += _drops_elsewhere(words, settings["follow"])
     arguments[last] += words
-    if not settings["nearest"]:
+    if last == "datapath_tracing" and not settings["nearest"]:
         arguments[last].append("--no-nearest")
     return arguments
 

@@ -85,6 +85,12 @@ def test_points_are_the_datapath_tracers_and_drops_are_recorded_once(plan):
         "--profile=nic", "--exclude-point=skb.free", "--exclude-point=skb.drop"]}
 
 
+def test_only_the_datapath_tracer_looks_for_what_is_nearest(plan):
+    assert without_limits(plan({"capture_nearest": False})) == {
+        "drop_monitor": [], "datapath_tracing": ["--exclude-point=skb.drop", "--no-nearest"]}
+    assert without_limits(plan({"capture_nearest": False}, only=["drop_monitor"])) == {"drop_monitor": []}
+
+
 def test_only_the_datapath_tracer_knows_of_drops_of_what_it_follows(plan):
     followed = plan({"capture_follow": True})
     assert without_limits(followed) == {"drop_monitor": ["--follow"],
