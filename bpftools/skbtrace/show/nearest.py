@@ -37,13 +37,17 @@ def _word(name: str) -> str:
 
 
 def shown(section: Dict[str, Any], asked: Container[str]) -> List[Shown]:
-    """Return the nearest flows of a manifest's `nearest`; asked: the names of what its `filter` asks for."""
-    found: OrderedDict[Any, Shown] = OrderedDict()
+    """Return the nearest flows of a manifest's `nearest`, each once, where it is nearest.
+
+    asked: the names of what its `filter` asks for.
+    """
+    found: OrderedDict[str, Shown] = OrderedDict()
     for flow in section.get("flows", []):
-        words = text.format_packet(flow, None), difference(flow, asked)
-        one = found.setdefault(words, Shown(*words, packets=0, places=[], is_elsewhere="netns" in flow["differs"]))
-        one.places.append({name: flow[name] for name in ("netns", "device", "point")})
-        found[words] = one._replace(packets=max(one.packets, flow["packets"]))
+        words, lacks = text.format_packet(flow, None), difference(flow, asked)
+        one = found.setdefault(words, Shown(words, lacks, 0, [], "netns" in flow["differs"]))
+        if one.difference == lacks:
+            one.places.append({name: flow[name] for name in ("netns", "device", "point")})
+            found[words] = one._replace(packets=max(one.packets, flow["packets"]))
     return list(found.values())[:MOST]
 
 

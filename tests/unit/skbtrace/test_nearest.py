@@ -135,10 +135,11 @@ def test_a_flow_at_many_places_is_one_for_a_person() -> None:
 
 def test_a_namespace_is_named_where_it_is_another() -> None:
     chosen = parsed("--dst", B, "--netns", "self")[1]
-    section = nearest.choose([shown(without(netns="a pod")), shown(FLOW)], chosen, ["4026531840", "hv-a"])
-    assert [one.sentence().partition(" udp ")[2] for one in words.shown(section, filters.describe(chosen))] == [
-        "at vnet0 dev.rx (the filter's destination address, but only after the window)",
-        "at vnet0@a_pod dev.rx (the filter's destination address, but in another namespace)"]
+    lines = [shown(without(netns="a pod", dst_port=port)) for port in (5001, 5002)] + [shown(FLOW)]
+    section = nearest.choose(lines, chosen, ["4026531840", "hv-a"])
+    assert [one.sentence().partition(" > 10.0.0.2:")[2] for one in words.shown(section, filters.describe(chosen))] == [
+        "5001 udp at vnet0 dev.rx (the filter's destination address, but only after the window)",
+        "5002 udp at vnet0@a_pod dev.rx (the filter's destination address, but in another namespace)"]
 
 
 def test_no_sample_and_an_empty_one_are_told() -> None:
