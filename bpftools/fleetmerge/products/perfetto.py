@@ -118,6 +118,6 @@ def _counter(out: TraceProtoBuilder, track: int, queue: Mapping[str, Any], along
 
 def _event(out: TraceProtoBuilder, when: int, track: int, kind: "TrackEvent.Type") -> TrackEvent:
     packet = out.add_packet()
-    packet.timestamp, packet.trusted_packet_sequence_id = when, _SEQUENCE
+    packet.timestamp, packet.trusted_packet_sequence_id = max(when, 0), _SEQUENCE   # hosts may say any time
     packet.track_event.track_uuid, packet.track_event.type = track, kind
     return packet.track_event

@@ -88,3 +88,8 @@ def test_what_it_shows_is_what_the_journeys_say(run: Path) -> None:
     assert all(arrows[int(journey, 16)] == count - 1 for journey, count in known)
     assert {"hv-a", "hv-b"} <= set(names.values())
     assert slices(events)
+
+
+def test_a_time_before_1970_is_shown_at_its_beginning() -> None:
+    _names, events = read(trace([packet(1, place("vnet0", -7 * 10**18), place("eth0", 0))], {"losses": []}, [], None))
+    assert [one.timestamp for one in events] == [0, SECOND, SECOND]
