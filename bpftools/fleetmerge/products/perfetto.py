@@ -62,7 +62,7 @@ def trace(chosen: Sequence[Packet], summary: Mapping[str, Any], fill: Sequence[M
     """Return the file. fill, along: queues over time, as series.of_queues() has them."""
     out = TraceProtoBuilder()
     first = min((place["time"] for packet in chosen for place in packet.places), default=along.start if along else 0)
-    _clocks(out, first)
+    _clocks(out, max(first, 0))
     why = {journey: ", ".join(filter(None, (loss.get("reason"), loss.get("function"), loss["why"])))
            for loss in summary["losses"] for journey in loss["journeys"]}
     tracks = _Tracks(out)
