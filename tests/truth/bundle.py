@@ -28,9 +28,11 @@ POINTS = ("dev.rx", "dev.tx", "skb.drop", "skb.free")
 ETH0, VNET0 = 2, 3
 
 # functions that free packets, by address
-RING_FULL, NETFILTER, FORWARD, OTHER_MAC, ELSEWHERE, BRIDGE = (0xFFFFFFFF81A00000 + 0x1000 * n for n in range(1, 7))
+RING_FULL, NETFILTER, FORWARD, OTHER_MAC, ELSEWHERE, BRIDGE, ROUTING = (
+    0xFFFFFFFF81A00000 + 0x1000 * n for n in range(1, 8))
 SYMBOLS = {RING_FULL: "tun_net_xmit+0x1a2", NETFILTER: "nf_hook_slow+0xa6", FORWARD: "ip_forward+0x3c1",
-           OTHER_MAC: "ip_rcv_core+0x1c2", ELSEWHERE: "some_module_rcv+0x40", BRIDGE: "br_handle_frame_finish+0x2e1"}
+           OTHER_MAC: "ip_rcv_core+0x1c2", ELSEWHERE: "some_module_rcv+0x40", BRIDGE: "br_handle_frame_finish+0x2e1",
+           ROUTING: "ip_rcv_finish_core+0x198"}
 NOT_SPECIFIED, NETFILTER_DROP, OTHERHOST, IPV6DISABLED, DEV_READY, FULL_RING = 2, 5, 9, 33, 70, 77
 DROP_REASONS = {NOT_SPECIFIED: "NOT_SPECIFIED", NETFILTER_DROP: "NETFILTER_DROP", OTHERHOST: "OTHERHOST",
                 IPV6DISABLED: "IPV6DISABLED", DEV_READY: "DEV_READY", FULL_RING: "FULL_RING"}

@@ -167,6 +167,14 @@ class Host:
                 and window.get("ended_ns")]
         return max([0, *gaps])
 
+    def closed(self) -> bool:
+        """Return whether its window was closed before the time that was set first: when the command had ended that it
+        was open for. Hosts are told so one after the other."""
+        windows = [bundle.manifest["window"] for bundle, _, _ in self.bundles]
+        spans = [[int(window.get(end) or 0) - int(window.get(start) or 0) for start, end in (
+            ("start_ns", "end_ns"), ("start_realtime_ns", "end_realtime_ns"))] for window in windows]
+        return bool(spans) and all(0 < own < planned - _EARLY for own, planned in spans)
+
     def never_open(self) -> bool:
         """Return whether someone closed its window before it opened."""
         windows = [bundle.manifest["window"] for bundle, _, _ in self.bundles]
@@ -261,9 +269,10 @@ def trust_of(hosts: Sequence[Host]) -> dict[str, Trust]:
     disagree are not the same window: a host whose window begins after another's is late."""
     out = {host.name: host.trust() for host in hosts if host.bundles}
     first, last = _reach(out)
-    for trust in out.values():
+    closed = {host.name for host in hosts if host.closed()}
+    for name, trust in out.items():
         trust.late = trust.late or trust.start - first > _APART
-        trust.early = trust.early or last - trust.end > _APART
+        trust.early = trust.early or (last - trust.end > _APART and name not in closed)
     wanted = {host.name: host.wanted() for host in hosts if host.bundles}
     if any(one != two for one in wanted.values() for two in wanted.values()):
         for name, words in wanted.items():

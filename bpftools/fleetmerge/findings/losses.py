@@ -10,7 +10,7 @@ from ..journey import branches, grounds
 from ..journey.bursts import join_bursts, worst_bursts
 from ..journey.found import DROPPED, LOSS, OF_BRANCH, OF_COPY, OF_PACKET, OF_RECEIVER, Findings, Lost
 from ..journey.grounds import GAPS, LOSSY_HERE, LOSSY_NEXT, Trust
-from ..packet.places import Place
+from ..packet.places import OWN, Place
 from ..words import iso
 from .meaning import meaning
 from .names import Names
@@ -73,7 +73,9 @@ def _entry(kind: Mapping[str, int], lost: Lost, names: Names, trusts: Mapping[st
                  squares=lost.squares, largest=lost.largest, first_ns=lost.first, last_ns=lost.last,
                  journeys=["%016x" % journey for journey in lost.journeys], bursts=lost.bursts)
     known = meaning(entry["function"], entry["reason"]) if dropped else None
-    if known and (known.harmless or (known.harmless_to_many and entry["of"] == "receiver")):
+    # a bridge hands what is for many to its host, too, which mostly has no use for it
+    unused = known and known.harmless_to_many and entry["of"] == "receiver" and place.role in OWN
+    if known and (known.harmless or unused):
         entry["harmless"] = True
     return entry
 

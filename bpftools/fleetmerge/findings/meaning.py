@@ -18,7 +18,7 @@ class Meaning:
     look_at: str              # commands, settings and counters that tell more
     source: str               # file of the kernel that this was read in
     harmless: bool = False    # nobody misses such a packet
-    harmless_to_many: bool = False    # nor this one of many receivers, which has no use for it
+    harmless_to_many: bool = False    # nor a host that gets it as one of many, by a device of its own
 
 
 @dataclass(frozen=True)

@@ -54,10 +54,11 @@ class Atlas:
     drop_of_bundle: list[np.ndarray]         # a bundle's drop -> drop
     flows: np.ndarray                        # identity.FLOW, sorted by flow
     answers: np.ndarray                      # ANSWERING, sorted by group
+    broadcast: np.ndarray                    # u8, sorted: flows of IPv4 of which frames went to all
 
     def without_flows(self) -> "Atlas":
         """Return what chains need of it."""
-        return replace(self, flows=self.flows[:0])
+        return replace(self, flows=self.flows[:0], broadcast=self.broadcast[:0])
 
 
 def make_atlas(bundles: Sequence[Bundle], surveys: Sequence[Survey], places: Sequence[Places],
@@ -85,7 +86,9 @@ def make_atlas(bundles: Sequence[Bundle], surveys: Sequence[Survey], places: Seq
     devices = list(dict.fromkeys((place.host, place.netns, place.device) for place in listed))
     flows = united([survey.tables.flows for survey in surveys]) if surveys else np.zeros(0, FLOW)
     layout = _layout(listed, hosts, devices, _vms(bundles, listed), _forked(bundles), peers)
-    return Atlas(listed, layout, devices, hosts, of_bundle, counts, drops, drop_of_bundle, flows, answers_of(flows))
+    broadcast = np.unique(np.concatenate([np.zeros(0, "u8"), *(survey.tables.broadcast for survey in surveys)]))
+    return Atlas(listed, layout, devices, hosts, of_bundle, counts, drops, drop_of_bundle, flows, answers_of(flows),
+                 broadcast)
 
 
 def answers_of(flows: np.ndarray) -> np.ndarray:

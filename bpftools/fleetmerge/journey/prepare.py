@@ -75,7 +75,7 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
     _count_hardware(trusts, atlas, bundles, machines, chained)
     return Setting(_lean(atlas), facts_of(trusts, atlas.hosts), own, host_of,
                    bounds_of(own, host_of, len(atlas.hosts)), names, _final(names), partition, files,
-                   atlas.flows, homes_of(chained, own, atlas.flows), _many(atlas.flows), unwanted,
+                   atlas.flows, homes_of(chained, own, atlas.flows), _many(atlas), unwanted,
                    Recorded((bundle.path, bundle.dtype, bundle.fields) for bundle in bundles),
                    neighbours_of(atlas.flows), told, sample_of(bundles), excerpt)
 
@@ -147,13 +147,14 @@ def _final(names: Names) -> tuple[np.ndarray, np.ndarray]:
     return roots[counts == 1], names.after[first][counts == 1]
 
 
-def _many(flows: np.ndarray) -> np.ndarray:
+def _many(atlas: Atlas) -> np.ndarray:
     """Return the flows to many receivers: multicast, broadcast, and questions of ARP."""
+    flows = atlas.flows
     first = flows["target"][:, 0]
     every = (flows["target"][:, :4] == 255).all(axis=1)
     many = np.where(flows["version"] == 6, first == 255, (flows["version"] == 4) & (((first >> 4) == 14) | every))
     asks = (flows["version"] == 0) & (flows["ethertype"] == ETH_ARP) & (flows["kind"] == _ASKS)
-    return flows["flow"][many | asks]
+    return np.union1d(flows["flow"][many | asks], atlas.broadcast)
 
 
 def _count_hardware(trusts: dict[str, Trust], atlas: Atlas, bundles: Sequence[Bundle], machines: Sequence[Machine],

@@ -33,6 +33,8 @@ def unanswered(judged: Judged, setting: Setting, answered: np.ndarray) -> np.nda
     open_ = ~among(asked["key"], known) & ~np.isin(packet, of[among(translated["key"], known)])
     host = setting.atlas.layout.host[asked["place"]]
     open_ &= rows["time"][asked["row"]] + _WAITS < setting.facts.end[host]
+    # who answers an echo to many does so from an address of his own
+    open_ &= (asked["kind"] != ECHO) | ~among(units.said[asked["row"]], setting.many)
     # a reply that was cut into fragments does not say which echo it answers
     flow = np.searchsorted(flows["flow"], units.said[asked["row"]]).clip(max=max(len(flows) - 1, 0))
     cut = np.unique(rows["group"][rows["kind"] == IS_FRAGMENT])

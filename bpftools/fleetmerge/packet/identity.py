@@ -47,6 +47,7 @@ Columns = dict[str, np.ndarray]   # fields of rows, each by itself
 NOT_FOLLOWED, IS_TCP, IS_OTHER, IS_FRAGMENT, IS_ARP, UNREADABLE = range(6)   # the last: its headers are not whole
 FOLLOWED = 1 << 6       # in ROW.fixed: it does not match the filter here, and was recorded because it did before
 FIXED_ID = 1 << 3       # SKB_GSO_TCP_FIXEDID: all segments of the packet have one IP id
+_TO_ALL = 1             # PACKET_BROADCAST (include/uapi/linux/if_packet.h)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _OTHER = np.uint64(0xC2B2AE3D27D4EB4F)
 _SHIFT = np.uint64(29)
@@ -71,6 +72,7 @@ class Tables:
     places: dict[tuple[int, int, int], int] = field(default_factory=dict)  # netns, ifindex, point -> place
     drops: dict[tuple[int, int, int], int] = field(default_factory=dict)   # reason, location, stack of a free -> drop
     flows: np.ndarray = field(default_factory=lambda: np.zeros(0, FLOW))   # by their hash
+    broadcast: np.ndarray = field(default_factory=lambda: np.zeros(0, "u8"))   # IPv4 flows whose frames went to all
 
     def keep_names(self) -> None:
         """Forget of flows all but that they were seen: when the atlas has the rest."""
@@ -102,6 +104,7 @@ class Identifier:
         self._remember(out, outer)
         if len(inside):
             self._remember(out[inside], inner)
+        self._broadcast(out, raw, outer)
         self._metadata(out, raw, outer)
         self._places(out, raw)
         return out
@@ -133,6 +136,12 @@ class Identifier:
         self._waiting += int(own.sum())
         if self._waiting > max(1 << 12, len(self.tables.flows) // 4):
             self._keep()
+
+    def _broadcast(self, out: np.ndarray, raw: np.ndarray, outer: Headers) -> None:
+        """Keep the flows whose frames are for all: of a network's own broadcast address, only its hosts know that."""
+        some = np.flatnonzero((raw["pkt_type"] == _TO_ALL) & (outer.version == 4) & (outer.tunnel == NO_TUNNEL))
+        if len(some):
+            self.tables.broadcast = np.union1d(self.tables.broadcast, out["flow"][some])
 
     def _keep(self) -> None:
         self.tables.flows = united([self.tables.flows, *self._new])
