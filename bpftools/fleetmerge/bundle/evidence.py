@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a host read of its own configuration, before the window and after it: data of a stranger, bounded, to be shown
+"""What a host read of its own configuration, before the window and after it, and saw meanwhile: data of a stranger, bounded, to be shown
 as it is.
 
 Values are what the host's commands printed (skbtrace/host/collectors.py has the table); who uses one checks its shape.
@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import BundleError
 from ..words import printable
+from .looks import Looks, looks_of
 
 EVIDENCE = "evidence.json"
 FORMAT = "skbfleet-evidence/1"
@@ -60,6 +61,7 @@ class Evidence:
     namespaces: dict[int, Reading]
     host: Reading
     seconds: dict[str, float]      # that each reading took
+    looks: Looks | None = None     # at those who take packets from its queues
     doubts: list[str] = field(default_factory=list)    # each what a sentence says of the host
 
 
@@ -83,7 +85,19 @@ def read_evidence(directory: str, files: Mapping[str, Any]) -> Evidence | None:
         for inode, entries in spaces.items() if isinstance(spaces, dict) else ():
             if inode.isdigit() and len(inode) < 11:
                 _take(out.namespaces.setdefault(int(inode), Reading()), when, entries)
+    if "during" in content:
+        _add_looks(out, content["during"])
     return out
+
+
+def _add_looks(out: Evidence, content: Any) -> None:
+    why = str(content["why"]) if isinstance(content, dict) and "why" in content else ""
+    try:
+        out.looks = None if why else looks_of(content)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        why = "what it says has not the shape of looks"
+    if why:
+        out.doubts.append("who takes packets from its queues was not seen: %s" % why)
 
 
 def _take(reading: Reading, when: str, entries: Any) -> None:

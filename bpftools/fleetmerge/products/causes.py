@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ..bundle.evidence import Evidence, Reading, read_evidence
 from ..bundle.labels import Labels, bare
+from ..bundle.looks import Looks
 from ..bundle.manifest import Bundle
 from ..errors import BundleError
 from ..findings.causes import candidates
@@ -34,6 +35,7 @@ class _Row(NamedTuple):
     packet: Packet
     frames: tuple[str, ...]    # functions of the stack, innermost first
     limit: int                 # of the queue that they met
+    span: tuple[int, int]      # first and last drop, CLOCK_MONOTONIC, ns
 
 
 @dataclass
@@ -42,6 +44,8 @@ class Known:
 
     spaces: dict[tuple[str, str], Reading] = field(default_factory=dict)    # host and name of a network namespace
     hosts: dict[str, Reading] = field(default_factory=dict)                 # what is the same in all of them
+    inodes: dict[tuple[str, str], int] = field(default_factory=dict)        # of these namespaces
+    looks: dict[str, Looks | None] = field(default_factory=dict)            # host -> what it saw during the window
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)        # host -> how it was read
     budgets: dict[str, Budget] = field(default_factory=dict)                # host -> what its rules may cost
     doubts: list[str] = field(default_factory=list)
@@ -66,10 +70,11 @@ def _add(known: Known, host: str, bundle: Bundle, evidence: Evidence) -> None:
     names = Labels(bundle)
     for inode, reading in evidence.namespaces.items():
         known.spaces[host, names.netns(inode)] = reading
+        known.inodes[host, names.netns(inode)] = inode
     if len(evidence.namespaces) == 1 and bundle.manifest["filter"].get("netns"):
         # of a packet that has neither device nor socket, no record names the namespace
         known.spaces.setdefault((host, names.netns(0)), next(iter(evidence.namespaces.values())))
-    known.hosts[host] = evidence.host
+    known.hosts[host], known.looks[host] = evidence.host, evidence.looks
     known.budgets[host] = Budget()
     known.entries[host] = {"seconds": evidence.seconds, "not_read": {
         name: why for reading in [*evidence.namespaces.values(), evidence.host] for name, why in reading.why.items()}}
@@ -114,13 +119,15 @@ def _add_here(where: Where, losses: Sequence[dict[str, Any]], rows: Mapping[str,
     """Give the losses of one place their causes: those that have the same one are counted together. most: drops at that
     device, of which these may be an excerpt."""
     shared: dict[tuple[str, ...], _Shared] = {}
+    spans = [row.span for some in rows.values() for row in some]
+    span = (min(first for first, _ in spans), max(last for _, last in spans)) if spans else (0, 0)
     for loss in losses[:_FLOWS]:
         # after address translation, the packets at this place have another flow's name
         own = rows.get(loss["flow"])
         here = own or [row for some in rows.values() for row in some]
         if not here or len(here) > _PACKETS:
             continue
-        found = _candidates(where, here, known)
+        found = _candidates(where, here, known, span)
         one = shared.setdefault(tuple(sorted(found)), _Shared(found))
         one.count = max(one.count, _count(here)) if own is None else one.count + _count(here)
         one.losses.append(loss)
@@ -137,8 +144,9 @@ def _count(rows: Sequence[_Row]) -> int:
     return sum(row.packet.count for row in rows)
 
 
-def _candidates(where: Where, rows: Sequence[_Row], known: Known) -> dict[str, Candidate]:
-    """Return what may have dropped packets, by its words: asked for each way on which they came there."""
+def _candidates(where: Where, rows: Sequence[_Row], known: Known, span: tuple[int, int]) -> dict[str, Candidate]:
+    """Return what may have dropped packets, by its words: asked for each way on which they came there. span: of all
+    drops there."""
     ways: dict[tuple[str, ...], list[_Row]] = {}
     for row in rows:
         ways.setdefault(row.frames, []).append(row)
@@ -146,7 +154,8 @@ def _candidates(where: Where, rows: Sequence[_Row], known: Known) -> dict[str, C
     for frames, some in ways.items():
         host, netns, device, function, reason = where
         drop = Drop(host, netns, bare(device, netns), function, reason, list(frames), [row.packet for row in some],
-                    known.budgets[host], max(row.limit for row in some))
+                    known.budgets[host], max(row.limit for row in some), known.inodes.get(where[:2], 0), span,
+                    known.looks.get(host))
         for one in candidates(drop, known.spaces[where[:2]], known.hosts[where[0]]):
             out.setdefault(one.what, one)
     return out
@@ -156,7 +165,8 @@ def _rows(store: Store, names: Mapping[tuple[str, str, int], str]) -> dict[Where
     """Return what the packets that were dropped look like: place -> flow -> rows."""
     found = store.rows("""
         SELECT host, netns, device, "at", stack, reason, flow, %s, min(ttl) AS ttl, max(ttl) AS ttl_most,
-               coalesce(fragment, 0) > 0 AS later, rx_ifindex, max(queue_limit) AS queue_limit, count(*) AS packets
+               coalesce(fragment, 0) > 0 AS later, rx_ifindex, max(queue_limit) AS queue_limit,
+               min(monotonic_ns) AS first_ns, max(monotonic_ns) AS last_ns, count(*) AS packets
         FROM counted WHERE point = 'skb.drop' GROUP BY ALL LIMIT 100000""" % ", ".join(_COLUMNS))
     out: dict[Where, dict[str, list[_Row]]] = {}
     for row in found:
@@ -164,7 +174,8 @@ def _rows(store: Store, names: Mapping[tuple[str, str, int], str]) -> dict[Where
         where = row["host"], row["netns"], row["device"], who(row["at"], frames) if row["at"] else "", row["reason"]
         received = bare(names.get((row["host"], row["netns"], row["rx_ifindex"]), ""), row["netns"])
         out.setdefault(where, {}).setdefault(row["flow"], []).append(
-            _Row(_packet(row, received), tuple(map(plain, frames)), row["queue_limit"] or 0))
+            _Row(_packet(row, received), tuple(map(plain, frames)), row["queue_limit"] or 0,
+                 (row["first_ns"], row["last_ns"])))
     return out
 
 

@@ -17,6 +17,7 @@ _STEPS = 3   # slowest steps that are named
 _PLACES = 200   # at which packets were lost that get a sentence of their own
 _CAUSES = 5   # of the losses at one place that are named
 _WAYS = 5    # other ways that are named
+_READINGS = ("reader", "host")   # causes of what advice would only guess
 
 
 def plural(count: int, word: str) -> str:
@@ -75,6 +76,8 @@ def by_place(losses: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]
         place["journeys"] += loss["journeys"][:max(0, SAMPLES - len(place["journeys"]))]
         if "cause" in loss:
             place.setdefault("causes", {})[loss["cause"]["words"]] = loss["cause"]["drops"]
+            place["explained"] = place.get("explained") or loss["cause"]["certainty"] != "unknown" and any(
+                one["kind"] in _READINGS for one in loss["cause"]["candidates"])
         place["first_ns"] = min(place["first_ns"], loss["first_ns"])
         place["last_ns"] = max(place["last_ns"], loss["last_ns"])
     return sorted(places.values(), key=lambda place: (place["certainty"] != "certain", -place["packets"]))
@@ -150,7 +153,8 @@ def _drop(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
             "not certain" if place["certainty"] == "likely" else "not known", place["why"])
     if is_unknown(place["reason"]):
         text += " The dictionary of drops does not know the reason %s." % place["reason"]
-    return text + _advice(meaning(place["function"], place["reason"]))
+    known = meaning(place["function"], place["reason"])
+    return text + (" Usually: %s." % known.means if known and place.get("explained") else _advice(known))
 
 
 def _causes(place: Mapping[str, Any]) -> str:

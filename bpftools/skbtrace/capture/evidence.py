@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""evidence.json: this host's configuration before the window and after it, read by a program of its own.
+"""evidence.json: this host's configuration before the window and after it, and who took packets from its queues
+meanwhile, read by programs of their own.
 
-    {"format", "before": reading, "after": reading}    host/reading.py has what a reading is; {"why"}: there is none
+    {"format", "before": reading, "during": looks, "after": reading}    {"why"}: there is none
 
-It runs beside the compiler, and ends by itself.
+host/reading.py has what a reading is, host/looks.py what looks are.
+
+They run beside the compiler and the capture, and end by themselves.
 """
 import json
 import os
@@ -13,6 +16,7 @@ from typing import Any, Dict, List, Optional
 
 from ..host import netns, reading
 from . import files
+from .watch import Watch
 
 FORMAT = "skbfleet-evidence/1"
 NAME = "evidence.json"
@@ -23,19 +27,20 @@ _MOST_BYTES = 3 * reading.MOST_BYTES   # of a reading; JSON takes more than what
 
 
 class Evidence:
-    """The two readings of one capture, in the current directory."""
+    """The two readings of one capture and the looks between them, in the current directory."""
 
     def __init__(self, places: List[str]) -> None:
         """places: paths of the network namespaces to read."""
         self._places = places
         self._child: Optional[Any] = None
         self._seconds = 0.0
-        self._why = dict.fromkeys(("before", "after"), "it was not begun")
+        self._why = dict.fromkeys(("before", "during", "after"), "it was not begun")
+        self._watch: Optional[Watch] = None
 
     def begin(self, when: str, hurry: bool = False) -> None:
         """Begin to read; when: before or after."""
         seconds = _HURRY_SECONDS if hurry else reading.SECONDS
-        command = [sys.executable, _PROGRAM, "--seconds=%g" % seconds] + ["--netns=" + path for path in self._places]
+        command = self._command("--seconds=%g" % seconds)
         self._when, self._seconds = when, seconds + _GRACE_SECONDS
         try:
             with files.open_new(_part(when)) as output:
@@ -43,8 +48,28 @@ class Evidence:
         except OSError as error:  # no memory, no more processes, no disk
             self._why[when] = str(error.strerror)
 
+    def _command(self, word: str) -> List[str]:
+        return [sys.executable, _PROGRAM, word] + ["--netns=" + path for path in self._places]
+
+    def prepare(self) -> None:
+        """Begin with what is read before the window, and find out whom to look at while it is open."""
+        self.begin("before")
+        self._watch = Watch(self._command("--watch"), _part("during"))
+
+    def opened(self) -> None:
+        """Look, from now on."""
+        if self._watch:
+            self._watch.begin()
+
+    def closed(self) -> None:
+        """Look for the last time."""
+        if self._watch:
+            self._watch.end()
+
     def wait(self) -> None:
-        """Return when the reading has ended; one that does not is ended."""
+        """Return when the reading has ended, and the looks can begin; a reading that does not end is ended."""
+        if self._watch:
+            self._watch.ready()
         if self._child is None:
             return
         try:
@@ -61,8 +86,17 @@ class Evidence:
             self._child.wait()
         self._child = None
 
+    def give_up(self) -> None:
+        """End everything: there is no capture."""
+        self.cancel()
+        if self._watch:
+            self._watch.cancel()
+
     def write(self) -> None:
-        """Make one file of both readings; raises OSError."""
+        """Make one file of all of it; raises OSError."""
+        if self._watch:
+            self._watch.wait()
+            self._why["during"] = self._watch.why
         with files.open_new(NAME) as output:
             output.write(b'{"format": "%s"' % FORMAT.encode())
             for when, why in self._why.items():

@@ -74,12 +74,12 @@ class RunDir:
         """Begin, before the tracer is armed, what takes its time beside that."""
         if tracer.options.evidence:
             self._evidence = evidence.Evidence(evidence.places_of(tracer.scope.paths, tracer.scope.netns is not None))
-            self._evidence.begin("before")
+            self._evidence.prepare()
 
     def give_up(self, why: str) -> None:
         """Tell the caller that there will be no capture."""
         if self._evidence:
-            self._evidence.cancel()
+            self._evidence.give_up()
         self.write_status("failed", why)
 
     def run(self, tracer: Any) -> None:
@@ -98,6 +98,7 @@ class RunDir:
         if self._evidence:
             self._evidence.wait()
         if self._wait_until is None:
+            self._tell_opened()
             tracer.window.open_now(options.duration)
         elif self._measure_seconds:
             self._load = Load(tracer, self._measure_seconds)
@@ -105,6 +106,8 @@ class RunDir:
             self._tell_armed(tracer)
         try:
             tracer.follow(spool, self)
+            if self._evidence:
+                self._evidence.closed()
             if self._evidence and tracer.window.is_set() and tracer.stopped_by != "closed":
                 self._evidence.begin("after", tracer.stopped_by == "signal")
         finally:
@@ -117,6 +120,10 @@ class RunDir:
         content["files"].update(self._write_evidence())
         self._manifest.write(content)
         self._tell("finished", content["counters"], content["window"], content["why"])
+
+    def _tell_opened(self) -> None:
+        if self._evidence:
+            self._evidence.opened()
 
     def _tell_armed(self, tracer: Any) -> None:
         self.write_status("armed", attached=len(tracer.program.attached), skipped=tracer.program.skipped,
@@ -161,6 +168,7 @@ class RunDir:
             self._tell_so_far(tracer)
 
     def _set_window(self, tracer: Any, given: Dict[str, Any]) -> None:
+        self._tell_opened()
         try:
             tracer.window.open_at(given)
         except (KeyError, TypeError):

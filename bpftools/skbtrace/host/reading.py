@@ -19,7 +19,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from .. import foreign
 from ..errors import InputError
-from . import children, clock, collectors, netns
+from . import children, clock, collectors, looks, netns
 from .collectors import Collector
 
 SECONDS = 6.0              # for all together
@@ -181,6 +181,12 @@ def _end(child: Any) -> None:
     child.stderr.close()
 
 
+def _say_ready() -> None:
+    """Print what JSON may begin with."""
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
 def main(arguments: List[str]) -> int:
     """Print a reading and return the exit status."""
     parser = argparse.ArgumentParser(description="Print what on this host can drop packets: rules, routes, queues, "
@@ -190,11 +196,16 @@ def main(arguments: List[str]) -> int:
                              "more than once")
     parser.add_argument("--seconds", type=float, default=SECONDS, metavar="N",
                         help="what takes longer is left out (default %g)" % SECONDS)
+    parser.add_argument("--watch", action="store_true",
+                        help="instead: look at who takes packets from taps and UDP sockets, from the first byte of "
+                             "standard input to its end")
     options = parser.parse_args(arguments)
     try:
         places = [netns.path_of(name) for name in options.netns or ["self"]]
     except InputError as error:
         sys.stderr.write("error: %s\n" % error)
         return 2
-    json.dump(read_all(places, options.seconds), sys.stdout, sort_keys=True)
+    content = looks.watch(places, sys.stdin.fileno(), _say_ready) if options.watch else read_all(
+        places, options.seconds)
+    json.dump(content, sys.stdout, sort_keys=True)
     return 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...bundle.evidence import Reading
+from ...bundle.looks import Looks
 
 
 @dataclass(frozen=True)
@@ -61,19 +62,24 @@ class Drop:
     packets: list[Packet]
     budget: Budget = field(default_factory=Budget)
     limit: int = 0                    # of the queue that was full, in its unit; 0: not known
+    inode: int = 0                    # of the network namespace
+    span: tuple[int, int] = (0, 0)    # first and last drop at this place, CLOCK_MONOTONIC, ns
+    looks: Looks | None = None        # at those who take packets from queues; None: nobody looked
 
 
 @dataclass
 class Candidate:
     """A rule or setting that may have dropped packets."""
 
-    kind: str                         # nftables, iptables, conntrack, tc, route, rp_filter, ...
+    kind: str                         # nftables, iptables, conntrack, tc, route, rp_filter, reader, ...
     what: str                         # names it, in words that go on after "by": rule "drop" (handle 7) of chain ...
     where: dict[str, Any] = field(default_factory=dict)   # the same for programs
     rose: int | None = None           # its counter's gain from the reading before to that after; None: it has none
     counter: str = "its counter"
     evaluated: bool = False           # whether the packets' own headers say that it is this
-    by: str = ""                      # what the configuration says of these packets, if that is how it was found
+    by: str = ""                      # what was read that says so, if that is how it was found
+    read: bool = False                # whether that leaves no other explanation
+    usual: str = ""                   # it explains nothing, and is said only where nothing does: in which words
     alone: bool = False               # whether only rules that were read can have dropped there
     doubt: str = ""                   # what else may have dropped there, unseen
     unchanged: bool = True            # whether it was the same before the window and after it
@@ -84,7 +90,7 @@ class Cause:
     """What dropped packets, as far as the host's own configuration tells."""
 
     candidates: list[Candidate]
-    certainty: str                    # certain or likely
+    certainty: str                    # certain, likely, or unknown: nothing that was read explains the drops
     why: str                          # what keeps it from being certain; empty
     count: int                        # drops that it explains
 
@@ -96,8 +102,9 @@ class Cause:
 
 
 def found(candidate: Candidate) -> list[str]:
-    """Return how it was found: counted, evaluated."""
-    return [name for name, is_so in (("counted", bool(candidate.rose)), ("evaluated", candidate.evaluated)) if is_so]
+    """Return how it was found: counted, evaluated, read."""
+    return [name for name, is_so in (("counted", bool(candidate.rose)), ("evaluated", candidate.evaluated),
+                                     ("read", candidate.read)) if is_so]
 
 
 Finder = Callable[[Drop, Reading, Reading], Sequence[Candidate] | None]
@@ -109,6 +116,9 @@ def conclude(drops: int, candidates: Sequence[Candidate], most: int = 0) -> Caus
     left = [one for one in candidates if one.rose is None or one.rose > 0]
     if not left:
         return None
+    if all(one.usual for one in left):
+        return Cause(left, "unknown", left[0].usual, drops)
+    left = [one for one in left if one.read] or [one for one in left if not one.usual]
     if len(left) > 1:
         return Cause(left, "likely", "%d may have done it, and nothing tells them apart" % len(left), drops)
     (one,) = left
@@ -131,6 +141,8 @@ def sentence(cause: Cause) -> str:
     words = " or ".join(_words(one, cause.count) for one in cause.candidates)
     if cause.certainty == "certain":
         return "By %s." % words
+    if cause.certainty == "unknown":
+        return "%s: %s." % (cause.why[0].upper() + cause.why[1:], words)
     return "Probably by %s. That is not certain: %s." % (words, cause.why)
 
 

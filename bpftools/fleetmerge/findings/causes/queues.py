@@ -4,6 +4,8 @@ from typing import Any
 
 from ...bundle.evidence import Reading
 from .drop import Candidate, Drop
+from .hooks import plain
+from .watched import owner, softirqs
 
 _FILTERS = {"TC_INGRESS": ("filters-in", "ingress"), "TC_EGRESS": ("filters-out", "egress")}
 _QDISC = ("QDISC_DROP", "QDISC_OVERLIMIT", "QDISC_CONGESTED")
@@ -153,11 +155,13 @@ def find_socket(drop: Drop, reading: Reading, host: Reading) -> list[Candidate] 
         most = "".join(host.by_key("limits").get("/proc/sys/net/core/rmem_max", []))
         settings = ["%d bytes" % drop.limit] if drop.limit else []
         settings += ["net.core.rmem_max is %s" % most] if most.isdigit() else []
+        who = owner(drop, one["inode"])
         out.append(Candidate(
             "socket", "the receive buffer of the socket on udp port %d%s" % (
                 one["port"], " (%s)" % "; ".join(settings) if settings else ""),
-            {"port": one["port"], "limit": drop.limit or None, "setting": "SO_RCVBUF"}, rose,
-            "its drop counter"))
+            {"port": one["port"], "limit": drop.limit or None, "setting": "SO_RCVBUF",
+             **({"owner": who.entry()} if who else {})}, rose,
+            "its drop counter", by="its owner, %s, %s" % (who.name, who.words()) if who else ""))
     return out
 
 
@@ -174,4 +178,28 @@ def _sockets(reading: Reading, when: str) -> list[dict[str, int]]:
             except ValueError:
                 continue
             out.append({"port": port, "inode": int(words[9][:18]), "drops": int(words[-1][:18])})
+    return out
+
+
+def find_backlog(drop: Drop, _reading: Reading, host: Reading) -> list[Candidate] | None:
+    """Return the CPUs that had no room for more packets in their backlog: those whose own counter of drops rose."""
+    if drop.reason != "CPU_BACKLOG" and plain(drop.function) != "enqueue_to_backlog" or "softnet" not in host.after:
+        return None
+    after, before = (_backlog_drops(host, when) for when in ("after", "before"))
+    rose = {cpu: count - before.get(cpu, 0) for cpu, count in after.items() if count > before.get(cpu, 0)}
+    if not rose:
+        return []
+    taken = softirqs(drop, list(rose))
+    return [Candidate("softnet", "the backlog of CPU %s (net.core.netdev_max_backlog)" % ", ".join(map(str, rose)),
+                      {"cpus": list(rose), "setting": "net.core.netdev_max_backlog"}, sum(rose.values()),
+                      "the drop counter in softnet_stat", by=taken)]
+
+
+def _backlog_drops(host: Reading, when: str) -> dict[int, int]:
+    """Return how many packets each CPU has dropped; a kernel that does not number the lines leaves out CPUs that are
+    off."""
+    out = {}
+    for line in host.by_key("softnet", when).get("/proc/net/softnet_stat", []):
+        words = str(line).split()
+        out[int(words[12], 16) if len(words) > 12 else len(out)] = int(words[1], 16)
     return out

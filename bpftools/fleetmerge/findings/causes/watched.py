@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the looks say of one thread, process or CPU while packets were dropped."""
+import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from ...bundle.looks import Holder, Looks, Task
+from .drop import Drop
+
+_VHOST = re.compile(r"vhost-[0-9]{1,10}")
+STOPPED = ("T", "t")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The looks around the drops at one place."""
+
+    looks: Looks
+    first: int         # the last look before the first drop
+    last: int          # the first look after the last drop
+    whole: bool        # whether there were such looks; else it is what there was
+    drops_s: float     # from the first to the last drop
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it was from the first to the last of these looks."""
+        return (self.looks.times[self.last] - self.looks.times[self.first]) / 1e9
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What became of a thread in a stretch."""
+
+    name: str
+    holder: Holder
+    task: Task
+    looks: int
+    states: dict[str, int]    # state -> looks
+    ran_ms: float
+    waited_ms: float
+    seconds: float
+
+    @property
+    def stopped(self) -> int:
+        """Return at how many looks it was stopped."""
+        return sum(self.states.get(state, 0) for state in STOPPED)
+
+    @property
+    def ran(self) -> float:
+        """Return the share of time for which it had a CPU."""
+        return self.ran_ms / 1000 / self.seconds
+
+    @property
+    def waited(self) -> float:
+        """Return the share of time for which it waited for a CPU: as the kernel counts it, which it does when a wait is
+        over; or as it was seen: a thread that is ready and never runs waits."""
+        unended = 1.0 if self.states == {"R": self.looks} and self.ran_ms == 0 else 0.0
+        return max(self.waited_ms / 1000 / self.seconds, unended)
+
+    def words(self) -> str:
+        """Return it as it is said: "was stopped in 9 of 10 looks, ran 0 ms and waited 0 ms for a CPU in 1.20 s"."""
+        names = {"R": "ready or running", "S": "asleep", "D": "blocked", "T": "stopped", "t": "stopped", "-": "gone"}
+        state, count = max(self.states.items(), key=lambda item: item[1])
+        if self.stopped:
+            state, count = "T", self.stopped
+        return "was %s in %d of %d looks, ran %s and waited %s for a CPU in %.2f s" % (
+            names.get(state, "in state " + state), count, self.looks, _ms(self.ran_ms), _ms(self.waited_ms),
+            self.seconds)
+
+    def entry(self) -> dict[str, Any]:
+        """Return it as summary.json has it."""
+        return {"pid": self.holder.pid, "comm": self.holder.comm, "thread": self.task.tid, "vhost": self.task.vhost,
+                "looks": self.looks, "states": self.states, "ran_ms": round(self.ran_ms, 3),
+                "waited_ms": round(self.waited_ms, 3), "seconds": round(self.seconds, 3)}
+
+
+def _ms(value: float) -> str:
+    return "%.0f ms" % value if value >= 10 or value == 0 else "%.2g ms" % value
+
+
+def stretch(drop: Drop) -> Stretch | None:
+    """Return the looks around these drops; None if there are not two."""
+    looks, (first, last) = drop.looks, drop.span
+    if looks is None or len(looks.times) < 2:
+        return None
+    times, most = looks.times, len(looks.times) - 1
+    start = min(max(0, bisect_right(times, first) - 1), most - 1)
+    end = max(min(most, bisect_left(times, last)), start + 1)
+    if times[end] == times[start]:
+        return None
+    return Stretch(looks, start, end, times[start] <= first and last <= times[end], (last - first) / 1e9)
+
+
+def seen(holder: Holder, task: Task, of: Stretch) -> Seen:
+    """Return what became of a thread. Where it was gone at the end, the last that was seen of it counts."""
+    states = Counter(task.states[of.first:of.last + 1])
+    ran, waited = (max(0, max(values[of.first:of.last + 1]) - values[of.first]) / 1e6
+                   for values in (task.ran, task.waited))
+    return Seen(name_of(holder, task), holder, task, of.last + 1 - of.first, dict(states), ran, waited, of.seconds)
+
+
+def name_of(holder: Holder, task: Task) -> str:
+    """Return how a thread is called; what a process calls itself stands in quotes."""
+    own = '"%s" (pid %d)' % (holder.comm, holder.pid)
+    if task.vhost and _VHOST.fullmatch(task.comm):
+        return "%s (thread %d) of %s" % (task.comm, task.tid, own)
+    return own if task.tid == holder.pid else 'the thread "%s" (%d) of %s' % (task.comm, task.tid, own)
+
+
+def owner(drop: Drop, socket: int) -> Seen | None:
+    """Return the thread that ran most of the process that alone has a socket open; None if there is no such one."""
+    around = stretch(drop)
+    holders = [one for one in around.looks.holders if socket in one.sockets and one.tasks] if around else []
+    if around is None or len(holders) != 1:
+        return None
+    threads = [seen(holders[0], task, around) for task in holders[0].tasks]
+    return max(threads, key=lambda one: (one.stopped, one.ran_ms + one.waited_ms))
+
+
+def softirqs(drop: Drop, cpus: list[int]) -> str:
+    """Say which share of their time these CPUs spent on packets; empty if nobody looked."""
+    around = stretch(drop)
+    shares = {cpu: share(around, 2, cpu) for cpu in cpus if cpu in around.looks.cpus} if around else {}
+    return "softirqs took %s" % ", ".join("%.0f %% of the time of CPU %d" % (100 * part, cpu)
+                                          for cpu, part in shares.items()) if shares else ""
+
+
+def share(around: Stretch, column: int, *cpus: int) -> float:
+    """Return the share of the time of these CPUs, or of all, that went to: 1 steal, 2 softirq."""
+    rows = [around.looks.cpus[cpu] for cpu in cpus or around.looks.cpus]
+    total, part = (sum(max(0, row[around.last][which] - row[around.first][which]) for row in rows)
+                   for which in (0, column))
+    return part / total if total else 0.0
