@@ -74,8 +74,8 @@ def test_a_vhost_thread_that_waited_for_a_cpu() -> None:
     cause = cause_of(seen(holder(vhost("R", 50, 41), task("S", 1))))
     assert (cause.certainty, states(cause)) == ("likely", [("starved", 2215)])
     assert sentence(cause).startswith(
-        'Probably by vhost-2211 (thread 2215) of "qemu-kvm" (pid 2211), which has vnet0 open: it was ready or running '
-        "in 9 of 9 looks, ran 400 ms and waited 328 ms for a CPU in 0.80 s.")
+        'Probably by vhost-2211 (thread 2215) of "qemu-kvm" (pid 2211), which has vnet0 open: it waited 328 ms for '
+        "a CPU and ran 400 ms in 0.80 s, and was ready or running in 9 of 9 looks.")
 
 
 def test_who_reads_alone_and_hardly_got_a_cpu_is_certain() -> None:

@@ -126,7 +126,8 @@ def test_both_readings_are_one_private_file(here, monkeypatch) -> None:
         two.wait()
     two.write()
     assert json.loads((here / "evidence.json").read_text()) == {
-        "format": "skbfleet-evidence/1", "before": {"words": 3}, "after": {"words": 3}}
+        "format": "skbfleet-evidence/1", "before": {"words": 3}, "during": {"why": "it was not begun"},
+        "after": {"words": 3}}
     assert stat.S_IMODE((here / "evidence.json").stat().st_mode) == 0o600
     assert os.listdir(here) == ["evidence.json"]
 

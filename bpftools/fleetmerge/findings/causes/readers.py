@@ -106,7 +106,7 @@ _MEANING = {"busy": ": it could not do more", "asleep": ", while packets lay in 
 def _candidate(drop: Drop, one: Seen, state: str, doubt: str) -> Candidate:
     return Candidate(
         "reader", "%s, which has %s open" % (one.name, drop.device),
-        {"state": state, "device": drop.device, **one.entry()}, by="it " + one.words() + _MEANING.get(state, ""),
+        {"state": state, "device": drop.device, **one.entry()}, by="it " + one.words(state == "starved") + _MEANING.get(state, ""),
         read=not doubt, doubt=doubt)
 
 

@@ -11,6 +11,7 @@ from .drop import Drop
 
 _VHOST = re.compile(r"vhost-[0-9]{1,10}")
 STOPPED = ("T", "t")
+_STATES = {"R": "ready or running", "S": "asleep", "D": "blocked", "T": "stopped", "-": "gone"}
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,17 @@ class Seen:
         unended = 1.0 if self.states == {"R": self.looks} and self.ran_ms == 0 else 0.0
         return max(self.waited_ms / 1000 / self.seconds, unended)
 
-    def words(self) -> str:
-        """Return it as it is said: "was stopped in 9 of 10 looks, ran 0 ms and waited 0 ms for a CPU in 1.20 s"."""
-        names = {"R": "ready or running", "S": "asleep", "D": "blocked", "T": "stopped", "t": "stopped", "-": "gone"}
+    def words(self, waiting: bool = False) -> str:
+        """Return it as it is said: "was asleep in 9 of 10 looks, ran 3 ms and waited 0 ms for a CPU in 1.20 s".
+        waiting: that it waited is what counts, and comes first."""
         state, count = max(self.states.items(), key=lambda item: item[1])
         if self.stopped:
             state, count = "T", self.stopped
-        return "was %s in %d of %d looks, ran %s and waited %s for a CPU in %.2f s" % (
-            names.get(state, "in state " + state), count, self.looks, _ms(self.ran_ms), _ms(self.waited_ms),
-            self.seconds)
+        looked = "%s in %d of %d looks" % (_STATES.get(state, "in state " + state), count, self.looks)
+        ran, waited = _ms(self.ran_ms), _ms(self.waited_ms)
+        if waiting:
+            return "waited %s for a CPU and ran %s in %.2f s, and was %s" % (waited, ran, self.seconds, looked)
+        return "was %s, ran %s and waited %s for a CPU in %.2f s" % (looked, ran, waited, self.seconds)
 
     def entry(self) -> dict[str, Any]:
         """Return it as summary.json has it."""
