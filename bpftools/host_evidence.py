@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What on this host can drop packets: rules, routes, queues and their counters, read once, as JSON."""
+"""What on this host can drop packets: rules, routes, queues and their counters, read once; or who takes packets from
+queues, looked at again and again. As JSON."""
 import sys
 
 from skbtrace.host.reading import main

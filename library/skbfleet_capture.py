@@ -50,7 +50,7 @@ options:
   evidence:
     description:
       - Whether one of the tracers also reads what of the host's configuration can drop packets, before the window and
-        after it. Used by O(state=armed).
+        after it, and looks in between at those who take packets from taps and UDP sockets. Used by O(state=armed).
     type: bool
     default: false
   wait_window:

@@ -105,7 +105,8 @@ def _add_output(output: Any) -> None:
                         help="with --wait-window: before it is armed, count for so long how much would be recorded")
     output.add_argument("--evidence", action="store_true",
                         help="with --run-dir: before the window and after it, read what of this host's configuration "
-                             "can drop packets, with its counters, into DIR/evidence.json; host_evidence.py --help")
+                             "can drop packets, with its counters, and in between who takes packets from taps and UDP "
+                             "sockets, into DIR/evidence.json; host_evidence.py --help")
     output.add_argument("--no-nearest", action="store_true",
                         help="where nothing matched until the window's end, do not look for a second at the headers of "
                              "what passes without a filter, to name the flows that are nearest to it")

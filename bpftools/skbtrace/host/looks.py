@@ -16,9 +16,10 @@ from typing import Any, Callable, Dict, List
 
 from . import clock, holders
 
-MOST_LOOKS = 20
-_FIRST_SECONDS = 0.1       # between looks
-_SHARE = 20                # one look takes no more than 1/20 of the time until the next
+FEWEST, MOST_LOOKS = 20, 200   # that are kept, the fewer the more threads there are
+_MOST_STATES = 40_000          # of all threads, at all looks
+_FIRST_SECONDS = 0.1           # between looks
+_SHARE = 50                    # one look takes no more than 1/50 of the time until the next
 _FIND_SECONDS = 1.0
 _MOST_CPUS = 256
 _GONE = (0, 0)
@@ -31,13 +32,14 @@ class Looks:
         self._found = found
         self.times: List[int] = []
         self._tasks = [task for holder in found.holders for task in holder["tasks"]]
+        self.most = max(FEWEST, min(MOST_LOOKS, _MOST_STATES // max(1, len(self._tasks))))
         self._seen: List[List[Any]] = []       # for each look, of each task: (state, ran, waited)
         self._cpus: List[Dict[str, List[int]]] = []
         self._memory: List[int] = []
 
     def look(self) -> None:
         """Look once more."""
-        if len(self.times) == MOST_LOOKS:
+        if len(self.times) == self.most:
             for kept in (self.times, self._seen, self._cpus, self._memory):
                 del kept[1::2]   # type: ignore[attr-defined]
         self.times.append(clock.monotonic_ns())
@@ -117,7 +119,7 @@ def watch(places: List[str], told: int, ready: Callable[[], None]) -> Dict[str, 
         while True:
             began = time.monotonic()
             looks.look()
-            if len(looks.times) == MOST_LOOKS:
+            if len(looks.times) == looks.most:
                 pause *= 2
             if _ended(told, max(pause, (time.monotonic() - began) * _SHARE)):
                 break

@@ -32,8 +32,8 @@ examples:
 """
 
 
-def _start(name: str, argv: List[str]) -> str:
-    """Start a process of the lab in a session of its own; returns its pid, or the one that it prints."""
+def _start(name: str, argv: List[str]) -> int:
+    """Start a process of the lab in a session of its own; returns the pid that it prints."""
     with open(os.open(state.path(name + ".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as log:
         child = subprocess.Popen([sys.executable] + argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                                  cwd="/", start_new_session=True)
@@ -42,21 +42,20 @@ def _start(name: str, argv: List[str]) -> str:
     child.stdout.close()
     if not answer:
         raise LabError((state.read(name + ".log") or "%s did not start" % name).strip().splitlines()[-1])
-    if answer == "ready":
-        answer = str(child.pid)
-    return answer
+    return int(answer)
 
 
 def _start_hypervisor(host: Hypervisor) -> None:
     namespaces.end_processes(host.name)  # the remains of an earlier life
-    answer = _start(host.name, [os.path.join(HERE, "host.py"), host.name, host.mgmt_address,
-                                state.path(host.name + ".key"), state.path("ssh_key.pub")])
-    state.remember_process(host.name, int(answer))
+    pid = _start(host.name, [os.path.join(HERE, "host.py"), host.name, host.mgmt_address,
+                             state.path(host.name + ".key"), state.path("ssh_key.pub")])
+    state.remember_process(host.name, pid)
 
 
 def _start_vm(host: Hypervisor) -> None:
-    answer = _start(host.vm, [os.path.join(HERE, "shuttle.py"), host.name, "vnet0", host.vm, "eth0"])
-    state.remember_process(host.vm, int(answer))
+    pid = _start(host.vm, [os.path.join(HERE, "shuttle.py"), host.name, "vnet0", host.vm, "eth0",
+                           str(state.process(host.name))])
+    state.remember_process(host.vm, pid)
 
 
 def up(count: int) -> List[str]:

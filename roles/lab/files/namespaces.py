@@ -41,6 +41,12 @@ def enter_netns(path: str) -> None:
         check(_libc.setns(handle.fileno(), NEWNET), "setns " + path)
 
 
+def enter_pids(pid: int) -> None:
+    """Have the children of this process, not itself, in the PID namespace of process `pid`."""
+    with open("/proc/%d/ns/pid" % pid) as handle:
+        check(_libc.setns(handle.fileno(), NEWPID), "setns " + handle.name)
+
+
 def path_of(netns: str) -> str:
     """Where a named network namespace is to be found."""
     return os.path.join(NETNS_DIR, netns)

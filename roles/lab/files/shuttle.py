@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A VM's virtio link, reduced: moves frames between the hypervisor's tap and the VM's, one process per VM.
 
-usage: shuttle.py HYPERVISOR_NETNS TAP VM_NETNS TAP
+usage: shuttle.py HYPERVISOR_NETNS TAP VM_NETNS TAP PID   (prints the pid of the one that works, as seen from outside)
+
+PID is any process of the hypervisor: the link is a process of the hypervisor, too, as a VM's would be.
 
 Frames carry virtio-net headers, so GSO packets and unfinished checksums cross as they do with a real guest. A frame
 that the other side does not take is counted by the kernel in that tap's own statistics.
@@ -72,8 +74,8 @@ def go_first() -> None:
 
 
 def main() -> None:
-    """Open both taps, say so on stdout, then work; the namespace that we end up in is the VM's."""
-    hypervisor, vnet, vm, eth = sys.argv[1:]
+    """Open both taps, leave the work to a process of the hypervisor; the network that it ends up in is the VM's."""
+    hypervisor, vnet, vm, eth, pid = sys.argv[1:]
     try:
         one, other = open_tap(hypervisor, vnet), open_tap(vm, eth)
     except OSError as error:
@@ -81,7 +83,11 @@ def main() -> None:
     go_first()
     with open("/proc/self/comm", "w") as comm:
         comm.write(vm)
-    print("ready", flush=True)
+    namespaces.enter_pids(int(pid))
+    worker = os.fork()
+    if worker:
+        print(worker, flush=True)
+        return
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     shuttle(one, other)
 

@@ -125,12 +125,22 @@ def test_however_long_it_takes_few_looks_are_kept(monkeypatch: pytest.MonkeyPatc
     times = iter(range(1000))
     monkeypatch.setattr(looks.clock, "monotonic_ns", lambda: next(times))
     seen = looks.Looks(holders.Found())
-    for _ in range(100):
+    assert seen.most == looks.MOST_LOOKS
+    for _ in range(700):
         seen.look()
     content = seen.content()
-    assert content["times"][0] == 0 and content["times"][-1] == 99
+    assert content["times"][0] == 0 and content["times"][-1] == 699
     assert len(content["times"]) <= looks.MOST_LOOKS and content["times"] == sorted(content["times"])
     assert {len(rows) for rows in content["cpus"].values()} == {len(content["times"])}
+
+
+def test_of_many_threads_fewer_looks_are_kept() -> None:
+    found = holders.Found()
+    task = holders.Task("/proc/none", 7, "x", False, "1")
+    found.holders = [{"pid": 7, "tasks": [task] * 1000}]
+    assert looks.Looks(found).most == 40
+    found.holders = [{"pid": 7, "tasks": [task] * holders.MOST_TASKS}]
+    assert looks.Looks(found).most == looks.FEWEST
 
 
 def test_what_is_too_many_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
