@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a host's configuration changes nothing on it, and a command that hangs does not hold up the capture."""
+"""Reading a host's configuration and looking at its processes changes nothing on it, and a command that hangs does not
+hold up the capture."""
 import json
 import pathlib
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 from provoked.pair import NAMES, Pair, pair, run
 from support.lab import PYTHON, ROOT
+from support.queues import TAPS
 
 READER = ROOT / "bpftools" / "host_evidence.py"
 TRACER = ROOT / "bpftools" / "multi_protocol_drop_monitor.py"
@@ -14,6 +17,12 @@ RULES = "table inet kept { chain kept { type filter hook input priority 0; udp d
 STATE = ("nft -a list ruleset", "tc qdisc show", "tc filter show dev wire0 ingress", "ip -d rule",
          "ip route show table all", "ip -d link", "ip addr", "ip neigh", "bridge -d link", "bridge fdb",
          "sysctl -a --pattern ^net", "ip netns")
+HOLDS = TAPS + """
+import sys
+tap = open_tap("tap0", 0x1002)
+print("ready", flush=True)
+sys.stdin.read()
+"""
 MODULES = pathlib.Path("/proc/modules")
 READ_ONLY = """
 findmnt --raw --noheadings --output TARGET | sort -r | while read -r place
@@ -33,6 +42,23 @@ def both():
         yield made
 
 
+@pytest.fixture
+def readers(both: Pair) -> Iterator[list[subprocess.Popen]]:
+    """In each namespace, a process that holds a tap of the same name."""
+    made = [subprocess.Popen(["ip", "netns", "exec", name, PYTHON, "-c", HOLDS], text=True, stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE) for name in NAMES]
+    assert [one.stdout.readline() for one in made] == ["ready\n"] * 2
+    yield made
+    for one in made:
+        one.communicate()
+
+
+def descriptors(process: subprocess.Popen) -> str:
+    """What a process has open."""
+    paths = sorted(pathlib.Path(f"/proc/{process.pid}/fdinfo").iterdir())
+    return "".join(path.name + path.read_text() for path in paths)
+
+
 def state(both: Pair) -> dict[str, str]:
     """Everything of a host that a reading might change, but for files."""
     return {"modules": MODULES.read_text() if MODULES.exists() else "", "processes": run("ip netns pids " + NAMES[1]),
@@ -50,6 +76,20 @@ def test_nothing_is_changed(both: Pair) -> None:
     (entries,) = json.loads(done.stdout)["namespaces"].values()
     assert "kept" in json.dumps(entries["nftables"]["value"])
     assert list(entries["filters-in"]["value"]) == ["wire0"]
+
+
+def test_nobody_is_disturbed_by_being_looked_at(both: Pair, readers: list[subprocess.Popen]) -> None:
+    """The kernel is asked which tap is where, as both have the same name."""
+    before, opened = state(both), list(map(descriptors, readers))
+    done = subprocess.run(["unshare", "--mount", "sh", "-uc", READ_ONLY, "sh", PYTHON, READER, "--watch", "--netns",
+                           NAMES[1]], input="\n", text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    after = state(both)
+    assert {name: (before[name], after[name]) for name in before if before[name] != after[name]} == {}
+    assert list(map(descriptors, readers)) == opened
+    content = json.loads(done.stdout)
+    spaces = {tap["netns"]: one["pid"] for one in content["holders"] for tap in one["taps"] if tap["name"] == "tap0"}
+    assert spaces == {pathlib.Path(f"/proc/{one.pid}/ns/net").stat().st_ino: one.pid for one in readers}
 
 
 def test_commands_that_hang_are_ended_and_said(both: Pair, tmp_path: pathlib.Path) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a host read of its own configuration, before the window and after it, and saw meanwhile: data of a stranger, bounded, to be shown
-as it is.
+"""What a host read of its own configuration, before the window and after it, and saw meanwhile: data of a stranger,
+bounded, to be shown as it is.
 
 Values are what the host's commands printed (skbtrace/host/collectors.py has the table); who uses one checks its shape.
 """

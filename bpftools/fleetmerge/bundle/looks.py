@@ -38,7 +38,7 @@ class Looks:
 
     times: Sequence[int] = ()     # CLOCK_MONOTONIC, ns, ascending
     holders: Sequence[Holder] = ()
-    cpus: dict[int, Sequence[Sequence[int]]] = field(default_factory=dict)   # of each look: total, steal, softirq; ticks
+    cpus: dict[int, Sequence[Sequence[int]]] = field(default_factory=dict)   # for each look: total, steal, softirq
     memory_us: Sequence[int] = ()
     complete: bool = True         # whether all processes of the host were looked into
 
@@ -49,7 +49,8 @@ def looks_of(content: Any) -> Looks:
     if times != sorted(times):
         raise ValueError("times that do not ascend")
     count = len(times)
-    cpus = {int(str(name)[:9]): [_numbers(row, 3) for row in rows] for name, rows in content["cpus"].items()}
+    cpus: dict[int, Sequence[Sequence[int]]] = {
+        int(str(name)[:9]): [_numbers(row, 3) for row in rows] for name, rows in content["cpus"].items()}
     if any(len(rows) != count for rows in cpus.values()):
         raise ValueError("a CPU without all its looks")
     complete = content["whole"] is True and content["everybody"] is True and not (

@@ -27,6 +27,7 @@ _NOT_READ = "On %s, what dropped packets in the network namespace %s is not name
 _TOO_MANY = "The rules of %s are too many to be followed: not all that dropped packets there is named."
 
 Where = tuple[str, str, str, str, str | None]   # host, netns, device, function, reason
+Moments = list[tuple[int, int]]                 # from and to, CLOCK_MONOTONIC, ns
 
 
 class _Row(NamedTuple):
@@ -35,7 +36,6 @@ class _Row(NamedTuple):
     packet: Packet
     frames: tuple[str, ...]    # functions of the stack, innermost first
     limit: int                 # of the queue that they met
-    span: tuple[int, int]      # first and last drop, CLOCK_MONOTONIC, ns
 
 
 @dataclass
@@ -91,11 +91,13 @@ def add_causes(losses: Sequence[dict[str, Any]], store: Store, known: Known,
             by_place.setdefault(_where(loss), []).append(loss)
         elif loss["kind"] == "drop" and loss["host"] in known.hosts:
             known.doubts.append(_NOT_READ % (loss["host"], loss["netns"]))
+    moments = _moments(store) if any(known.looks.values()) else {}
     rows = _rows(store, {(host, netns, entry["ifindex"]): name for (host, netns, name), entry in devices.items()}
                  ) if by_place else {}
     for where, here in list(by_place.items())[:_PLACES]:
         try:
-            _add_here(where, here, rows.get(where, {}), known, drops.get(where[:3], 0))
+            _add_here(where, here, rows.get(where, {}), known, moments.get((*where[:3], where[4]), []),
+                      drops.get(where[:3], 0))
         except TooLarge:
             known.doubts.append(_TOO_MANY % where[0])
     known.doubts = list(dict.fromkeys(known.doubts))
@@ -115,19 +117,17 @@ class _Shared:
 
 
 def _add_here(where: Where, losses: Sequence[dict[str, Any]], rows: Mapping[str, list[_Row]], known: Known,
-              most: int) -> None:
-    """Give the losses of one place their causes: those that have the same one are counted together. most: drops at that
-    device, of which these may be an excerpt."""
+              moments: Moments, most: int) -> None:
+    """Give the losses of one place their causes: those that have the same one are counted together. moments: when
+    packets were dropped there; most: drops at that device, of which these may be an excerpt."""
     shared: dict[tuple[str, ...], _Shared] = {}
-    spans = [row.span for some in rows.values() for row in some]
-    span = (min(first for first, _ in spans), max(last for _, last in spans)) if spans else (0, 0)
     for loss in losses[:_FLOWS]:
         # after address translation, the packets at this place have another flow's name
         own = rows.get(loss["flow"])
         here = own or [row for some in rows.values() for row in some]
         if not here or len(here) > _PACKETS:
             continue
-        found = _candidates(where, here, known, span)
+        found = _candidates(where, here, known, moments)
         one = shared.setdefault(tuple(sorted(found)), _Shared(found))
         one.count = max(one.count, _count(here)) if own is None else one.count + _count(here)
         one.losses.append(loss)
@@ -144,9 +144,8 @@ def _count(rows: Sequence[_Row]) -> int:
     return sum(row.packet.count for row in rows)
 
 
-def _candidates(where: Where, rows: Sequence[_Row], known: Known, span: tuple[int, int]) -> dict[str, Candidate]:
-    """Return what may have dropped packets, by its words: asked for each way on which they came there. span: of all
-    drops there."""
+def _candidates(where: Where, rows: Sequence[_Row], known: Known, moments: Moments) -> dict[str, Candidate]:
+    """Return what may have dropped packets, by its words: asked for each way on which they came there."""
     ways: dict[tuple[str, ...], list[_Row]] = {}
     for row in rows:
         ways.setdefault(row.frames, []).append(row)
@@ -154,7 +153,7 @@ def _candidates(where: Where, rows: Sequence[_Row], known: Known, span: tuple[in
     for frames, some in ways.items():
         host, netns, device, function, reason = where
         drop = Drop(host, netns, bare(device, netns), function, reason, list(frames), [row.packet for row in some],
-                    known.budgets[host], max(row.limit for row in some), known.inodes.get(where[:2], 0), span,
+                    known.budgets[host], max(row.limit for row in some), known.inodes.get(where[:2], 0), moments,
                     known.looks.get(host))
         for one in candidates(drop, known.spaces[where[:2]], known.hosts[where[0]]):
             out.setdefault(one.what, one)
@@ -165,8 +164,7 @@ def _rows(store: Store, names: Mapping[tuple[str, str, int], str]) -> dict[Where
     """Return what the packets that were dropped look like: place -> flow -> rows."""
     found = store.rows("""
         SELECT host, netns, device, "at", stack, reason, flow, %s, min(ttl) AS ttl, max(ttl) AS ttl_most,
-               coalesce(fragment, 0) > 0 AS later, rx_ifindex, max(queue_limit) AS queue_limit,
-               min(monotonic_ns) AS first_ns, max(monotonic_ns) AS last_ns, count(*) AS packets
+               coalesce(fragment, 0) > 0 AS later, rx_ifindex, max(queue_limit) AS queue_limit, count(*) AS packets
         FROM counted WHERE point = 'skb.drop' GROUP BY ALL LIMIT 100000""" % ", ".join(_COLUMNS))
     out: dict[Where, dict[str, list[_Row]]] = {}
     for row in found:
@@ -174,8 +172,23 @@ def _rows(store: Store, names: Mapping[tuple[str, str, int], str]) -> dict[Where
         where = row["host"], row["netns"], row["device"], who(row["at"], frames) if row["at"] else "", row["reason"]
         received = bare(names.get((row["host"], row["netns"], row["rx_ifindex"]), ""), row["netns"])
         out.setdefault(where, {}).setdefault(row["flow"], []).append(
-            _Row(_packet(row, received), tuple(map(plain, frames)), row["queue_limit"] or 0,
-                 (row["first_ns"], row["last_ns"])))
+            _Row(_packet(row, received), tuple(map(plain, frames)), row["queue_limit"] or 0))
+    return out
+
+
+def _moments(store: Store) -> dict[tuple[str, str, str, str | None], Moments]:
+    """Return when packets were dropped: host, netns, device, reason -> moments. One is at most 10 ms long, or 10 ms and
+    a 10,000th of the time from the host's first drop to its last."""
+    found = store.rows("""
+        WITH dropped AS (SELECT host, netns, device, reason, monotonic_ns FROM counted WHERE point = 'skb.drop'),
+             grain AS (SELECT host, (max(monotonic_ns) - min(monotonic_ns)) // 10000 + 10000000 AS ns FROM dropped
+                       GROUP BY host)
+        SELECT host, netns, device, reason, min(monotonic_ns) AS first, max(monotonic_ns) AS last
+        FROM dropped JOIN grain USING (host) GROUP BY host, netns, device, reason, monotonic_ns // ns ORDER BY first""")
+    out: dict[tuple[str, str, str, str | None], Moments] = {}
+    for row in found:
+        where = row["host"], row["netns"], row["device"], row["reason"]
+        out.setdefault(where, []).append((row["first"], row["last"]))
     return out
 
 

@@ -72,7 +72,8 @@ class Found:
 def find(places: List[str], seconds: float) -> Found:
     """Return who holds taps, and the UDP sockets of the network namespaces at these paths; seconds: for all of it."""
     end = time.monotonic() + seconds
-    found, workers = Found(), {}   # type: Found, Dict[int, List[Task]]
+    found = Found()
+    workers: Dict[int, List[Task]] = {}    # vhost's, by the process that they work for
     sockets, wanted = _sockets(places), {_inode(place) for place in places}
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
         if time.monotonic() > end:
@@ -190,7 +191,8 @@ def _call(*words: int) -> int:
 
 def _add_tasks(found: Found, workers: Dict[int, List[Task]]) -> None:
     """Give the holders their threads, those of taps first; what is too many is counted."""
-    room, kept = MOST_TASKS, []
+    room = MOST_TASKS
+    kept: List[Dict[str, Any]] = []
     for holder in sorted(found.holders, key=lambda one: not one["taps"]):
         tasks = workers.get(holder["pid"], []) + list(_threads("/proc/%d" % holder["pid"]))
         if len(kept) == MOST_HOLDERS or len(tasks) > room:

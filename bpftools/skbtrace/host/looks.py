@@ -41,7 +41,7 @@ class Looks:
         """Look once more."""
         if len(self.times) == self.most:
             for kept in (self.times, self._seen, self._cpus, self._memory):
-                del kept[1::2]   # type: ignore[attr-defined]
+                del kept[1::2]
         self.times.append(clock.monotonic_ns())
         self._seen.append([_of_task(task) for task in self._tasks])
         self._cpus.append(_cpus())

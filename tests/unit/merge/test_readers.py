@@ -38,10 +38,11 @@ def seen(*holders: dict[str, Any], **changed: Any) -> dict[str, Any]:
         "whole": True, "everybody": True, **changed}
 
 
-def cause_of(content: dict[str, Any], span: tuple[float, float] = (110, 890), **changed: Any) -> Cause:
-    """Why tun_net_xmit dropped five packets of vnet0 from one ms to another."""
+def cause_of(content: dict[str, Any], *spans: tuple[float, float]) -> Cause:
+    """Why tun_net_xmit dropped five packets of vnet0, from one ms to another each time."""
+    spans = spans or ((110, 890),)
     drop = Drop("hv-a", "host", "vnet0", "tun_net_xmit", "FULL_RING", [], [Packet(5)], limit=500, inode=NETNS,
-                span=(int(span[0] * MS), int(span[1] * MS)), looks=looks_of(content), **changed)
+                moments=[(int(first * MS), int(last * MS)) for first, last in spans], looks=looks_of(content))
     cause = conclude(5, candidates(drop, Reading(), Reading()))
     assert cause is not None
     return cause
@@ -121,6 +122,18 @@ def test_nothing_unusual_is_said_with_what_was_read(content: dict[str, Any], spa
     cause = cause_of(content, span)
     assert (cause.certainty, cause.why, states(cause)) == ("unknown", "nothing unusual was read", [("usual", 2211)])
     assert sentence(cause).startswith('Nothing unusual was read: "qemu-kvm" (pid 2211), which has vnet0 open: it was ')
+
+
+def test_only_the_looks_around_drops_count() -> None:
+    """Two bursts in a second, and a vhost thread that had to wait just then."""
+    waits = vhost("S", 3)
+    waits["waited"] = [9 * MS + 60 * MS * ((look > 2) + (look > 8)) for look in range(COUNT)]
+    cause = cause_of(seen(holder(waits, task("S", 1))), (210, 211), (820, 823))
+    assert states(cause) == [("starved", 2215)]
+    assert "waited 120 ms for a CPU and ran 6 ms in 0.20 s, and was asleep in 4 of 4 looks" in sentence(cause)
+    assert states(cause_of(seen(holder(waits, task("S", 1))), (410, 411))) == [("usual", 2215)]
+    # what touches is one
+    assert cause_of(seen(holder(task("T"))), (210, 215), (290, 310), (399, 400)).candidates[0].where["looks"] == 3
 
 
 def test_nobody_who_holds_it() -> None:
@@ -204,7 +217,8 @@ def test_the_owner_of_a_socket_is_named_with_its_reading() -> None:
     row = "  1: 0500000A:0009 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 7001 2 00000000 %d"
     before, after = ({"sockets": {"/proc/net/udp": ["head", row % count]}} for count in (0, 5))
     drop = Drop("hv-a", "host", "eth0", "udp_queue_rcv_one_skb", "SOCKET_RCVBUFF", [],
-                [Packet(5, 4, "udp", dst_port=9)], span=(110 * MS, 890 * MS), looks=looks_of(seen(holder(task("S")))))
+                [Packet(5, 4, "udp", dst_port=9)], moments=[(110 * MS, 890 * MS)],
+                looks=looks_of(seen(holder(task("S")))))
     cause = conclude(5, candidates(drop, Reading(before, after), Reading()))
     assert cause is not None and cause.certainty == "certain"
     assert sentence(cause) == (
@@ -219,7 +233,7 @@ def test_a_cpu_s_backlog_is_named_with_its_share_of_softirqs() -> None:
         for when, count in (("before", 1), ("after", 6))}
     content = seen(cpus={"2": [[100 * look, 0, 97 * look] for look in range(COUNT)]})
     drop = Drop("hv-a", "host", "eth0", "enqueue_to_backlog", "CPU_BACKLOG", [], [Packet(5)],
-                span=(110 * MS, 890 * MS), looks=looks_of(content))
+                moments=[(110 * MS, 890 * MS)], looks=looks_of(content))
     cause = conclude(5, candidates(drop, Reading(), Reading(**lines)))
     assert cause is not None
     assert sentence(cause) == (

@@ -10,8 +10,8 @@ _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticErro
 
 # the first that is concerned answers
 KINDS: tuple[Finder, ...] = (netfilter.find, routes.find_rp_filter, routes.find_neighbour, routes.find_route,
-                             queues.find_qdisc, queues.find_filter, queues.find_socket, queues.find_backlog, readers.find,
-                             bridges.find)
+                             queues.find_qdisc, queues.find_filter, queues.find_socket, queues.find_backlog,
+                             readers.find, bridges.find)
 
 
 def candidates(drop: Drop, reading: Reading, host: Reading) -> Sequence[Candidate]:

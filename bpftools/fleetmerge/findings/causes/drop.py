@@ -63,7 +63,7 @@ class Drop:
     budget: Budget = field(default_factory=Budget)
     limit: int = 0                    # of the queue that was full, in its unit; 0: not known
     inode: int = 0                    # of the network namespace
-    span: tuple[int, int] = (0, 0)    # first and last drop at this place, CLOCK_MONOTONIC, ns
+    moments: Sequence[tuple[int, int]] = ()   # when packets were dropped there, from and to: CLOCK_MONOTONIC, ns
     looks: Looks | None = None        # at those who take packets from queues; None: nobody looked
 
 

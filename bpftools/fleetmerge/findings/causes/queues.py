@@ -198,7 +198,7 @@ def find_backlog(drop: Drop, _reading: Reading, host: Reading) -> list[Candidate
 def _backlog_drops(host: Reading, when: str) -> dict[int, int]:
     """Return how many packets each CPU has dropped; a kernel that does not number the lines leaves out CPUs that are
     off."""
-    out = {}
+    out: dict[int, int] = {}
     for line in host.by_key("softnet", when).get("/proc/net/softnet_stat", []):
         words = str(line).split()
         out[int(words[12], 16) if len(words) > 12 else len(out)] = int(words[1], 16)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drops at a tap whose ring was full: who was slow to take packets out of it, the process, its vhost thread, or the host.
+"""Drops at a tap whose ring was full: who was slow to take packets out of it, a process, its vhost thread, or the host.
 
 A process without vhost reads the tap itself. With vhost the thread does, and the guest gives it room.
 """
@@ -93,7 +93,8 @@ def _asleep(drop: Drop, carriers: Sequence[Seen], around: Stretch, doubt: str) -
     most = max(carriers, key=lambda one: one.ran_ms)
     still = all(one.ran_ms == 0 and one.states.get("R", 0) == 0 for one in carriers)
     if still or (most.ran < _ASLEEP and around.drops_s >= around.seconds / 2):
-        return _candidate(drop, most, "blocked" if most.states.get("D", 0) * 2 > most.looks else "asleep", doubt or ("" if still else _BURST))
+        state = "blocked" if most.states.get("D", 0) * 2 > most.looks else "asleep"
+        return _candidate(drop, most, state, doubt or ("" if still else _BURST))
     usual = _candidate(drop, most, "usual", "")
     usual.read, usual.usual = False, _USUAL
     return usual
@@ -104,10 +105,9 @@ _MEANING = {"busy": ": it could not do more", "asleep": ", while packets lay in 
 
 
 def _candidate(drop: Drop, one: Seen, state: str, doubt: str) -> Candidate:
-    return Candidate(
-        "reader", "%s, which has %s open" % (one.name, drop.device),
-        {"state": state, "device": drop.device, **one.entry()}, by="it " + one.words(state == "starved") + _MEANING.get(state, ""),
-        read=not doubt, doubt=doubt)
+    words = "it " + one.words(waiting=state == "starved") + _MEANING.get(state, "")
+    return Candidate("reader", "%s, which has %s open" % (one.name, drop.device),
+                     {"state": state, "device": drop.device, **one.entry()}, by=words, read=not doubt, doubt=doubt)
 
 
 def _of_host(around: Stretch) -> list[Candidate]:
@@ -119,7 +119,7 @@ def _of_host(around: Stretch) -> list[Candidate]:
             "host", "whoever the host runs on", {"state": "stolen", "share": round(stolen, 3)},
             by="%.0f %% of the time of the host's CPUs was taken away (steal) in %.2f s" % (
                 100 * stolen, around.seconds), doubt=_BURST))
-    memory = (around.looks.memory_us[around.last] - around.looks.memory_us[around.first]) / 1e6
+    memory = around.gain(around.looks.memory_us) / 1e6
     if memory >= _MEMORY * around.seconds:
         out.append(Candidate(
             "host", "want of memory", {"state": "memory", "waited_ms": round(1000 * memory, 3)},

@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,18 +17,25 @@ _STATES = {"R": "ready or running", "S": "asleep", "D": "blocked", "T": "stopped
 
 @dataclass(frozen=True)
 class Stretch:
-    """The looks around the drops at one place."""
+    """The looks around the drops at one place: from the last one before a drop to the first one after it."""
 
     looks: Looks
-    first: int         # the last look before the first drop
-    last: int          # the first look after the last drop
-    whole: bool        # whether there were such looks; else it is what there was
-    drops_s: float     # from the first to the last drop
+    pieces: Sequence[tuple[int, int]]   # first and last look of each, ascending, apart from each other
+    whole: bool                         # whether there were looks before and after each drop
+    drops_s: float                      # from the first drop to the last in each piece
 
     @property
     def seconds(self) -> float:
-        """Return how long it was from the first to the last of these looks."""
-        return (self.looks.times[self.last] - self.looks.times[self.first]) / 1e9
+        """Return how long it was from look to look."""
+        return self.gain(self.looks.times) / 1e9
+
+    def gain(self, values: Sequence[int]) -> int:
+        """Return by how much a counter rose that has a value for each look; one that is gone rises no more."""
+        return sum(max(0, max(values[first:last + 1]) - values[first]) for first, last in self.pieces)
+
+    def states(self, task: Task) -> Counter[str]:
+        """Return at how many of these looks a thread was in each state."""
+        return Counter("".join(task.states[first:last + 1] for first, last in self.pieces))
 
 
 @dataclass(frozen=True)
@@ -85,23 +93,30 @@ def _ms(value: float) -> str:
 
 def stretch(drop: Drop) -> Stretch | None:
     """Return the looks around these drops; None if there are not two."""
-    looks, (first, last) = drop.looks, drop.span
-    if looks is None or len(looks.times) < 2:
+    looks = drop.looks
+    if looks is None or len(looks.times) < 2 or not drop.moments:
         return None
     times, most = looks.times, len(looks.times) - 1
-    start = min(max(0, bisect_right(times, first) - 1), most - 1)
-    end = max(min(most, bisect_left(times, last)), start + 1)
-    if times[end] == times[start]:
-        return None
-    return Stretch(looks, start, end, times[start] <= first and last <= times[end], (last - first) / 1e9)
+    pieces: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] = []     # of the drops in each
+    for first, last in drop.moments:
+        start = min(max(0, bisect_right(times, first) - 1), most - 1)
+        end = max(min(most, bisect_left(times, last)), start + 1)
+        if pieces and start <= pieces[-1][1]:
+            start, end = pieces[-1][0], max(end, pieces.pop()[1])
+            first = spans.pop()[0]
+        pieces.append((start, end))
+        spans.append((first, last))
+    whole = times[0] <= drop.moments[0][0] and drop.moments[-1][1] <= times[-1]
+    found = Stretch(looks, pieces, whole, sum(last - first for first, last in spans) / 1e9)
+    return found if found.seconds else None
 
 
 def seen(holder: Holder, task: Task, of: Stretch) -> Seen:
-    """Return what became of a thread. Where it was gone at the end, the last that was seen of it counts."""
-    states = Counter(task.states[of.first:of.last + 1])
-    ran, waited = (max(0, max(values[of.first:of.last + 1]) - values[of.first]) / 1e6
-                   for values in (task.ran, task.waited))
-    return Seen(name_of(holder, task), holder, task, of.last + 1 - of.first, dict(states), ran, waited, of.seconds)
+    """Return what became of a thread."""
+    states = of.states(task)
+    return Seen(name_of(holder, task), holder, task, states.total(), dict(states), of.gain(task.ran) / 1e6,
+                of.gain(task.waited) / 1e6, of.seconds)
 
 
 def name_of(holder: Holder, task: Task) -> str:
@@ -133,6 +148,5 @@ def softirqs(drop: Drop, cpus: list[int]) -> str:
 def share(around: Stretch, column: int, *cpus: int) -> float:
     """Return the share of the time of these CPUs, or of all, that went to: 1 steal, 2 softirq."""
     rows = [around.looks.cpus[cpu] for cpu in cpus or around.looks.cpus]
-    total, part = (sum(max(0, row[around.last][which] - row[around.first][which]) for row in rows)
-                   for which in (0, column))
+    total, part = (sum(around.gain([look[which] for look in row]) for row in rows) for which in (0, column))
     return part / total if total else 0.0
