@@ -36,6 +36,7 @@ class _Row(NamedTuple):
     packet: Packet
     frames: tuple[str, ...]    # functions of the stack, innermost first
     limit: int                 # of the queue that they met
+    full: bool                 # whether it was full
 
 
 @dataclass
@@ -153,8 +154,8 @@ def _candidates(where: Where, rows: Sequence[_Row], known: Known, moments: Momen
     for frames, some in ways.items():
         host, netns, device, function, reason = where
         drop = Drop(host, netns, bare(device, netns), function, reason, list(frames), [row.packet for row in some],
-                    known.budgets[host], max(row.limit for row in some), known.inodes.get(where[:2], 0), moments,
-                    known.looks.get(host))
+                    known.budgets[host], max(row.limit for row in some), all(row.full for row in some),
+                    known.inodes.get(where[:2], 0), moments, known.looks.get(host))
         for one in candidates(drop, known.spaces[where[:2]], known.hosts[where[0]]):
             out.setdefault(one.what, one)
     return out
@@ -164,7 +165,8 @@ def _rows(store: Store, names: Mapping[tuple[str, str, int], str]) -> dict[Where
     """Return what the packets that were dropped look like: place -> flow -> rows."""
     found = store.rows("""
         SELECT host, netns, device, "at", stack, reason, flow, %s, min(ttl) AS ttl, max(ttl) AS ttl_most,
-               coalesce(fragment, 0) > 0 AS later, rx_ifindex, max(queue_limit) AS queue_limit, count(*) AS packets
+               coalesce(fragment, 0) > 0 AS later, rx_ifindex, max(queue_limit) AS queue_limit,
+               bool_and(queue_limit > 0 AND queue_len >= queue_limit) AS queue_full, count(*) AS packets
         FROM counted WHERE point = 'skb.drop' GROUP BY ALL LIMIT 100000""" % ", ".join(_COLUMNS))
     out: dict[Where, dict[str, list[_Row]]] = {}
     for row in found:
@@ -172,7 +174,8 @@ def _rows(store: Store, names: Mapping[tuple[str, str, int], str]) -> dict[Where
         where = row["host"], row["netns"], row["device"], who(row["at"], frames) if row["at"] else "", row["reason"]
         received = bare(names.get((row["host"], row["netns"], row["rx_ifindex"]), ""), row["netns"])
         out.setdefault(where, {}).setdefault(row["flow"], []).append(
-            _Row(_packet(row, received), tuple(map(plain, frames)), row["queue_limit"] or 0))
+            _Row(_packet(row, received), tuple(map(plain, frames)), row["queue_limit"] or 0,
+                 bool(row["queue_full"])))
     return out
 
 

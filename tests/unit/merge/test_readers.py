@@ -88,6 +88,12 @@ def test_a_wait_that_has_not_ended_is_counted_nowhere_but_seen() -> None:
     assert (cause.certainty, states(cause)) == ("certain", [("starved", 2211)])
 
 
+def test_who_hardly_ran_but_was_ready_at_most_looks_waited() -> None:
+    cause = cause_of(seen(holder(task("RRRS", 0.5, 1))))
+    assert (cause.certainty, states(cause)) == ("likely", [("starved", 2211)])
+    assert states(cause_of(seen(holder(task("RRRS", 10, 1))))) == [("asleep", 2211)]    # as often as it ran, perhaps
+
+
 def test_who_had_its_cpu_all_the_time() -> None:
     cause = cause_of(seen(holder(task("R", 99))))
     assert (cause.certainty, states(cause)) == ("certain", [("busy", 2211)])
@@ -134,6 +140,16 @@ def test_only_the_looks_around_drops_count() -> None:
     assert states(cause_of(seen(holder(waits, task("S", 1))), (410, 411))) == [("usual", 2215)]
     # what touches is one
     assert cause_of(seen(holder(task("T"))), (210, 215), (290, 310), (399, 400)).candidates[0].where["looks"] == 3
+
+
+@pytest.mark.parametrize(("function", "reason", "full", "is_so"), [
+    ("tun_net_xmit", "FULL_RING", False, True), ("tun_net_xmit", None, True, True),
+    ("tun_net_xmit.isra.0", "NOT_SPECIFIED", True, True), ("tun_net_xmit", None, False, False),
+    ("tun_net_xmit", "DEV_READY", True, False), ("tap_handle_frame", "FULL_RING", True, False)])
+def test_only_a_full_ring_of_a_tap_is_meant(function: str, reason: str | None, full: bool, is_so: bool) -> None:
+    drop = Drop("hv-a", "host", "vnet0", function, reason, [], [Packet(5)], full=full, inode=NETNS,
+                moments=[(110 * MS, 890 * MS)], looks=looks_of(seen(holder(task("T")))))
+    assert bool(candidates(drop, Reading(), Reading())) is is_so
 
 
 def test_nobody_who_holds_it() -> None:

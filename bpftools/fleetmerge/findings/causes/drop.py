@@ -62,6 +62,7 @@ class Drop:
     packets: list[Packet]
     budget: Budget = field(default_factory=Budget)
     limit: int = 0                    # of the queue that was full, in its unit; 0: not known
+    full: bool = False                # whether each of these packets was recorded with a queue that was full
     inode: int = 0                    # of the network namespace
     moments: Sequence[tuple[int, int]] = ()   # when packets were dropped there, from and to: CLOCK_MONOTONIC, ns
     looks: Looks | None = None        # at those who take packets from queues; None: nobody looked

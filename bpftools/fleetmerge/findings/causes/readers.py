@@ -25,7 +25,9 @@ _BURST = "bursts that are longer than the ring look the same"
 
 def find(drop: Drop, _reading: Reading, _host: Reading) -> list[Candidate] | None:
     """Return what may have kept packets in the ring; None if they were not dropped at a full one, or nobody looked."""
-    if plain(drop.function) not in _FUNCTIONS or drop.reason != "FULL_RING" or drop.looks is None:
+    # kernels before 5.17 give no reason
+    full = drop.reason == "FULL_RING" or (drop.full and drop.reason in (None, "NOT_SPECIFIED"))
+    if plain(drop.function) not in _FUNCTIONS or not full or drop.looks is None:
         return None
     around = stretch(drop)
     if around is None:

@@ -12,6 +12,7 @@ from .drop import Drop
 
 _VHOST = re.compile(r"vhost-[0-9]{1,10}")
 STOPPED = ("T", "t")
+_ENOUGH, _HARDLY = 5, 0.05    # looks that tell a share; share of the time for which a thread hardly runs
 _STATES = {"R": "ready or running", "S": "asleep", "D": "blocked", "T": "stopped", "-": "gone"}
 
 
@@ -64,9 +65,11 @@ class Seen:
     @property
     def waited(self) -> float:
         """Return the share of time for which it waited for a CPU: as the kernel counts it, which it does when a wait is
-        over; or as it was seen: a thread that is ready and never runs waits."""
-        unended = 1.0 if self.states == {"R": self.looks} and self.ran_ms == 0 else 0.0
-        return max(self.waited_ms / 1000 / self.seconds, unended)
+        over; or as it was seen: a thread that is ready and never runs waits, and so does mostly one that hardly runs."""
+        ready = self.states.get("R", 0) / self.looks
+        is_sure = ready == 1 and self.ran_ms == 0
+        is_seen = is_sure or (ready >= 0.5 and self.looks >= _ENOUGH and self.ran < _HARDLY)
+        return max(self.waited_ms / 1000 / self.seconds, ready - self.ran if is_seen else 0.0)
 
     def words(self, waiting: bool = False) -> str:
         """Return it as it is said: "was asleep in 9 of 10 looks, ran 3 ms and waited 0 ms for a CPU in 1.20 s".
