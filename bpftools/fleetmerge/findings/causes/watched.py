@@ -65,7 +65,7 @@ class Seen:
     @property
     def waited(self) -> float:
         """Return the share of time for which it waited for a CPU: as the kernel counts it, which it does when a wait is
-        over; or as it was seen: a thread that is ready and never runs waits, and so does mostly one that hardly runs."""
+        over; or as was seen: a thread that is ready and never ran waits, and mostly so does one that hardly ran."""
         ready = self.states.get("R", 0) / self.looks
         is_sure = ready == 1 and self.ran_ms == 0
         is_seen = is_sure or (ready >= 0.5 and self.looks >= _ENOUGH and self.ran < _HARDLY)
