@@ -17,7 +17,7 @@ from . import netns
 
 MOST_HOLDERS = 256
 MOST_TASKS = 2000          # of all holders together
-_MOST_SOCKETS = 20000
+MOST_SOCKETS = 20000
 _TUNGETDEVNETNS = 0x54E3
 _PIDFD_OPEN, _PIDFD_GETFD = 434, 438
 _WORKER = 0x00200000 | 0x00004000   # PF_KTHREAD; PF_USER_WORKER, which vhost's threads are since Linux 6.4
@@ -65,7 +65,7 @@ class Found:
         self.holders: List[Dict[str, Any]] = []    # pid, comm, netns, taps, sockets, tasks
         self.left_out = 0                          # holders and threads that were too many
         self.unread = 0                            # processes that could not be looked into
-        self.whole = True                          # whether there was time for all processes
+        self.whole = True                          # whether there was time for all processes and sockets
         self.everybody = _inode("/proc/self/ns/pid") == _INITIAL_PIDS   # whether all processes of the host are seen
 
 
@@ -75,6 +75,8 @@ def find(places: List[str], seconds: float) -> Found:
     found = Found()
     workers: Dict[int, List[Task]] = {}    # vhost's, by the process that they work for
     sockets, wanted = _sockets(places), {_inode(place) for place in places}
+    if len(sockets) > MOST_SOCKETS:
+        found.whole, sockets = False, set()
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
         if time.monotonic() > end:
             found.whole = False
@@ -119,7 +121,7 @@ def _sockets(places: List[str]) -> Set[str]:
         except OSError:  # the namespace is gone, or there is no IPv6
             continue
     out.discard("0")     # nobody has these open any more
-    return out if len(out) <= _MOST_SOCKETS else set()
+    return out
 
 
 def _held(path: str, sockets: Set[str], found: Found, end: float) -> Tuple[List[Dict[str, Any]], List[int]]:

@@ -149,6 +149,9 @@ def test_what_is_too_many_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(holders, "MOST_TASKS", 0)
         found = holders.find([OWN], 30)
         assert found.holders == [] and found.left_out >= 1
+        monkeypatch.setattr(holders, "MOST_SOCKETS", 0)
+        found = holders.find([OWN], 30)
+        assert not found.whole and [one for one in found.holders if one["sockets"]] == []
 
 
 def test_no_time_is_said() -> None:
