@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from provoked.pair import NAMES, Pair, pair, run
-from support.lab import PYTHON, ROOT
+from support.lab import PYTHON, ROOT, wait_until
 from support.queues import TAPS
 
 READER = ROOT / "bpftools" / "host_evidence.py"
@@ -39,6 +39,7 @@ def both():
         made.b.run("nft -f -", input=RULES)
         made.b.run("tc qdisc add dev wire0 clsact")
         made.b.run("tc filter add dev wire0 ingress protocol ip bpf da bytecode '1,6 0 0 0'")
+        wait_until(lambda: "tentative" not in made.b.run("ip addr"), "addresses are what they will be")
         yield made
 
 
