@@ -29,8 +29,14 @@ class Watch:
     def ready(self) -> None:
         """Return when it is ready, which it says by its first byte, or never will be."""
         end = time.monotonic() + _READY_SECONDS
-        while self._child and self._child.poll() is None and time.monotonic() < end and not os.path.getsize(self._path):
+        while self._child and self._child.poll() is None and time.monotonic() < end and not self._has_spoken():
             time.sleep(_PAUSE_SECONDS)
+
+    def _has_spoken(self) -> bool:
+        try:
+            return os.path.getsize(self._path) > 0
+        except OSError:  # the directory was removed: nobody wants to hear it
+            return True
 
     def begin(self) -> None:
         """Let it look from now on."""

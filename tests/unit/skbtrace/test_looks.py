@@ -201,6 +201,15 @@ def test_the_program_itself(here: pathlib.Path) -> None:
     assert os.listdir(here) == ["evidence.json"]
 
 
+def test_a_directory_that_was_removed_is_not_waited_for(here: pathlib.Path) -> None:
+    one = evidence.Evidence([OWN])
+    one.prepare()
+    (here / "evidence-during.json").unlink()
+    one.wait()
+    one.write()
+    assert "why" in json.loads((here / "evidence.json").read_text())["during"]
+
+
 @pytest.mark.parametrize(("code", "why"), [
     ("import time; time.sleep(600)", "it did not end within 0.2 s"), ("raise SystemExit(3)", "it ended with status 3")])
 def test_a_program_that_does_not_look_is_ended_and_said(here, monkeypatch, code: str, why: str) -> None:
