@@ -30,7 +30,8 @@ def test_a_qdisc_is_as_full_as_tc_says(lab: Lab) -> None:
                 "ip link set queue1 up",
                 f"tc qdisc add dev queue0 root tbf rate 8bit burst {size} limit {room * size}"),
         tracing(lab.here(), "datapath_tracing", "--netns", "vm-a", "--interface", "queue0", "--protocol", "253",
-                "--point", "dev.queue", "--point", "qdisc.enqueue", "--point", "skb.drop") as tracer,
+                "--point", "dev.queue", "--point", "qdisc.enqueue", "--point", "qdisc.dequeue",
+                "--point", "skb.drop") as tracer,
     ):
         vm.python(SEND, "queue0", 31)
         counted = qdisc(vm, "queue0")
@@ -41,6 +42,8 @@ def test_a_qdisc_is_as_full_as_tc_says(lab: Lab) -> None:
     assert len(drops) == counted["drops"] == 10
     assert {(one["kind"], one["length"], one["backlog"]) for one in drops} == {
         ("qdisc", counted["qlen"], counted["backlog"])} == {("qdisc", room, room * size)}
+    assert len([one for one in records if one["point"] == "qdisc.dequeue"]) == 1
+    assert "interrupted" not in tracer.log[-1]    # a queue that waits gives nothing, and nothing was missed
 
 
 RING = TAPS + """

@@ -101,7 +101,9 @@ def silent(lab: Lab, _play: Play) -> Iterator[None]:
 @scene("Connections stall now and then")
 def stalls(lab: Lab, _play: Play) -> Iterator[None]:
     stall = str(ROOT / "roles" / "lab" / "files" / "stall.py")
-    with doing(lab, HERE, "sh", "-c", "while :; do %s %s --seconds 0.5; done" % (PYTHON, stall)):
+    reuse = "sysctl -q -w net.ipv4.tcp_tw_reuse=%d"     # else its clients find no port before long
+    with changed(lab, "vm-a", reuse % 1, reuse % 2), doing(
+            lab, HERE, "sh", "-c", "while :; do %s %s --seconds 0.5; done" % (PYTHON, stall)):
         yield
     lab.resume("vm-b")
 

@@ -246,7 +246,7 @@ def _on_the_way(summary: Mapping[str, Any]) -> list[Sentence]:
         if changes:
             out.append(Sentence("Changed %s: %s." % (route, changes), [of_step(segment)]))
     slow = sorted((segment for segment in summary["segments"] if segment["latency_us"]),
-                  key=lambda segment: -segment["latency_us"]["p50"])[:_STEPS]
+                  key=lambda segment: -segment["latency_us"]["p50"] * segment["packets"])[:_STEPS]
     if slow:
         out.append(Sentence("Most of the time goes to: %s." % "; ".join(_latency(segment) for segment in slow),
                             [of_step(segment) for segment in slow]))

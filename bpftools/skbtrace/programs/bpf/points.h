@@ -43,7 +43,8 @@ static __always_inline void observe_all(void *ctx, u64 skb, u64 recipe)
     observe(ctx, skb, recipe);
     looked_at++;
 #endif
-    if (bits(recipe, COUNT, 15) == NO_ARGUMENT)
+    /* a queue that gives nothing, for it must wait, tells of a packet as well */
+    if (!looked_at || bits(recipe, COUNT, 15) == NO_ARGUMENT)
         return;
     number = argument(ctx, recipe, COUNT);
     count = counters.lookup(&point);
