@@ -45,7 +45,7 @@ setup: $(PREREQS_STAMP)  ## make .venv and install the system packages (cheap wh
 oldest: $(OLDEST_STAMP)  ## make .venv/oldest, the oldest Ansible that is supported, for the tests that use it
 	@:
 
-lab: setup  ## start the namespace lab (HYPERVISORS=2 to 8)
+lab: setup  ## start the namespace lab (HYPERVISORS=2 to 64)
 	ansible-playbook playbooks/lab_up.yml -e lab_hypervisors=$(HYPERVISORS)
 
 lab-down: setup  ## stop the namespace lab

@@ -233,12 +233,13 @@ class Entrances:
         another host); -1 if nobody knows."""
         layout = self._layout
         pair = (int(layout.device[place]), host)
-        straight = self._between <= {int(layout.host[place]), host}
+        # where several devices lead in, by which one a flow comes only its own packets show
+        straight = self._between <= {int(layout.host[place]), host} and not layout.forked[host]
         if pair in self._counts:
             return max(self._counts[pair].items(), key=lambda item: (item[1], -item[0]))[0], straight
         if pair in self._back:
             left = max(self._back[pair].items(), key=lambda item: (item[1], -item[0]))[0]
             same = np.flatnonzero((layout.device == layout.device[left]) & (layout.arrives == 2))
             if len(same):
-                return int(same[0]), straight and not layout.forked[host]    # else answers may take another device
+                return int(same[0]), straight
         return NOWHERE, False

@@ -69,8 +69,9 @@ class Settling(Part):
             if leaf is way.leaf or leaf.kind != IS_DROPPED or leaf.mark == way.leaf.mark:
                 continue
             last = shape.place(leaf.row) if leaf.row >= 0 else NOWHERE
-            # others may have gone on, unseen, from a host that did not record everything
-            open_ = unsure | (stopped and self._setting.facts.partly[shape.tree.legs[leaf.leg].host])
+            # others may have gone on, unseen, from a host that did not record everything, or come to one
+            open_ = unsure | (stopped and any(self._setting.facts.partly[shape.tree.legs[number].host]
+                                              for number in (leaf.leg, way.leaf.leg)))
             open_ |= self._may_be_another(way, leaf)
             # how it came there was not seen: it may be the packet, further on its way
             open_ |= way.leaf.kind != IN_VM and shape.tree.root(leaf.leg) != shape.tree.root(way.leaf.leg)

@@ -68,7 +68,18 @@ def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, gu
     legs.origin = _origins(legs, len(keys), sends, near, hops)
     legs.origin &= ~_doubled(legs, sends)
     legs.origin |= _began_unseen(legs, len(keys), arrives)
-    return tuple(column[of] for column in _sent(legs, len(keys), bounds, slowest))
+    turn, unsure, twins, open_ = _sent(legs, len(keys), bounds, slowest)
+    unsure |= _perhaps_another(legs, len(keys), arrives, hops)
+    return tuple(column[of] for column in (turn, unsure, twins, open_))
+
+
+def _perhaps_another(legs: _Legs, keys: int, arrives: np.ndarray, hops: np.ndarray) -> np.ndarray:
+    """Return the legs of keys that came to one host more than once with as many hops left, at least once without being
+    seen to come in: that may be the same again, or another one."""
+    code = mix(mix(legs.key.astype("u8"), legs.host.astype("u8")), hops.astype("u8"))
+    _, of, count = np.unique(code, return_inverse=True, return_counts=True)
+    unseen = np.bincount(of, ~arrives) > 0
+    return np.bincount(legs.key, ((count > 1) & unseen)[of], keys)[legs.key] > 0
 
 
 def _witness(units: Units, at: np.ndarray) -> np.ndarray:
