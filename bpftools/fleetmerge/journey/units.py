@@ -89,6 +89,7 @@ def make_units(rows: Columns, host: np.ndarray, own: np.ndarray, names: Names, p
     block = np.zeros(len(row), "i8")
     if len(data):
         position = _positions(rows, row[data], begin[data])
+        marked[data] &= ~_one_ident(rows["flow"][row[data]], ident[data], position.astype("u8"))
         of, begin_at, size_at, leads = _atoms(rows["flow"][row[data]], position, length[data])
         of = data[of]
         rest = np.concatenate([other, of])
