@@ -53,7 +53,7 @@ def tracer_arguments(settings):
         words = [word for word in words if word != STACK_OF_DROPS]
         words += _drops_elsewhere(words, settings["follow"])
     arguments[last] += words
-    if last == "datapath_tracing" and not settings["nearest"]:
+    if last == "datapath_tracing" and settings.get("nearest") is False:    # a case by itself does not say
         arguments[last].append("--no-nearest")
     return arguments
 

@@ -26,7 +26,7 @@ SEEDS = {"full": (*range(150), 498,   # parts of packets among others that look 
                   8022, 8290,              # equal ACKs of which one got lost; one skb after the other, read in part
                   8629, 8651, 8904,        # drops that were no copies': before a router, or of who had moved
                   9690,                    # sent again at once with the IP id that all have
-                  9325, 9420, 9470,        # equal ACKs without their arrival, a bond of which one cable is cut, a part read
+                  9325, 9420, 9470,        # equal ACKs that came in unseen; a bond with one cable cut; headers cut
                   7434,                    # told apart by payloads that not all places can read
                   7300,                    # flooded, of which the filter shows some of the devices only
                   7045, 7162,              # sent again while the first is under way; doubled, and one like it dropped

@@ -15,15 +15,20 @@ Answer = tuple[str, str | Callable[[], str]]   # a text that appears, and the ke
 
 
 def terminal(command: list, environment: dict, answers: list[Answer], timeout: float = 120) -> tuple[int, str]:
-    """Run a command on a terminal; answer each text with keys once it appears. Return (status, what was shown)."""
+    """Run a command on a terminal; answer each text with keys once it appears. Return (status, what was shown).
+
+    Ansible throws away what was typed before it began to read: where nothing follows, keys are typed again.
+    """
     own, other = pty.openpty()
     process = subprocess.Popen(command, env=environment, stdin=other, stdout=other, stderr=other,
                                start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
     os.close(other)
-    shown, seen, deadline = "", 0, time.monotonic() + timeout
+    shown, seen, typed, deadline = "", 0, b"", time.monotonic() + timeout
     while time.monotonic() < deadline:
         if not select.select([own], [], [], 1)[0]:
+            os.write(own, typed)
             continue
+        typed = b""
         try:
             part = os.read(own, 65536).decode("utf-8", "replace")
         except OSError:
@@ -33,6 +38,7 @@ def terminal(command: list, environment: dict, answers: list[Answer], timeout: f
             seen = len(shown)
             wait_until(lambda: not termios.tcgetattr(own)[3] & termios.ICANON, "the terminal is read by keys", 10)
             keys = answers.pop(0)[1]
-            os.write(own, (keys if isinstance(keys, str) else keys()).encode())
+            typed = keys.encode() if isinstance(keys, str) else b""    # what interrupts is not for twice
+            os.write(own, typed or keys().encode())
     os.close(own)
     return process.wait(timeout=20), shown
