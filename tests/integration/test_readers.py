@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who did not take packets from a tap or a socket, told apart by what was read of them while real packets were lost."""
 import contextlib
-import json
 import os
 import pathlib
 import signal
@@ -22,35 +21,11 @@ until_active("queue0")
 print(os.getpid(), flush=True)
 sys.stdin.read()
 """
-# At the lowest priority, beside one of its own that never sleeps, on one CPU, in one group of the scheduler.
-STARVES = TAPS + """
-import sys
-os.sched_setaffinity(0, {int(sys.argv[1])})
-tap = open_tap("queue0", 0x1002)
-until_active("queue0")
-os.set_blocking(tap, True)
-print(os.getpid(), flush=True)
-sys.stdin.readline()
-hog, parent = os.fork(), os.getpid()
-while not hog and os.getppid() == parent:
-    pass
-os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-while hog:
-    os.read(tap, 2048)
-"""
 SEND = FRAMES + """
 import sys
 link = link_to("queue0")
 for number in range(int(sys.argv[1])):
     send(link, number)
-"""
-FLOOD = FRAMES + """
-import itertools, sys, time
-link = link_to("queue0")
-print("ready", flush=True)
-for number in itertools.count():
-    send(link, number % 65536)
-    time.sleep(0.0002)
 """
 SOCKET = """
 import socket, sys, os
@@ -81,18 +56,6 @@ def reader(place: Netns, code: str, *words: object) -> Iterator[tuple[subprocess
 
 
 @contextlib.contextmanager
-def flood(place: Netns) -> Iterator[None]:
-    """Packets for the tap while the block runs."""
-    process = place.popen([PYTHON, "-c", FLOOD])
-    try:
-        assert process.stdout.readline() == "ready\n"
-        yield
-    finally:
-        process.kill()
-        process.communicate(timeout=10)
-
-
-@contextlib.contextmanager
 def capture(lab: Lab, place: str, directory: pathlib.Path, *options: str) -> Iterator[None]:
     """The drops of a namespace, and who was looked at meanwhile."""
     run = directory / "hosts" / "here" / "drop_monitor"
@@ -119,11 +82,6 @@ def cause_of(directory: pathlib.Path, reason: str) -> dict:
     return causes[0]
 
 
-def waited_ms(pid: int) -> float:
-    """How long a process has waited for a CPU since it began."""
-    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e6
-
-
 def state(pid: int) -> str:
     return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
@@ -146,24 +104,6 @@ def test_a_reader_that_does_not_read(lab: Lab, tmp_path: pathlib.Path, stop: boo
     (candidate,) = cause["candidates"]
     assert (candidate["kind"], candidate["state"], candidate["pid"]) == ("reader", told, pid)
     assert candidate["states"] == {seen: candidate["looks"]} and candidate["ran_ms"] == 0
-
-
-def test_a_reader_that_gets_no_cpu(lab: Lab, tmp_path: pathlib.Path) -> None:
-    vm = lab.netns("vm-a")
-    with devices(vm, "queue0", *TAP), reader(vm, STARVES, min(os.sched_getaffinity(0))) as (process, pid):
-        before = waited_ms(pid)
-        with capture(lab, "vm-a", tmp_path, "--interface", "queue0", "--protocol", "253"):
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            with flood(vm):
-                wait_until(lambda: waited_ms(pid) - before > 1000 and vm.counters("queue0")["tx_dropped"] > 100,
-                           "the reader waited for a CPU", 60)
-    (candidate,) = cause_of(tmp_path, "FULL_RING")["candidates"]
-    assert (candidate["kind"], candidate["state"], candidate["pid"]) == ("reader", "starved", pid), candidate
-    evidence = json.loads((tmp_path / "hosts" / "here" / "drop_monitor" / "evidence.json").read_text())
-    (task,) = [task for one in evidence["during"]["holders"] if one["pid"] == pid for task in one["tasks"]]
-    recorded = (task["waited"][-1] - task["waited"][0]) / 1e6
-    assert recorded > 500 and 0 < candidate["waited_ms"] < recorded + 1
 
 
 def test_the_owner_of_a_socket_that_sleeps(lab: Lab, tmp_path: pathlib.Path) -> None:
