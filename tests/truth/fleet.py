@@ -15,10 +15,11 @@ All times are seconds of the one true clock, from 0 at the start of the window. 
 """
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from truth.bundle import ETH0, RUN_ID, VNET0, Bundle
+from truth.bundle import ETH0, RUN_ID, VNET0, Bundle, Skb
 from truth.packets import A, B, datagram
 
 
@@ -57,6 +58,14 @@ class Fleet:
         self.out(one, second, packet, **fields)
         if not lose:
             self.into(two, second + 8e-6 + self._wire[way] + delay, packet, **fields)
+
+    def to_all(self, second: float, packet: bytes, **fields: Any) -> Iterator[tuple[Bundle, float, Skb]]:
+        """A packet from A to B, of which both bridges keep a clone for their hosts' own stacks: each host, when the
+        packet came there, and the clone."""
+        for host, came, went, begin in ((self.a, VNET0, ETH0, second), (self.b, ETH0, VNET0, second + 58e-6)):
+            skb = host.seen(begin, "dev.rx", came, packet, **fields)
+            host.deliver(begin + 8e-6, went, packet, skb, **fields)
+            yield host, begin, host.clone(skb)
 
     def talk(self, one: Bundle | None = None, two: Bundle | None = None, *, port: int = 5001, count: int = 100) -> None:
         """Datagrams both ways between two other VMs of two hosts, all through the window; none is lost."""

@@ -5,7 +5,6 @@ All 20 requests come to hv-b and to B. The clone is no step on the way to B: not
 """
 from pathlib import Path
 
-from truth.bundle import ETH0, VNET0
 from truth.fleet import talking
 from truth.packets import A, B, arp, ethernet
 from truth.truth import Summary, lost_nothing, no_step, took
@@ -20,10 +19,7 @@ def make(run_dir: Path) -> None:
     request = ethernet(arp(1, A, B), 0x0806)
     for number in range(20):
         second = 1 + 0.3 * number
-        for host, came, went, begin in ((fleet.a, VNET0, ETH0, second), (fleet.b, ETH0, VNET0, second + 58e-6)):
-            skb = host.seen(begin, "dev.rx", came, request)
-            own = host.clone(skb)
-            host.deliver(begin + 8e-6, went, request, skb)
+        for host, begin, own in fleet.to_all(second, request):
             host.seen(begin + 4.343e-3, "dev.rx", BR0, request, own, pkt_type=1)
             host.free(begin + 4.345e-3, BR0, request, own, pkt_type=1)
     fleet.write(run_dir)

@@ -6,7 +6,7 @@ Nobody misses anything: who answers a ping to many does so from his own address,
 """
 from pathlib import Path
 
-from truth.bundle import ETH0, NOT_SPECIFIED, ROUTING, VNET0
+from truth.bundle import NOT_SPECIFIED, ROUTING
 from truth.fleet import talking
 from truth.packets import A, B, datagram, echo, ethernet, icmp, ipv4
 from truth.truth import Summary, flow_count, has_words
@@ -22,10 +22,7 @@ def make(run_dir: Path) -> None:
         host.device(BR0, "br0", "bridge")
 
     def send(second: float, packet: bytes, kind: int) -> None:
-        for host, came, went, begin in ((fleet.a, VNET0, ETH0, second), (fleet.b, ETH0, VNET0, second + 58e-6)):
-            skb = host.seen(begin, "dev.rx", came, packet, pkt_type=kind)
-            own = host.clone(skb)
-            host.deliver(begin + 8e-6, went, packet, skb, pkt_type=kind)
+        for host, begin, own in fleet.to_all(second, packet, pkt_type=kind):
             host.seen(begin + 10e-6, "dev.rx", BR0, packet, own, pkt_type=kind)
             host.drop(begin + 11e-6, BR0, packet, own, ROUTING, NOT_SPECIFIED, pkt_type=kind)
 

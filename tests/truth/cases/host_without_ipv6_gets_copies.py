@@ -6,7 +6,7 @@ The hosts miss no question that was for many. What was for hv-b alone, it misses
 """
 from pathlib import Path
 
-from truth.bundle import ETH0, FORWARD, IPV6DISABLED, VNET0
+from truth.bundle import ETH0, FORWARD, IPV6DISABLED
 from truth.fleet import talking
 from truth.packets import ethernet, icmp, ipv6, udp
 from truth.truth import Summary, has_words, stated_at
@@ -23,10 +23,7 @@ def make(run_dir: Path) -> None:
     answer = ethernet(ipv6(NEIGHBOUR, ASKER, icmp(136, 0, payload=16), protocol=58, ttl=255), 0x86DD)
     for number in range(20):
         second = 1 + 0.3 * number
-        for host, came, went, begin in ((fleet.a, VNET0, ETH0, second), (fleet.b, ETH0, VNET0, second + 58e-6)):
-            skb = host.seen(begin, "dev.rx", came, question)
-            own = host.clone(skb)
-            host.deliver(begin + 8e-6, went, question, skb)
+        for host, begin, own in fleet.to_all(second, question):
             host.seen(begin + 10e-6, "dev.rx", BR0, question, own, pkt_type=3)
             host.drop(begin + 11e-6, BR0, question, own, FORWARD, IPV6DISABLED, pkt_type=3)
         fleet.send(second + 1e-3, answer, way="back")
