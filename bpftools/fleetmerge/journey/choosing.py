@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The branch that is the packet, of many packets at once, by what others of their flows show."""
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +9,9 @@ import numpy as np
 from ..packet.identity import among, mix
 from ..packet.places import NEAR
 from .atlas import Layout
-from .branches import Shown, choose
+from .branches import ONLY, UNDECIDED, Shown, choose
 from .shapes import Shape
-from .tree import DROPPED, Leaf
+from .tree import DROPPED, IN_VM, OUT, Leaf
 
 _MOST = 15      # hosts and devices of one packet that are looked at
 
@@ -89,3 +89,24 @@ def chosen_ways(layout: Layout, waiting: Iterable[tuple[Shape, np.ndarray]], str
             chosen = choose(shape.tree, shape.sights, layout, int(homes[one]), Shown(*sets))
             out.append(Way(shape, which[of == number], chosen.leaf, chosen.ground))
     return out
+
+
+def but_copies(layout: Layout, ways: Sequence[Way], stream: np.ndarray) -> Iterator[Way]:
+    """Yield the ways; a branch that went to a VM, and is the packet only because there is no other, is in doubt where
+    copies of others of its stream, which left the host, went to this VM."""
+    keys = [np.zeros(0, "u8")]
+    for way in ways:
+        leaves = way.shape.tree.single()
+        if any(leaf.kind == OUT for leaf in leaves):
+            streams = np.unique(stream[way.packets])
+            keys += [keyed(streams, int(layout.device[way.shape.place(leaf.row)]))
+                     for leaf in leaves if leaf.kind == IN_VM]
+    copied = np.unique(np.concatenate(keys))
+    for way in ways:
+        if way.ground != ONLY or way.leaf.kind != IN_VM:
+            yield way
+            continue
+        doubted = among(keyed(stream[way.packets], int(layout.device[way.shape.place(way.leaf.row)])), copied)
+        for ground, some in ((ONLY, ~doubted), (UNDECIDED, doubted)):
+            if some.any():
+                yield Way(way.shape, way.which[some], way.leaf, ground)

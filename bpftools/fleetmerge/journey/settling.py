@@ -8,7 +8,7 @@ from ..packet.identity import IS_ARP, mix
 from ..packet.places import FAR
 from . import branches, grounds
 from .atlas import CLOSED
-from .choosing import Way, chosen_ways, dropped_behind, on_the_way
+from .choosing import Way, but_copies, chosen_ways, dropped_behind, on_the_way
 from .evidence import NOWHERE
 from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, OF_COPY, OF_RECEIVER, UNKNOWN
 from .outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM
@@ -125,7 +125,7 @@ class Settling(Part):
         sure = [way for way in chosen if way.ground in (branches.HOME, branches.SHOWN) and self._came_home(way)]
         if sure and len(sure) < len(chosen):
             chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, [*self._ways, *sure], stream))
-        for way in chosen:
+        for way in but_copies(layout, chosen, stream):
             self._took(way)
 
     def _came_home(self, way: Way) -> bool:

@@ -11,13 +11,15 @@ import numpy as np
 from ..bundle.labels import DROP_POINTS
 from ..bundle.manifest import Bundle
 from ..bundle.records import chunks
-from .identity import ROW, UNREADABLE, Identifier, Tables
+from .headers import ETH_IPV4, ETH_IPV6
+from .identity import NOT_FOLLOWED, ROW, UNREADABLE, Identifier, Tables
 
 FREE_POINT = "skb.free"
 BLOCK = 1024              # records per entry of the index
 _CHUNK_BLOCKS = 32
 _NEVER = (1 << 63) - 1
-_PIECE = 1 << 16   # rows
+_PIECE = 1 << 16         # rows
+_IP_HEADERS = 14 + 40     # bytes that have the IP header of any packet without a tag
 # records and their bytes at one place, and when the first and the last of them were made (monotonic ns)
 SUMS = np.dtype([("packets", "<i8"), ("bytes", "<i8"), ("first", "<i8"), ("last", "<i8")])
 
@@ -68,7 +70,7 @@ def survey_bundle(bundle: Bundle, path: str) -> Survey:
                 outside += int(((time < low) | (time >= high)).sum())
             known = identifier.rows(raw)
             known["record"] = np.arange(total, total + count)
-            unreadable += int((known["kind"] == UNREADABLE).sum())
+            unreadable += int(((known["kind"] == UNREADABLE) | _cut_short(raw, known)).sum())
             sums = _summed(sums, known["place"], raw["len"], time)
             rows.write(known.view("u1").data)
             total += count
@@ -76,6 +78,12 @@ def survey_bundle(bundle: Bundle, path: str) -> Survey:
     index = Index(np.concatenate(firsts or [none]), np.concatenate(lasts or [none]), outside,
                   digest.hexdigest() == bundle.sha256, unreadable)
     return Survey(index, path, total, identifier.finish(), sums)
+
+
+def _cut_short(raw: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the packets of which not even the IP header was recorded whole."""
+    return (rows["kind"] == NOT_FOLLOWED) & np.isin(raw["protocol"], (ETH_IPV4, ETH_IPV6)) & (
+        raw["packet_len"] < _IP_HEADERS) & (raw["packet_len"] < raw["len"])
 
 
 def _summed(sums: np.ndarray, place: np.ndarray, size: np.ndarray, time: np.ndarray) -> np.ndarray:
