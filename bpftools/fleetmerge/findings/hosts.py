@@ -60,7 +60,7 @@ class Host:
         bound = 0.0 if own.reference else own.bound_us   # against the other hosts
         return Trust(max(starts), min(ends), np.inf if bound is None else bound * 1e3, self.late_ns() > _LATE,
                      self.early_ns() > _EARLY, self.lossy(), self.filtered(), self.blind(),
-                     narrow=bool(self._devices()), forgotten=self.forgotten())
+                     forgotten=self.forgotten())
 
     def lossy(self) -> str:
         """Return why records of packets that it saw may be missing; empty if none is."""

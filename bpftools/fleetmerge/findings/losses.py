@@ -10,7 +10,7 @@ from ..journey import branches, grounds
 from ..journey.bursts import join_bursts, worst_bursts
 from ..journey.found import DROPPED, LOSS, OF_BRANCH, OF_COPY, OF_PACKET, OF_RECEIVER, Findings, Lost
 from ..journey.grounds import GAPS, LOSSY_HERE, LOSSY_NEXT, Trust
-from ..packet.places import OWN, Place
+from ..packet.places import OWN, RECEIVE, Place
 from ..words import iso
 from .meaning import meaning
 from .names import Names
@@ -115,8 +115,9 @@ def _grounds(dropped: bool, kind: Mapping[str, int], gaps: int, here: Place, aft
     if here.host == after.host:
         first = ", ".join(filter(None, ["no record behind it, and no drop", complete]))
     else:
-        first = "%s%s never saw what %s had sent" % (
-            after.host, ", which was recording and lost no record," if complete else "", here.host)
+        first = "%s%s never saw what %s" % (
+            after.host, ", which was recording and lost no record," if complete else "",
+            "had come in to " + here.host if here.point in RECEIVE else here.host + " had sent")
     return [first, *_seen_there(gaps), *_branch(kind)]
 
 

@@ -35,6 +35,7 @@ class Layout:
     vm: np.ndarray          # bool by host: a VM, traced as a host of its own
     asks: np.ndarray        # bool: a daemon of the host decides about the packet
     forked: np.ndarray      # bool by host: several devices lead to other hosts, each by itself
+    narrow: np.ndarray      # bool by host: it looked at some devices only, so packets may leave by others, unseen
     netns: np.ndarray       # i4: number of (host, netns)
     peer: np.ndarray        # i4: number of the device at the other end of a veth that stays on the host; else -1
     sends: np.ndarray       # bool: one of the points at which the stack hands a packet to a device
@@ -85,7 +86,8 @@ def make_atlas(bundles: Sequence[Bundle], surveys: Sequence[Survey], places: Seq
     hosts = list(dict.fromkeys([bundle.host for bundle in bundles] + [place.host for place in listed]))
     devices = list(dict.fromkeys((place.host, place.netns, place.device) for place in listed))
     flows = united([survey.tables.flows for survey in surveys]) if surveys else np.zeros(0, FLOW)
-    layout = _layout(listed, hosts, devices, _vms(bundles, listed), _forked(bundles), peers)
+    layout = _layout(listed, hosts, devices, _vms(bundles, listed), _forked(bundles), _narrow(bundles),
+                     peers)
     broadcast = np.unique(np.concatenate([np.zeros(0, "u8"), *(survey.tables.broadcast for survey in surveys)]))
     return Atlas(listed, layout, devices, hosts, of_bundle, counts, drops, drop_of_bundle, flows, answers_of(flows),
                  broadcast)
@@ -116,8 +118,13 @@ def _forked(bundles: Sequence[Bundle]) -> set[str]:
     return out
 
 
+def _narrow(bundles: Sequence[Bundle]) -> set[str]:
+    """Return the hosts that looked at some devices only."""
+    return {bundle.host for bundle in bundles if bundle.manifest["filter"].get("interfaces")}
+
+
 def _layout(places: Sequence[Place], hosts: Sequence[str], devices: Sequence[tuple[str, str, str]],
-            vms: Collection[str], forked: Collection[str] = (),
+            vms: Collection[str], forked: Collection[str] = (), narrow: Collection[str] = (),
             peers: Mapping[tuple[str, str, str], tuple[str, str, str]] | None = None) -> Layout:
     host_number = {name: number for number, name in enumerate(hosts)}
     device_number = {device: number for number, device in enumerate(devices)}
@@ -144,7 +151,7 @@ def _layout(places: Sequence[Place], hosts: Sequence[str], devices: Sequence[tup
         truth(place.point in DELIVER or (place.point in TAKEN and own) for place, own in zip(
             places, local.tolist(), strict=False)),
         truth(host in vms for host in hosts), truth(place.asks for place in places),
-        truth(host in forked for host in hosts),
+        truth(host in forked for host in hosts), truth(host in narrow for host in hosts),
         np.array([spaces[place.host, place.netns] for place in places] or [0], "i4"),
         np.array([device_number.get(end, -1) if end else -1 for end in ends] or [-1], "i4"),
         truth(place.point in SEND for place in places))

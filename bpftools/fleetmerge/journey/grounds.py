@@ -82,7 +82,6 @@ class Trust:
     filtered: str = ""       # how what it looked for differs from what others looked for
     blind: str = ""          # points that a statement about this host needs, and that nobody looked at
     counted: str = ""        # that its devices' counters show more than was recorded
-    narrow: bool = False     # it looked at some devices only
     forgotten: str = ""      # why packets that do not match any more may not have been followed
 
     @property

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..packet.places import FAR
 from .atlas import Layout
-from .tree import DROPPED, IN_VM, OUT, Leaf, Leg, Sight, Tree
+from .tree import DROPPED, IN_VM, OPEN, OUT, Leaf, Leg, Sight, Tree
 
 _ROUNDING = 1e3     # ns: times are averages
 _AT_ONCE = 10e6     # ns that doubles are apart
@@ -108,6 +108,8 @@ def _may_hang(leg: Leg, leaf: Leaf, host: int, spent: int, layout: Layout) -> bo
             2 if into else 1)
     if leg.entry == 1:    # a VM that sends it on takes a hop
         return leaf.kind == IN_VM and spent == 1 and host == leg.host
+    if leaf.kind == OPEN and layout.narrow[host] and host != leg.host:    # it left by a device that nobody looked at
+        return spent >= 0 and leg.entry == FAR
     return leaf.kind == OUT and spent >= 0 and (leg.entry > 0 or host != leg.host)
 
 

@@ -108,7 +108,7 @@ class Judging(Part):
         there = pending.how == BY_VM
         ends = there & (judged.after == NOWHERE)
         host = self._layout.host[pending.place]
-        whole = (self._setting.facts.here[host] == 0) & ~self._setting.facts.narrow[host]
+        whole = (self._setting.facts.here[host] == 0) & ~self._layout.narrow[host]
         judged.outcome[ends & whole] = ARRIVED
         judged.outcome[ends & ~whole] = ENDED
 
@@ -139,7 +139,7 @@ class Judging(Part):
         lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & (entered == 0)
         # whose the VM is nobody knows, and where else the bridge may have sent copies nobody looked
         at = self._place[results.unit[rows]]
-        hidden = (self._setting.facts.narrow[host] & (self._home[rows] == NOWHERE) & layout.local[at]
+        hidden = (layout.narrow[host] & (self._home[rows] == NOWHERE) & layout.local[at]
                   & (layout.device[at] != layout.device[began]))
         results.gaps[rows[~(own | shown | lives) | hidden]] |= np.uint32(grounds.NOT_ON_WAY.bit)
         # what came from another host may be a double of one that got on

@@ -65,7 +65,6 @@ class Facts:
     inside: np.ndarray    # u4: gaps of a packet that should have come to another device of the host
     followed: np.ndarray  # u4: likewise, where its stream is followed to where it does not match
     partly: np.ndarray    # bool: packets may have passed it without being recognised there
-    narrow: np.ndarray    # bool: it looked at some devices only: copies may have gone out by others
 
 
 def facts_of(trusts: dict[str, Trust], hosts: list[str]) -> Facts:
@@ -84,7 +83,7 @@ def facts_of(trusts: dict[str, Trust], hosts: list[str]) -> Facts:
                  np.array([bits(one, (one.filtered, grounds.FILTERED)) for one in each], "u4"),
                  np.array([bits(one, ("copies", grounds.COPIED), (one.forgotten, grounds.FORGOTTEN)) for one in each],
                           "u4"),
-                 np.array([one.partly for one in each], bool), np.array([one.narrow for one in each], bool))
+                 np.array([one.partly for one in each], bool))
 
 
 def routed_key(stream: np.ndarray, place: np.ndarray, after: np.ndarray) -> np.ndarray:
