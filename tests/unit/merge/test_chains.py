@@ -229,7 +229,7 @@ def pods(*rows: dict[str, Any]) -> list[int]:
     peers = {ends[one]: ends[other] for one, other in (("eth0", "veth0"), ("veth0", "eth0"), ("veth1", "eth1"),
                                                        ("eth1", "veth1"))}
     answers = np.array([(THERE, BACK), (BACK, THERE)], ANSWERING)
-    return _link(_State(_layout(places, ["hv"], devices, (), (), peers), True, answers),
+    return _link(_State(_layout(places, ["hv"], devices, (), peers=peers), True, answers),
                  rows_of(*rows))[0]["chain"].tolist()
 
 
