@@ -8,12 +8,13 @@ from ..packet.identity import IS_FRAGMENT, UNREADABLE, among, mix
 from ..packet.places import FAR, NEAR
 from . import branches, grounds
 from .atlas import BRIDGE, CLOSED
-from .choosing import keyed
+from .choosing import Way, keyed
 from .evidence import NOWHERE, around, onward_of
 from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH
 from .outcomes import BY_VM, Entrances, Judge, Pending, Verdicts, routed_key
 from .part import Part
 from .steps import Pair, Rows
+from .tree import DROPPED as IS_DROPPED
 from .tree import FREED, IN_VM, OPEN, OUT
 
 
@@ -80,9 +81,13 @@ class Judging(Part):
         return among(key[packets], np.unique(key[np.concatenate(others)])) if others else np.zeros(len(packets), bool)
 
     def _went(self, places: set[int]) -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Yield (key of stream and place, time, next place) of the packets that went on from some places."""
+        """Yield (key of stream and place, time, next place) of the packets that went on from some places. What a bridge
+        refused was perhaps for another host: that it came shows nothing."""
         for way in self._ways:
             rows = way.shape.tree.way(way.leaf.row)
+            if self._refused(way):
+                rows = [row for row in rows if self._layout.host[way.shape.place(row)] != way.shape.tree.legs[
+                    way.leaf.leg].host]
             streams = None
             for one, two in zip(rows[:-1], rows[1:], strict=True):
                 place = way.shape.place(one)
@@ -90,6 +95,14 @@ class Judging(Part):
                     streams = self._stream[way.packets] if streams is None else streams
                     yield (mix(streams, np.full(len(streams), place, "u8")), self._time[way.units(one)],
                            np.full(len(streams), way.shape.place(two), "i4"))
+
+    def _refused(self, way: Way) -> bool:
+        """Whether packets came from another host, and a bridge did not want them."""
+        if way.leaf.kind != IS_DROPPED or way.leaf.row < 0 or way.shape.tree.legs[way.leaf.leg].parent < 0:
+            return False
+        units = self._packets.units
+        drop = units.rows["drop"][units.row[way.units(way.leaf.mark)[0]]]
+        return bool(self._setting.unwanted[drop] == BRIDGE)
 
     def _routed(self) -> np.ndarray:
         """Return the keys of streams whose packets spent a hop between two places of two hosts, sorted."""

@@ -64,7 +64,9 @@ def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded
     rows, before, after = units.rows, units.row[one], units.row[two]
     leads = units.lead[one]
     out = Step(int(leads.sum()), int(units.size[one].sum()) + 40 * int(leads.sum()))
-    sure = ~(packets.unsure[one] | packets.unsure[two])
+    # of those that look the same, and that clocks do not tell apart, nobody knows which one came when
+    apart = (units.host[before] != units.host[after]) | (packets.leg[one] != packets.leg[two])
+    sure = ~(packets.unsure[one] | packets.unsure[two] | (apart & (packets.twins[one] | packets.twins[two])))
     time = units.own if recorded else rows["time"]
     came, went = time[before][sure], time[after][sure]
     took = (went - came).astype("f8")
