@@ -7,6 +7,8 @@ elsewhere counts. Where it began is sure if its first sight there was at a VM's 
 in, and its flow does not come to that machine from others. Keys that are seen twice at one place, and packets that
 carry too little to tell them from others of their flow, are left out.
 
+What comes back to where it began was elsewhere between, if others say that they routed it.
+
 Of the machines on the way, one that only passes a packet on says something about where the packet ended, and a VM that
 was traced as a machine of its own about the one machine that gave it the packet.
 """
@@ -223,7 +225,8 @@ def crossings(machines: Sequence[Machine]) -> Crossings:
     starts = np.cumsum(sizes) - sizes
     found = [_from_birth(rows, starts, sizes, rows["born"] & ~rows["leaf"]),
              _from_birth(rows, starts, sizes, rows["born"] & rows["leaf"]),
-             _passed_on(rows, starts, sizes), _into_vms(rows, starts, sizes)] if len(rows) else []
+             *_there_and_back(rows, starts, sizes), _passed_on(rows, starts, sizes),
+             _into_vms(rows, starts, sizes)] if len(rows) else []
     pairs = [(rows[one], rows[two], left, came) for one, two, left, came in found]
     return Crossings(np.concatenate([pair[0]["machine"] for pair in pairs] or [np.zeros(0, "u2")]),
                      np.concatenate([pair[1]["machine"] for pair in pairs] or [np.zeros(0, "u2")]),
@@ -258,6 +261,21 @@ def _from_birth(rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray, born: n
     # a VM of the same machine may have got a copy before others did
     left = np.where(rows["leaf"][two], np.minimum(rows["far_out"][one], rows["near_out"][one]), rows["far_out"][one])
     return one, two, np.where(left < NEVER, left, rows["first"][one]), came[two]
+
+
+def _there_and_back(rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> list[_Found]:
+    """What came out of a VM, left the machine, and came back with fewer hops left, was routed between: by a machine
+    that got it with as many hops as it had left with, and sent it on with as many as it came back with."""
+    began = ((rows["near_in"] == rows["first"]) & (rows["far_out"] < rows["far_in"]) & (rows["far_in"] < NEVER)
+             & (rows["in_ttl"] < rows["out_ttl"]) & ~rows["vm"])
+    source = _only(rows, starts, sizes, began)
+    routed = ((rows["far_in"] <= rows["far_out"]) & (rows["far_out"] < NEVER) & (rows["near_in"] == NEVER)
+              & (rows["out_ttl"] < rows["in_ttl"]) & ~rows["vm"])
+    two = np.flatnonzero(routed & (source >= 0) & (rows["in_ttl"] == rows["out_ttl"][source])
+                         & (rows["out_ttl"] == rows["in_ttl"][source]))
+    one = source[two]
+    return [(one, two, rows["far_out"][one], rows["far_in"][two]),
+            (two, one, rows["far_out"][two], rows["far_in"][one])]
 
 
 def _passed_on(rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> _Found:

@@ -11,13 +11,14 @@ from .atlas import Layout
 from .tree import DROPPED, IN_VM, OUT, Leaf, Sight, Tree
 
 # how it is known which branch is the packet
-ONLY, HOME, SHOWN, DEVICE, TRUNK, ASTRAY, UNDECIDED = range(7)
+ONLY, HOME, SHOWN, DEVICE, TRUNK, ASTRAY, UNDECIDED, MIRRORED = range(8)
 GROUNDS = ("there was no other branch", "the destination's VM is there",
            "other packets of the flow got to their destination that way",
            "no other branch went to a device: they were copies for the host itself",
            "it stayed in the skb that it came in",
            "no branch was seen where its destination is",
-           "which branch is the packet is not known")
+           "which branch is the packet is not known",
+           "its other branches went where nothing but copies goes")
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Shown:
     devices: Collection[int] = ()
     routers: Collection[int] = ()      # devices of VMs that routed them
     strangers: Collection[int] = ()    # hosts to which only copies of them went
+    mirrors: Collection[int] = ()      # devices to which nothing but copies goes, of whatever flow
 
 
 def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Shown) -> Chosen:
@@ -99,7 +101,7 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: 
     if stopped and here and all(sights[leaf.row].hops <= sights[stopped[0].row].hops for leaf in here):
         return Chosen(stopped[0], SHOWN)     # what came to the destination's host had not been routed: it was flooded
     if here:
-        return _best(here, shown.devices, device)
+        return _best(here, shown, device)
     strays = {number for number, leg in enumerate(tree.legs)
               if number and leg.host not in shown.hosts and leg.parent >= 0 and leg.entry != 1}
     rest = [leaf for leaf in rest if leaf.leg not in strays]
@@ -110,7 +112,7 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: 
         copies = {tree.legs[number].host for number in strays} <= set(shown.strangers)
         # where no other packet shows the way, even those strangers may be on it
         return Chosen(left[0], SHOWN if copies and len(left) == 1 else TRUNK if shown.hosts else ASTRAY)
-    return _best(rest, shown.devices, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
+    return _best(rest, shown, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
 
 
 def _to_a_vm(leaf: Leaf, sights: list[Sight], layout: Layout) -> bool:
@@ -127,12 +129,15 @@ def _on_its_way_out(tree: Tree, leaf: Leaf, sights: list[Sight], layout: Layout,
     return leaf.kind == DROPPED and all(layout.device[sights[row].place] != device for row in tree.way(leaf.row))
 
 
-def _best(leaves: list[Leaf], shown: Collection[int], device: Callable[[Leaf], int]) -> Chosen:
+def _best(leaves: list[Leaf], shown: Shown, device: Callable[[Leaf], int]) -> Chosen:
     """Return the branch that may lead to the destination."""
     if len(leaves) == 1:
-        return Chosen(leaves[0], SHOWN if device(leaves[0]) in shown else HOME)
-    known = [leaf for leaf in leaves if device(leaf) in shown]
-    return Chosen(known[0], SHOWN) if len(known) == 1 else Chosen(_trunk(known or leaves), TRUNK)
+        return Chosen(leaves[0], SHOWN if device(leaves[0]) in shown.devices else HOME)
+    known = [leaf for leaf in leaves if device(leaf) in shown.devices]
+    if len(known) == 1:
+        return Chosen(known[0], SHOWN)
+    straight = [leaf for leaf in leaves if device(leaf) not in shown.mirrors]
+    return Chosen(straight[0], MIRRORED) if len(straight) == 1 else Chosen(_trunk(known or leaves), TRUNK)
 
 
 def _leg_of(tree: Tree, row: int) -> int:

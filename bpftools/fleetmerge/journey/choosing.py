@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The branch that is the packet, of many packets at once, by what others of their flows show."""
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,10 +66,25 @@ def on_the_way(layout: Layout, ways: Iterable[Way], stream: np.ndarray) -> tuple
     return tuple(np.unique(np.concatenate(keys)) for keys in out)
 
 
+def mirrors(layout: Layout, ways: Iterable[Way], places: np.ndarray) -> set[int]:
+    """Return the devices to which nothing but copies goes: of packets that arrived, and never by way of them; that lead
+    to no VM, and from which nothing ever came. ways: of packets that arrived; places: at which packets were seen."""
+    aside: set[int] = set()
+    passed: set[int] = set()
+    for way in ways:
+        places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
+        passed.update(int(layout.device[place]) for place in places)
+        aside.update(int(layout.device[place]) for place in (
+            way.shape.place(leaf.row) for leaf in way.shape.tree.leaves if leaf is not way.leaf and leaf.row >= 0)
+            if layout.taken[place] and not layout.local[place])
+    seen = np.unique(places)
+    return aside - passed - set(layout.device[seen[layout.receives[seen]]].tolist())
+
+
 def chosen_ways(layout: Layout, waiting: Iterable[tuple[Shape, np.ndarray]], stream: np.ndarray, home: np.ndarray,
-                known: tuple[np.ndarray, ...]) -> list[Way]:
+                known: tuple[np.ndarray, ...], mirrored: Collection[int]) -> list[Way]:
     """Return the ways of packets. waiting: shapes, and positions of packets of each; stream, home: of each packet, and
-    the device of its destination; known: see on_the_way."""
+    the device of its destination; known: see on_the_way; mirrored: see mirrors."""
     out = []
     for shape, which in waiting:
         hosts = sorted({leg.host for leg in shape.tree.legs})[:_MOST]
@@ -86,7 +101,7 @@ def chosen_ways(layout: Layout, waiting: Iterable[tuple[Shape, np.ndarray]], str
         for number, one in enumerate(first.tolist()):
             sets = [{value for value, column in zip(numbers, columns, strict=True) if column[one]}
                     for numbers, columns in zip(asked, shown, strict=True)]
-            chosen = choose(shape.tree, shape.sights, layout, int(homes[one]), Shown(*sets))
+            chosen = choose(shape.tree, shape.sights, layout, int(homes[one]), Shown(*sets, mirrors=mirrored))
             out.append(Way(shape, which[of == number], chosen.leaf, chosen.ground))
     return out
 

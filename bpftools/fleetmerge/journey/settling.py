@@ -8,7 +8,7 @@ from ..packet.identity import IS_ARP, mix
 from ..packet.places import FAR
 from . import branches, grounds
 from .atlas import CLOSED
-from .choosing import Way, but_copies, chosen_ways, dropped_behind, on_the_way
+from .choosing import Way, but_copies, chosen_ways, dropped_behind, mirrors, on_the_way
 from .evidence import NOWHERE
 from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, OF_COPY, OF_RECEIVER, UNKNOWN
 from .outcomes import BY_FREED, BY_OPEN, BY_OUT, BY_VM
@@ -123,10 +123,12 @@ class Settling(Part):
         of all."""
         layout, home = self._layout, self._home
         stream = mix(self._stream, home.astype("u8"))    # for as long as the receiver lives there
-        chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, self._ways, stream))
+        mirrored = mirrors(layout, self._ways, self._place)
+        chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, self._ways, stream), mirrored)
         sure = [way for way in chosen if way.ground in (branches.HOME, branches.SHOWN) and self._came_home(way)]
         if sure and len(sure) < len(chosen):
-            chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, [*self._ways, *sure], stream))
+            chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, [*self._ways, *sure], stream),
+                                 mirrored)
         for way in but_copies(layout, chosen, stream):
             self._took(way)
 
