@@ -13,6 +13,7 @@ from .names import Names
 
 _WORDS = "The sums do not agree: "
 _OUTCOME, _KIND = ((LOSS.names or ()).index(name) for name in ("outcome", "kind"))
+_LOST = ("packet", "receiver", "branch")   # whose losses the totals are of; copies' are none
 _ROUNDING = 16      # packets by which a counter may lag behind: drivers do not update them at once
 _SHARE = 0.02       # of the records, likewise
 
@@ -55,8 +56,8 @@ def _of_summary(losses: Sequence[Mapping[str, Any]], summary: Mapping[str, Any])
     out = []
     certain = [loss for loss in losses if loss["certainty"] == "certain"]
     others = [loss for loss in losses if loss["certainty"] != "certain"]
-    for name, said, summed in (("lost for certain", summary["lost"], _total(certain, "packet", "receiver")),
-                               ("perhaps lost", summary["unknown"], _total(others, "packet", "receiver", "branch"))):
+    for name, said, summed in (("lost for certain", summary["lost"], _total(certain, *_LOST)),
+                               ("perhaps lost", summary["unknown"], _total(others, *_LOST))):
         if said != summed:
             out.append("in all %d packets were %s, and %d by the losses." % (said, name, summed))
     if summary["packets"] != sum(summary["became"].values()):

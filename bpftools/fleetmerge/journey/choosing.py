@@ -72,8 +72,7 @@ def mirrors(layout: Layout, ways: Iterable[Way], places: np.ndarray) -> set[int]
     aside: set[int] = set()
     passed: set[int] = set()
     for way in ways:
-        places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
-        passed.update(int(layout.device[place]) for place in places)
+        passed.update(int(layout.device[way.shape.place(row)]) for row in way.shape.tree.way(way.leaf.row))
         aside.update(int(layout.device[place]) for place in (
             way.shape.place(leaf.row) for leaf in way.shape.tree.leaves if leaf is not way.leaf and leaf.row >= 0)
             if layout.taken[place] and not layout.local[place])
@@ -99,9 +98,10 @@ def chosen_ways(layout: Layout, waiting: Iterable[tuple[Shape, np.ndarray]], str
             code = mix(code, column.astype("u8"))
         _, first, of = np.unique(code, return_index=True, return_inverse=True)
         for number, one in enumerate(first.tolist()):
-            sets = [{value for value, column in zip(numbers, columns, strict=True) if column[one]}
-                    for numbers, columns in zip(asked, shown, strict=True)]
-            chosen = choose(shape.tree, shape.sights, layout, int(homes[one]), Shown(*sets, mirrors=mirrored))
+            to, by, through, strange = ({value for value, column in zip(numbers, columns, strict=True) if column[one]}
+                                        for numbers, columns in zip(asked, shown, strict=True))
+            others = Shown(to, by, through, strange, mirrored)
+            chosen = choose(shape.tree, shape.sights, layout, int(homes[one]), others)
             out.append(Way(shape, which[of == number], chosen.leaf, chosen.ground))
     return out
 

@@ -21,7 +21,8 @@ FALSE = {"loss-count": "more certain losses than packets were lost", "loss-place
          "arrived": "more arrived than did", "zero-loss": "'no packet was lost', and drops were recorded",
          "latency": "a latency beyond its bound", "phantom": "a step that no packet made",
          "clock": "a clock beyond its bound", "resent": "wrong number of segments sent again",
-         "sums": "outcomes do not add up to the packets", "form": "the summary has not the form that it should have",
+         "sums": "numbers that do not add up, or sums that do not agree",
+         "form": "the summary has not the form that it should have",
          "crash": "the merge failed, or did not end"}
 MISSED, INFLATED = missed.MISSED, flows.INFLATED
 

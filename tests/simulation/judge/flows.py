@@ -14,6 +14,9 @@ OUTCOMES = ("arrived", "ended", "left", "dropped", "vanished", "unknown", "in_fl
 
 def judge(truth: Truth, summary: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield what is false about flows."""
+    for doubt in summary["doubts"]:
+        if "The sums do not agree" in doubt:
+            yield Finding("sums", doubt)
     for flow in summary["flows"]:
         key, packets = flow["key"], truth.by_key[flow["key"]]
         became = {name: flow[name] for name in OUTCOMES}

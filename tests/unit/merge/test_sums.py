@@ -64,7 +64,8 @@ def test_totals_of_the_summary() -> None:
     loss = {"wire_packets": 4, "certainty": "certain", "of": "packet"}
     summary = {"lost": 4, "unknown": 2, "packets": 0, "became": {}, "flows": []}
     maybe = {"wire_packets": 2, "certainty": "likely", "of": "branch"}
-    assert sums._of_summary([loss, maybe, dict(loss, of="copy"), dict(loss, of="branch")], summary) == []
+    assert sums._of_summary([loss, maybe, dict(loss, of="copy")], summary) == []
+    assert sums._of_summary([dict(loss, of="branch"), maybe], summary) == []
     assert sums._of_summary([loss, loss], summary) == ["in all 4 packets were lost for certain, and 8 by the losses.",
                                                        "in all 2 packets were perhaps lost, and 0 by the losses."]
 
