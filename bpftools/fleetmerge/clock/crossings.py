@@ -264,12 +264,13 @@ def _from_birth(rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray, born: n
 
 
 def _there_and_back(rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> list[_Found]:
-    """What came out of a VM, left the machine, and came back with fewer hops left, was routed between: by a machine
-    that got it with as many hops as it had left with, and sent it on with as many as it came back with."""
+    """What came out of a VM, left the machine, and came back with fewer hops left, was routed between: by a machine, or
+    a VM of it, that got it with as many hops as it had left with, and sent it on with as many as it came back with."""
     began = ((rows["near_in"] == rows["first"]) & (rows["far_out"] < rows["far_in"]) & (rows["far_in"] < NEVER)
              & (rows["in_ttl"] < rows["out_ttl"]) & ~rows["vm"])
     source = _only(rows, starts, sizes, began)
-    routed = ((rows["far_in"] <= rows["far_out"]) & (rows["far_out"] < NEVER) & (rows["near_in"] == NEVER)
+    by_vm = (rows["far_in"] <= rows["near_in"]) & (rows["near_in"] <= rows["far_out"])
+    routed = ((rows["far_in"] <= rows["far_out"]) & (rows["far_out"] < NEVER) & ((rows["near_in"] == NEVER) | by_vm)
               & (rows["out_ttl"] < rows["in_ttl"]) & ~rows["vm"])
     two = np.flatnonzero(routed & (source >= 0) & (rows["in_ttl"] == rows["out_ttl"][source])
                          & (rows["out_ttl"] == rows["in_ttl"][source]))

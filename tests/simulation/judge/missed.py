@@ -76,6 +76,15 @@ def _bare(packet: Packet) -> tuple[object, ...]:
     return packet.flow, packet.way, packet.seq, packet.ack, packet.flags, packet.size, packet.ident
 
 
+def _is_translated(packet: Packet) -> bool:
+    """Whether a host recorded a packet under two names."""
+    names = collections.defaultdict(set)
+    for sight in packet.sights:
+        if sight.copy in ITSELF:
+            names[sight.place[0]].update(sight.keys)
+    return any(len(keys) > 1 for keys in names.values())
+
+
 class _Sure:
     """Whether everybody can know from the records that a packet was lost."""
 
@@ -84,10 +93,13 @@ class _Sure:
         self.some_nonlinear = any(host.tracing.nonlinear for host in self.world.observed)
         self.bare = collections.Counter(_bare(packet) for packet in self.world.packets)
         self.sent: dict[tuple[str, str, str], list[float]] = collections.defaultdict(list)   # host, tap, address: when
+        self.linked = {packet.flow for packet in self.world.packets if packet.flow.nat and _is_translated(packet)}
         for packet in self.world.packets:
-            for sight in packet.sights:
-                if sight.recorded and sight.place[2] == "dev.rx" and sight.copy in ITSELF and (
-                        self.truth.hosts[sight.place[0]].tracing.short >= _ADDRESSES[_family(packet, sight)]):
+            homes = {(host.name, tap) for _, host, tap in packet.flow.ends[packet.way].home}
+            for sight in packet.sights:     # what a VM routes is not from its own address
+                begins = sight.place[:2] in homes and sight.place[2] == "dev.rx" and sight.copy in ITSELF
+                if begins and sight.recorded and self.truth.hosts[sight.place[0]].tracing.short >= _ADDRESSES[
+                        _family(packet, sight)]:
                     self.sent[(*sight.place[:2], _family(packet, sight))].append(sight.time)
 
     def __call__(self, packet: Packet) -> bool:
@@ -109,7 +121,14 @@ class _Sure:
         if not any(sight.recorded and sight.copy not in ITSELF for sight in packet.sights):
             return True
         receiver: VM = packet.flow.ends[1 - packet.way]
-        return all((host.name, tap, _family(packet)) in self.sent for _, host, tap in receiver.home)
+        return self._is_named(packet) and all(
+            (host.name, tap, _family(packet)) in self.sent for _, host, tap in receiver.home)
+
+    def _is_named(self, packet: Packet) -> bool:
+        """Whether whose the address is that it was sent to is known: it is translated, if at all, where somebody saw
+        others of the flow under both of its names."""
+        nat = packet.flow.nat
+        return not nat or (nat.kind, packet.way) not in (("dnat", 0), ("snat", 1)) or packet.flow in self.linked
 
     def _is_its_own(self, packet: Packet, loss: Loss) -> bool:
         """Whether what was dropped is known to be the packet, not a copy that a host made without its being recorded:
