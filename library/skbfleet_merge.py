@@ -8,8 +8,8 @@ short_description: Merge the bundles of a run and say what they show
 description:
   - Runs skbfleet's merger, C(bpftools/merge_captures.py), on the controller, and returns its verdict.
   - Makes C(timeline.log), C(events.parquet), C(journeys.parquet), C(capture.pcapng), C(summary.json), C(verdict.txt),
-    C(journeys.perfetto-trace) and C(report.html) in the run's directory, and lets the link C(latest) beside it point to
-    it. Products that are there are replaced.
+    C(journeys.perfetto-trace), C(evidence.parquet) and C(report.html) in the run's directory, and lets the link
+    C(latest) beside it point to it. Products that are there are replaced.
   - Works on bundles alone; no host is asked.
 author: The skbfleet authors
 options:
@@ -157,7 +157,7 @@ ARGUMENTS = {
 LINE = 4000  # characters of what is printed, and
 LINES = 200  # lines; the products have all of it
 PRODUCTS = ("verdict.txt", "report.html", "summary.json", "timeline.log", "journeys.parquet", "events.parquet",
-            "capture.pcapng", "journeys.perfetto-trace")
+            "capture.pcapng", "journeys.perfetto-trace", "evidence.parquet")
 
 
 def command_line(params, check_mode, expected_file):

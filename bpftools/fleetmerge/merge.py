@@ -25,7 +25,7 @@ from .journey.atlas import make_atlas
 from .journey.prepare import link, prepare
 from .packet.places import places_of
 from .packet.survey import Survey
-from .products import perfetto, report
+from .products import evidence, perfetto, report
 from .products.excerpt import Cut
 from .products.numbers import window_ns
 from .products.page import chosen, series
@@ -39,8 +39,8 @@ from .work import Workers, explore_all, join_journeys, mark_all, merge_ranges, s
 
 TIMELINE, EVENTS, JOURNEYS = "timeline.log", "events.parquet", "journeys.parquet"
 SUMMARY, VERDICT, REPORT, CAPTURE = "summary.json", "verdict.txt", "report.html", "capture.pcapng"
-TRACE = "journeys.perfetto-trace"
-PRODUCTS = (TIMELINE, EVENTS, JOURNEYS, SUMMARY, VERDICT, REPORT, CAPTURE, TRACE)
+TRACE, EVIDENCE = "journeys.perfetto-trace", "evidence.parquet"
+PRODUCTS = (TIMELINE, EVENTS, JOURNEYS, SUMMARY, VERDICT, REPORT, CAPTURE, TRACE, EVIDENCE)
 LATEST = "latest"
 
 
@@ -152,6 +152,7 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
         store.close()
     join_journeys(workers, findings.pieces, atlas, {host for host, trust in trusts.items() if trust.lossy}, scratch,
                   os.path.join(scratch, JOURNEYS))
+    evidence.write(os.path.join(scratch, EVIDENCE), hosts)
     with open(os.path.join(scratch, SUMMARY), "w", encoding="utf-8") as handle:
         json.dump(summary, handle, indent=1)
         handle.write("\n")

@@ -6,8 +6,10 @@
         fleet.send(number * 1e-3, udp_packet(number), lose=number == 7)
     summary = fleet.merge(tmp_path)
 """
+import hashlib
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from fleetmerge import merge
@@ -101,6 +103,16 @@ def merged(run: Any, expected: tuple[str, ...] = ()) -> dict[str, Any]:
                         topology.read(str(run))))
     with open(os.path.join(str(run), "summary.json")) as handle:
         return json.load(handle)
+
+
+def add_evidence(run: Path, host: str, content: Any, damage: bytes = b"") -> None:
+    """Let a host's bundle have an evidence.json; damage: what is behind what its checksum is of."""
+    directory = run / "hosts" / host / "datapath_tracing"
+    data = json.dumps(content).encode()
+    (directory / "evidence.json").write_bytes(data + damage)
+    manifest = json.loads((directory / "manifest.json").read_text())
+    manifest["files"]["evidence.json"] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (directory / "manifest.json").write_text(json.dumps(manifest))
 
 
 def flow(summary: dict[str, Any], words: str = A + ":40000 >") -> dict[str, Any]:

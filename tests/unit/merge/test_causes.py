@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.bundles import NETNS
-from support.fleet import VNET0, Fleet, udp_packet
+from support.fleet import VNET0, Fleet, add_evidence, udp_packet
 from support.fleet import merged as merge
 
 from fleetmerge.bundle.evidence import read_evidence
@@ -54,12 +54,7 @@ def merged(tmp_path: pathlib.Path, content: Any, damage: bytes = b"") -> dict[st
         if event["ifindex"] == VNET0 and event.get("reason") == 77:
             event.update(location=next(iter(PLACES)), stack_id=1)
     run = fleet.write(tmp_path)
-    directory = run / "hosts" / "hv-b" / "datapath_tracing"
-    data = json.dumps(content).encode()
-    (directory / "evidence.json").write_bytes(data + damage)
-    manifest = json.loads((directory / "manifest.json").read_text())
-    manifest["files"]["evidence.json"] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    (directory / "manifest.json").write_text(json.dumps(manifest))
+    add_evidence(run, "hv-b", content, damage)
     return merge(run)
 
 

@@ -16,8 +16,8 @@ from skbtrace.capture import record
 COMMAND = os.path.join(os.path.dirname(__file__), "..", "..", "..", "bpftools", "merge_captures.py")
 FLOW = "192.168.32.10:40112 > 192.168.32.20:443 tcp"
 LOCATION = 0xFFFFFFFF81A01234
-PRODUCTS = ["capture.pcapng", "events.parquet", "journeys.parquet", "journeys.perfetto-trace", "report.html",
-            "summary.json", "timeline.log", "verdict.txt"]
+PRODUCTS = ["capture.pcapng", "events.parquet", "evidence.parquet", "journeys.parquet", "journeys.perfetto-trace",
+            "report.html", "summary.json", "timeline.log", "verdict.txt"]
 
 
 def segment(number: int) -> bytes:

@@ -211,5 +211,5 @@ def test_without_packets_none_is_left_of_an_earlier_merge(run: Path) -> None:
     assert done.returncode == 0
     assert "capture.pcapng" not in done.stdout
     assert sorted(path.name for path in run.iterdir()) == [
-        "events.parquet", "hosts", "journeys.parquet", "journeys.perfetto-trace", "report.html", "summary.json",
-        "timeline.log", "verdict.txt"]
+        "events.parquet", "evidence.parquet", "hosts", "journeys.parquet", "journeys.perfetto-trace", "report.html",
+        "summary.json", "timeline.log", "verdict.txt"]

@@ -7,8 +7,8 @@ import duckdb
 import pytest
 from support.bundles import Bundle, ethernet, ipv4, tcp
 from support.fleet import A, B, Fleet, merged, udp_packet
+from support.readme import sql
 
-README = Path(__file__).resolve().parents[3] / "README.md"
 FLOW = "192.168.32.10:40000 > 192.168.32.20:5001 udp"
 
 
@@ -150,8 +150,7 @@ def test_from_a_loss_to_its_records(tmp_path: Path, fleet: Fleet) -> None:
         fleet.send(1.05 + 0.1 * number, udp_packet(number, B, A), way="back")
     run = fleet.write(tmp_path)
     summary = merged(run)
-    query = README.read_text().split("```sql\n")[1].split(";\n```")[0].replace("captures/latest", str(run))
-    found = rows(run, "SELECT kind, sample, host, device, point, header LIKE '0200%%' FROM (%s)" % query)
+    found = rows(run, "SELECT kind, sample, host, device, point, header LIKE '0200%%' FROM (%s)" % sql("journeys", run))
     ways = {"vanished": [("hv-a", "vnet0", "dev.rx"), ("hv-a", "eth0", "dev.tx")],
             "drop": [("hv-a", "vnet0", "dev.rx"), ("hv-a", "eth0", "dev.tx"), ("hv-b", "eth0", "dev.rx"),
                      ("hv-b", "vnet0", "dev.tx"), ("hv-b", "vnet0", "skb.drop")]}

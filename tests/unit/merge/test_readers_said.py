@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the looks in a bundle's evidence.json to the verdict: a reading in place of advice, or beside it."""
-import hashlib
 import json
 import pathlib
 from typing import Any
 
 import pytest
 from support.bundles import NETNS
-from support.fleet import Fleet, merged, udp_packet
+from support.fleet import Fleet, add_evidence, merged, udp_packet
 
 MS = 1_000_000
 COUNT = 60        # looks, one every 10 ms
@@ -30,14 +29,9 @@ def told(tmp_path: pathlib.Path, state: str = "T", ran: int = 0, **changed: Any)
     for number in range(30):
         fleet.send(1 + 0.01 * number, udp_packet(number), drop=number in (3, 9, 10, 20))
     run = fleet.write(tmp_path)
-    directory = run / "hosts" / "hv-b" / "datapath_tracing"
     reading = {"began_ns": 1, "ended_ns": 2, "host": {}, "namespaces": {str(NETNS): {}}}
-    data = json.dumps({"format": "skbfleet-evidence/1", "before": reading, "after": reading,
-                       "during": {**looks(fleet, state, ran), **changed}}).encode()
-    (directory / "evidence.json").write_bytes(data)
-    manifest = json.loads((directory / "manifest.json").read_text())
-    manifest["files"]["evidence.json"] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    (directory / "manifest.json").write_text(json.dumps(manifest))
+    add_evidence(run, "hv-b", {"format": "skbfleet-evidence/1", "before": reading, "after": reading,
+                               "during": {**looks(fleet, state, ran), **changed}})
     return merged(run)
 
 
