@@ -83,11 +83,14 @@ class Tree:
 
     def single(self) -> list[Leaf]:
         """Return the leaves without those of doubles, if there are others. A packet got as far as one of its doubles:
-        if that was not dropped, nor was the packet."""
+        if that came to a VM, or left its host, so did the packet; if it was not dropped, nor was the packet."""
         doubles = {number for number, leg in enumerate(self.legs) if leg.first in self.doubles}
         once = [leaf for leaf in self.leaves if leaf.leg not in doubles]
-        if doubles and all(leaf.kind == DROPPED for leaf in once):
-            once = [leaf for leaf in self.leaves if leaf.kind != DROPPED] or once
+        if doubles and not any(leaf.kind in (IN_VM, OUT) for leaf in once):
+            further = [leaf for leaf in self.leaves if leaf.kind in (IN_VM, OUT)]
+            if not further and all(leaf.kind == DROPPED for leaf in once):
+                further = [leaf for leaf in self.leaves if leaf.kind != DROPPED]
+            once = further or once
         return once or self.leaves
 
     def common(self) -> int:

@@ -175,6 +175,15 @@ def test_ways_against_each_other_are_two_pictures() -> None:
     assert (there.packets, back.packets) == (2, 1)
 
 
+def test_copies_that_passed_the_same_places_in_another_order() -> None:
+    """The packet alone is drawn, and nothing that has no place."""
+    tree = [branch("a", None), branch("b", 0), branch("m", 1, False), branch("m", 0, False), branch("b", 3, False)]
+    places = [{name: node[name] for name in ("host", "device", "point")} for node in tree[:2]]
+    (graph,) = graphs({"paths": [{"addresses": "A > B", "packets": 3, "places": places, "branches": tree}],
+                       "losses": [], "copies": [], "basis": []})
+    assert [node.place[1] for node in graph.nodes] == ["a", "b"]
+
+
 def test_markup() -> None:
     assert tag("td", HOSTILE, class_='"n"') == "<td class=\"&quot;n&quot;\">&lt;img src=x onerror=alert(1)&gt;</td>"
     assert tag("p", tag("b", "1 < 2"), None, False, hidden=True, id=None) == "<p hidden><b>1 &lt; 2</b></p>"

@@ -109,7 +109,7 @@ def graphs(summary: Mapping[str, Any]) -> list[Graph]:
         graph = next((one for one in same if any(node.place == place for node in one.nodes)), same[0])
         for loss in losses:
             graph.lose(place, loss)
-    every = [graph for same in out.values() for graph in same]
+    every = [graph for same in out.values() for graph in same if graph.nodes]
     pairs: dict[tuple[str, ...], tuple[bool, int]] = {}    # both directions stand together
     for graph in every:
         lost, packets = pairs.get(_pair(graph), (False, 0))
