@@ -61,6 +61,8 @@ class Settling(Part):
         stopped = way.ground in (branches.SHOWN, branches.TRUNK) and way.leaf.kind != IN_VM
         if stopped:
             unsure |= ~self._stays[way.packets]     # its receiver may have lived elsewhere then
+        if way.leaf.kind == IS_DROPPED and way.ground == branches.TRUNK:    # either may have been the packet
+            unsure |= True
         if way.leaf.kind == IS_DROPPED:    # nobody had its receiver's device open: it may have lived elsewhere, too
             row = self._packets.units.row[way.units(way.leaf.mark)]
             unsure |= ~self._stays[way.packets] & (
