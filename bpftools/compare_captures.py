@@ -3,6 +3,7 @@
 """Say what is different between two merged runs: losses, ways, latencies, changed fields, queues."""
 import argparse
 import json
+import os
 import sys
 
 from fleetmerge import TOOL_VERSION
@@ -11,28 +12,43 @@ from fleetmerge.errors import MergeError, packages_missing
 EXAMPLES = """
 examples:
   %(prog)s captures/20261122T112750Z captures/20261123T031500Z     a good run, and a bad one
+  %(prog)s --report compared.html captures/20261122T112750Z captures/latest
   %(prog)s --json captures/20261122T112750Z captures/latest        the same for a program
 """
 
 
 def main() -> int:
-    """Run the command; return its exit status: 0 compared, 2 a run cannot be read."""
+    """Run the command; return its exit status: 0 compared, 2 a run cannot be read, or the report written."""
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("before", metavar="GOOD", help="the directory of a merged run")
     parser.add_argument("after", metavar="BAD", help="that of another one")
     parser.add_argument("--json", action="store_true", help="print {different: [...], limits: [...], text: ...}")
+    parser.add_argument("--report", metavar="FILE", help="write the comparison to look at, too, as one HTML file")
     parser.add_argument("--version", action="version", version=TOOL_VERSION)
     options = parser.parse_args()
-    from fleetmerge.runs import compare, read
+    from fleetmerge.runs import compare, page, read
     try:
         good, bad = read.read(options.before), read.read(options.after)
+        if options.report:
+            _write(options.report, page.page(good, bad))
     except MergeError as error:
         print("error: %s" % error, file=sys.stderr)
         return 2
-    page = compare.text(good, bad)
-    sys.stdout.write(json.dumps(dict(compare.compare(good, bad), text=page)) + "\n" if options.json else page)
+    text = compare.text(good, bad)
+    sys.stdout.write(json.dumps(dict(compare.compare(good, bad), text=text)) + "\n" if options.json else text)
     return 0
+
+
+def _write(path: str, text: str) -> None:
+    """Write a file for its owner alone; one that is there is replaced."""
+    fresh = "%s.%d" % (path, os.getpid())
+    try:
+        with open(fresh, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as handle:
+            handle.write(text)
+        os.replace(fresh, path)
+    except OSError as error:
+        raise MergeError("%s cannot be written: %s" % (path, error.strerror)) from error
 
 
 if __name__ == "__main__":

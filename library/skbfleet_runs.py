@@ -42,4 +42,8 @@ runs:
   returned: success
   type: list
   elements: str
+report:
+  description: Where their comparison goes, beside the second one's report.
+  returned: success
+  type: str
 """

@@ -7,7 +7,7 @@ only one run could have seen is no difference: it stands among the limits of the
 """
 from collections.abc import Iterable, Iterator, Mapping
 from math import sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..words import printable, settings
 from .read import Run, Share
@@ -17,14 +17,35 @@ _LEAST = 0.001          # of a share
 _FACTOR = 1.5           # of a latency
 _FEW = 20               # packets of a step, below which its percentiles mean nothing
 _SHOWN = 40             # sentences of each kind
+SHARE, TIME = "%", "µs"
+
+
+class Difference(NamedTuple):
+    """What is different."""
+
+    words: str             # a sentence
+    before: float = 0.0    # a share of packets, %, or a median, µs
+    after: float = 0.0
+    unit: str = SHARE
 
 
 def compare(good: Run, bad: Run) -> dict[str, list[str]]:
     """Return {"different": sentences, the largest first; "limits": what limits the comparison, in sentences}."""
-    different = [*_shares(good.losses, bad.losses, good, bad), *_shares(good.flows, bad.flows, good, bad),
-                 *_ways(good, bad), *_changes(good, bad), *_latencies(good, bad), *_queues(good, bad)]
-    return {"different": [printable(sentence) for sentence in different],
-            "limits": [printable(sentence) for sentence in _limits(good, bad)]}
+    kinds = differences(good, bad)
+    return {"different": [one.words for found in kinds.values() for one in found], "limits": limits(good, bad)}
+
+
+def differences(good: Run, bad: Run) -> dict[str, list[Difference]]:
+    """Return what is different by kind, the largest of each first; at most as many of each as are shown."""
+    found = {"Losses": _shares(good.losses, bad.losses, good, bad), "Flows": _shares(good.flows, bad.flows, good, bad),
+             "Ways": _ways(good, bad), "Changed on the way": _changes(good, bad), "Time": _latencies(good, bad),
+             "Queues": _queues(good, bad)}
+    return {kind: [one._replace(words=printable(one.words)) for one in some] for kind, some in found.items()}
+
+
+def limits(good: Run, bad: Run) -> list[str]:
+    """Return what limits the comparison, in sentences."""
+    return [printable(sentence) for sentence in _limits(good, bad)]
 
 
 def text(good: Run, bad: Run) -> str:
@@ -73,11 +94,17 @@ def _pairs(before: Mapping[Any, Share], after: Mapping[Any, Share], good: Run, b
     yield from sorted((pair for pair in pairs if _differs(*pair[1:])), key=lambda pair: -_weight(*pair[1:]))
 
 
-def _shares(before: Mapping[str, Share], after: Mapping[str, Share], good: Run, bad: Run) -> list[str]:
-    return _some("%s: %s." % (key, _words(one, two)) for key, one, two in _pairs(before, after, good, bad))
+def _of_shares(words: str, one: Share, two: Share) -> Difference:
+    before, after = (100 * share.part / share.whole for share in (one, two))
+    return Difference(words, before, after)
 
 
-def _ways(good: Run, bad: Run) -> list[str]:
+def _shares(before: Mapping[str, Share], after: Mapping[str, Share], good: Run, bad: Run) -> list[Difference]:
+    return _some(_of_shares("%s: %s." % (key, _words(one, two)), one, two)
+                 for key, one, two in _pairs(before, after, good, bad))
+
+
+def _ways(good: Run, bad: Run) -> list[Difference]:
     """Say which addresses' packets took other ways; of addresses that only one run saw there is nothing to say."""
     whole = [{addresses: share.whole for (addresses, _), share in run.ways.items()} for run in (good, bad)]
     out = []
@@ -85,11 +112,12 @@ def _ways(good: Run, bad: Run) -> list[str]:
         one, two = (run.ways.get(key, Share(0, many.get(key[0], 0)))
                     for run, many in zip((good, bad), whole, strict=True))
         if _differs(one, two):
-            out.append((_weight(one, two), "%s by way of %s: %s packets." % (key[0], key[1], _words(one, two))))
-    return _some(sentence for _, sentence in sorted(out, key=lambda item: -item[0]))
+            out.append((_weight(one, two), _of_shares("%s by way of %s: %s packets." % (
+                key[0], key[1], _words(one, two)), one, two)))
+    return _some(found for _, found in sorted(out, key=lambda item: -item[0]))
 
 
-def _changes(good: Run, bad: Run) -> list[str]:
+def _changes(good: Run, bad: Run) -> list[Difference]:
     """Say what changed on a step in one run and not in the other; the step must be in both."""
     whole = [{step: share.whole for (step, _), share in run.changes.items()} | {
         step: int(took["packets"]) for step, took in run.steps.items()} for run in (good, bad)]
@@ -98,11 +126,11 @@ def _changes(good: Run, bad: Run) -> list[str]:
         one, two = (run.changes.get((step, name), Share(0, many.get(step, 0)))
                     for run, many in zip((good, bad), whole, strict=True))
         if _differs(one, two):
-            out.append("%s changed from %s: %s packets." % (name, step, _words(one, two)))
+            out.append(_of_shares("%s changed from %s: %s packets." % (name, step, _words(one, two)), one, two))
     return _some(out)
 
 
-def _latencies(good: Run, bad: Run) -> list[str]:
+def _latencies(good: Run, bad: Run) -> list[Difference]:
     """Say which steps took longer, or shorter."""
     out = []
     for step in sorted({*good.steps} & {*bad.steps}):
@@ -114,26 +142,28 @@ def _latencies(good: Run, bad: Run) -> list[str]:
             one[name], two[name]) >= _FACTOR * max(min(one[name], two[name]), 0)]
         if told:
             most = max(abs(two[name] - one[name]) for name in told)
-            out.append((most, "%s: median %.1f µs, then %.1f; 99 %% below %.1f, then %.1f%s." % (
-                step, one["p50"], two["p50"], one["p99"], two["p99"], ", ± %.1f" % bound if bound else "")))
-    return _some(sentence for _, sentence in sorted(out, key=lambda item: -item[0]))
+            words = "%s: median %.1f µs, then %.1f; 99 %% below %.1f, then %.1f%s." % (
+                step, one["p50"], two["p50"], one["p99"], two["p99"], ", ± %.1f" % bound if bound else "")
+            out.append((most, Difference(words, one["p50"], two["p50"], TIME)))
+    return _some(found for _, found in sorted(out, key=lambda item: -item[0]))
 
 
-def _queues(good: Run, bad: Run) -> list[str]:
+def _queues(good: Run, bad: Run) -> list[Difference]:
     """Say which queues were full, for a longer or shorter part of the packets that met them."""
     out = []
     for name in sorted({*good.queues} & {*bad.queues}):
         one, two = (run.queues[name] for run in (good, bad))
         shares = [Share(queue["full"], queue["records"]) for queue in (one, two)]
         if _differs(*shares):
-            out.append("%s was full for %s that met it; at most %s, then %s %s in it." % (
-                name, _words(*shares), one["max"], two["max"], two["unit"]))
+            out.append(_of_shares("%s was full for %s that met it; at most %s, then %s %s in it." % (
+                name, _words(*shares), one["max"], two["max"], two["unit"]), *shares))
     return _some(out)
 
 
-def _some(sentences: Iterable[str]) -> list[str]:
-    every = list(sentences)
-    return every[:_SHOWN] + (["%d more of this kind." % (len(every) - _SHOWN)] if len(every) > _SHOWN else [])
+def _some(found: Iterable[Difference]) -> list[Difference]:
+    every = list(found)
+    rest = [Difference("%d more of this kind." % (len(every) - _SHOWN))] if len(every) > _SHOWN else []
+    return every[:_SHOWN] + rest
 
 
 def _limits(good: Run, bad: Run) -> Iterator[str]:

@@ -31,7 +31,9 @@ class ActionModule(ActionBase):
         """Check names, then the directories."""
         super().run(tmp, task_vars)
         try:
-            return as_data({"changed": False, "runs": self._runs(self._task.args)})
+            good, bad = self._runs(self._task.args)
+            name = "compared-with-%s.html" % os.path.basename(os.path.realpath(good))
+            return as_data({"changed": False, "runs": [good, bad], "report": os.path.join(bad, name)})
         except Refused as error:
             return as_data({"failed": True, "msg": shown(error)})
 

@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import html
 from support.fleet import Fleet, talking, udp_packet
 
 from fleetmerge.errors import MergeError
 from fleetmerge.runs.compare import compare
+from fleetmerge.runs.page import page
 from fleetmerge.runs.read import Run, Share, read
 
 COMMAND = Path(__file__).resolve().parents[3] / "bpftools" / "compare_captures.py"
@@ -122,3 +124,37 @@ def test_the_command(tmp_path: Path) -> None:
     assert page == json.loads(data)["text"]
     assert "\nDIFFERENT\n- Packets dropped on hv-b at vnet0" in page
     assert page.endswith("- Both runs are complete, and saw with the same filter and points.\n")
+
+
+def test_the_page(tmp_path: Path) -> None:
+    """Each difference stands beside its bars; nothing of a run is markup."""
+    good, bad = merged(tmp_path / "good"), merged(tmp_path / "bad", dropped=50, delay=2e-3)
+    one = replace(read(str(good)), name="<b>good</b>")
+    report = html.read(page(one, read(str(bad))))
+    assert [head.text() for head in report.all("h2")] == ["Losses", "Time", "How far to trust it"]
+    loss, latency = report.all("tbody")
+    assert "tun_net_xmit (FULL_RING): 0 of 1200, then 50 of 1200" in loss.text()
+    assert next(loss.all("title")).text() == "0 %, then 4.17 %"
+    assert next(latency.all("title")).text() == "50.5 µs, then 2.05 ms"
+    before, after = (int(bar.attributes["width"]) for bar in latency.all("rect"))
+    assert (before, after) == (3, 140)
+    assert not list(report.all("b")) and not list(report.all("script"))
+    assert "<b>good</b>, 1\u2009200 packets in 10.000 s" in report.text()
+
+
+def test_a_page_without_differences(tmp_path: Path) -> None:
+    good = read(str(merged(tmp_path / "good")))
+    assert "Nothing is different that is more than chance." in html.read(page(good, good)).text()
+
+
+def test_the_page_is_written_for_its_owner_alone(tmp_path: Path) -> None:
+    good, path = merged(tmp_path / "good"), tmp_path / "page.html"
+    command = [sys.executable, str(COMMAND), "--report", str(path), str(good), str(good)]
+    for _ in range(2):     # one that is there is replaced
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["page.html"]
+    command[3] = str(tmp_path / "no" / "page.html")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: %s cannot be written: No such file or directory\n" % command[3]

@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """report.html: one file that holds all it needs, runs nothing but its own script, and asks nothing of the network."""
-import base64
-import hashlib
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import chosen, drawing, flows, said, series
-from .markup import Markup, data, escaped, joined, tag
+from .frame import file, framed
+from .markup import Markup, data, joined, tag
 from .packets import packets
 
 MOST = 2_000_000   # bytes
 _SPARE = 4_000     # of these, for what is around the parts, or stands in place of one
 _PARTS = (("verdict", "Verdict"), ("trust", "Trust"), ("way", "Way"), ("time", "Time"), ("flows", "Flows"),
           ("packets", "Packets"))
-_HERE = pathlib.Path(__file__).parent
 
 
 def page(summary: Mapping[str, Any], journeys: str, events: str, fill: Sequence[Mapping[str, Any]]) -> str:
@@ -23,20 +20,16 @@ def page(summary: Mapping[str, Any], journeys: str, events: str, fill: Sequence[
     shown = chosen.choose(summary, journeys, events)
     counts = series.of_packets(journeys, along)
     lines = [*series.of_steps(journeys, summary, along), *fill]
-    style, script = (Markup((_HERE / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
+    style, script = file("page.css"), file("page.js")
     names = {packet.journey for packet in shown}
     parts = _fitting(MOST - sum(len(part.encode()) for part in (style, script, said.head(summary))) - _SPARE, {
         "verdict": [lambda: said.verdict(summary, names), lambda: said.verdict(summary, names, 20)],
         "trust": [lambda: said.trust(summary)], "way": [lambda: drawing.ways(summary)],
         "time": [lambda: _time(summary, along, counts, lines)], "packets": [lambda: packets(shown)],
         "flows": [lambda: flows.flows(summary)]})
-    return "<!DOCTYPE html>\n" + tag(
-        "html", tag("head", tag("meta", charset="utf-8"), _policy(style, script),
-                    tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-                    tag("meta", name="color-scheme", content="light dark"),
-                    tag("title", "skbfleet %s" % summary["run_id"]), tag("style", style)),
-        tag("body", said.head(summary), tag("nav", *(tag("a", title, href="#" + name) for name, title in _PARTS)),
-            tag("main", *(parts[name] for name, _ in _PARTS)), tag("script", script)), lang="en") + "\n"
+    return framed("skbfleet %s" % summary["run_id"], style, script, said.head(summary),
+                  tag("nav", *(tag("a", title, href="#" + name) for name, title in _PARTS)),
+                  tag("main", *(parts[name] for name, _ in _PARTS)))
 
 
 def _fitting(room: int, makers: Mapping[str, Sequence[Callable[[], Markup]]]) -> dict[str, Markup]:
@@ -64,14 +57,3 @@ def _time(summary: Mapping[str, Any], along: series.Axis | None, counts: Mapping
                         "%, of a sample of packets.", class_="note"),
                tag("noscript", tag("p", "The curves need JavaScript.")), data("series", content),
                joined([flows.queues(summary)]), id="time")
-
-
-def _policy(style: str, script: str) -> Markup:
-    """Return what a browser may do with the page: apply this style and run this script."""
-    return Markup('<meta http-equiv="Content-Security-Policy" content="%s">' % escaped(
-        "default-src 'none'; style-src %s; script-src %s; base-uri 'none'; form-action 'none'" % (
-            _hash(style), _hash(script))))
-
-
-def _hash(text: str) -> str:
-    return "'sha256-%s'" % base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
