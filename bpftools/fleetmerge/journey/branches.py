@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from .atlas import Layout
-from .tree import DROPPED, IN_VM, OUT, Leaf, Sight, Tree
+from .tree import DROPPED, IN_VM, OPEN, OUT, Leaf, Sight, Tree
 
 # how it is known which branch is the packet
 ONLY, HOME, SHOWN, DEVICE, TRUNK, ASTRAY, UNDECIDED, MIRRORED = range(8)
@@ -54,6 +54,9 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Sh
             layout.taken[sights[leaf.row].place] and layout.local[sights[leaf.row].place])
 
     leaves = tree.single()
+    if len(leaves) == 1 and leaves[0].kind == OUT and device(leaves[0]) in shown.mirrors and tree.before.get(
+            leaves[0].row, -1) >= 0:     # what was copied got no further
+        return Chosen(Leaf(OPEN, tree.before[leaves[0].row], -1, True, leaves[0].leg), MIRRORED)
     if home >= 0:
         return _towards(tree, sights, layout, home, shown, device, of_tap)
     if len(leaves) == 1:

@@ -66,12 +66,15 @@ def on_the_way(layout: Layout, ways: Iterable[Way], stream: np.ndarray) -> tuple
     return tuple(np.unique(np.concatenate(keys)) for keys in out)
 
 
-def mirrors(layout: Layout, ways: Iterable[Way], places: np.ndarray) -> set[int]:
+def mirrors(layout: Layout, ways: Iterable[Way], places: np.ndarray, twins: np.ndarray) -> set[int]:
     """Return the devices to which nothing but copies goes: of packets that arrived, and never by way of them; that lead
-    to no VM, and from which nothing ever came. ways: of packets that arrived; places: at which packets were seen."""
+    to no VM, and from which nothing ever came. places: at which packets were seen; twins: units of which others look
+    the same, whose way may be another one's."""
     aside: set[int] = set()
     passed: set[int] = set()
     for way in ways:
+        if way.leaf.kind != IN_VM or twins[way.units(0)].all():
+            continue
         passed.update(int(layout.device[way.shape.place(row)]) for row in way.shape.tree.way(way.leaf.row))
         aside.update(int(layout.device[place]) for place in (
             way.shape.place(leaf.row) for leaf in way.shape.tree.leaves if leaf is not way.leaf and leaf.row >= 0)

@@ -90,7 +90,8 @@ def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]]
         in_the_same_data = here and sights[leaf.row].head == first.head
         return (not in_the_same_data, -sights[leaf.row].hops, here and leg.entry != 1,
                 leaf.row in tree.children and leg.entry == 1,
-                not here and sights[leaf.row].tagged != first.tagged,    # what left without a tag came to others
+                # what left without a tag came to others so; behind a host's uplink it has lost its tag
+                not here and leg.entry == FAR and sights[leaf.row].tagged != first.tagged,
                 not leaf.trunk, abs(when - seen) + (1e9 if seen > when else 0))
     return sorted(out, key=nearness)
 

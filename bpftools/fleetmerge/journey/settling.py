@@ -125,7 +125,7 @@ class Settling(Part):
         of all."""
         layout, home = self._layout, self._home
         stream = mix(self._stream, home.astype("u8"))    # for as long as the receiver lives there
-        mirrored = mirrors(layout, self._ways, self._place)
+        mirrored = mirrors(layout, self._ways, self._place, self._packets.twins)
         chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, self._ways, stream), mirrored)
         sure = [way for way in chosen if way.ground in (branches.HOME, branches.SHOWN) and self._came_home(way)]
         if sure and len(sure) < len(chosen):
