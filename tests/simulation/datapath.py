@@ -4,7 +4,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from .headers import MACS, network, wrapped
+from .headers import UNDERLAY, network, wrapped
 from .machines import VM, Host
 from .packets import ITSELF, Loss, Packet, Sight, Skb
 
@@ -27,14 +27,16 @@ class Datapath:
         size = sum(packet.size for packet in skb.packets)
         lead = skb.packets[0]
         ethertype, data, length = network(lead, skb.view, skb.ttl, size)
+        macs = skb.macs
         if skb.outer:
-            ethertype, data, length = wrapped(skb.outer, ethertype, data, length)
+            ethertype, data, length = wrapped(skb.outer, macs, ethertype, data, length)
+            macs = UNDERLAY
         if skb.nonlinear:
             extra["nonlinear"] = True
         if len(skb.packets) > 1:
             extra.update(gso_size=lead.size, gso_segs=len(skb.packets), gso_type=(16 if ":" in skb.view[0] else 1) | (
                 8 if lead.ident == skb.packets[1].ident else 0))
-        sight = Sight((host.name, device, point), self.world.now, skb, MACS + struct.pack("!H", ethertype) + data,
+        sight = Sight((host.name, device, point), self.world.now, skb, macs + struct.pack("!H", ethertype) + data,
                       length, extra)
         host.log.append(sight)
         for packet in skb.packets:
@@ -73,6 +75,7 @@ class Datapath:
     def from_tap(self, vm: VM, skb: Skb) -> None:
         """An skb comes out of a VM."""
         host, tap = vm.at(self.world.now)
+        skb.sender = vm
         self.see(host, skb, tap, "dev.rx")
         self._mirrored(host, tap, skb)
         if not self.ends(host, skb, "rx", tap):
@@ -119,6 +122,7 @@ class Datapath:
         kind, goal = skb.goals[0]
         if kind == "host" and goal is host:
             skb.goals.pop(0)
+            skb.sender = host
             skb.ttl -= 1
             kind, goal = skb.goals[0]
         target, tap = (goal, "") if kind == "host" else goal.at(self.world.now)

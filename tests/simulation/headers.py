@@ -10,7 +10,7 @@ ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 PROTOCOLS = {ICMP: "icmp", TCP: "tcp", UDP: "udp", ICMP6: "icmpv6"}
 IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
 TUNNELS = {"vxlan": 4789, "geneve": 6081}
-MACS = bytes.fromhex("020000000002020000000001")
+UNDERLAY = bytes.fromhex("020000000002020000000001")    # addresses of frames between hosts' tunnels
 
 
 @cache
@@ -32,7 +32,7 @@ def transport(packet: Packet, view: View, size: int) -> bytes:
 def network(packet: Packet, view: View, ttl: int, size: int) -> tuple[int, bytes, int]:
     """Return (EtherType, headers from the network header on, bytes from there to the end)."""
     if packet.proto == ARP:
-        body = struct.pack("!HHBBH6s4s6s4s", 1, IPV4, 6, 4, packet.flags, MACS[6:], packed(view[0]), bytes(6),
+        body = struct.pack("!HHBBH6s4s6s4s", 1, IPV4, 6, 4, packet.flags, UNDERLAY[6:], packed(view[0]), bytes(6),
                            packed(view[2]))
         return ARP, body, len(body)
     head = transport(packet, view, size) if not packet.offset else b""
@@ -45,12 +45,13 @@ def network(packet: Packet, view: View, ttl: int, size: int) -> tuple[int, bytes
                              packed(view[0]), packed(view[2])) + head, 20 + total
 
 
-def wrapped(outer: tuple[str, str, str, int, int], ethertype: int, inner: bytes, length: int) -> tuple[int, bytes, int]:
+def wrapped(outer: tuple[str, str, str, int, int], macs: bytes, ethertype: int, inner: bytes,
+            length: int) -> tuple[int, bytes, int]:
     """Return the headers of a VXLAN or Geneve packet around an inner frame, and its length, as network() does."""
     kind, source, target, port, vni = outer
     shim = (struct.pack("!II", 0x08000000, vni << 8) if kind == "vxlan" else
             struct.pack("!BBHI", 0, 0, 0x6558, vni << 8))
-    frame = MACS + struct.pack("!H", ethertype) + inner
+    frame = macs + struct.pack("!H", ethertype) + inner
     length += 14 + 8 + 8
     udp = struct.pack("!HHHH", port, TUNNELS[kind], min(length, 65535), 0) + shim
     ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, min(20 + length, 65535), 0, 0x4000, 64, UDP, 0, packed(source),

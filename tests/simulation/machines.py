@@ -39,6 +39,7 @@ class Host:
 
     def __init__(self, name: str, number: int) -> None:
         self.name, self.number, self.underlay = name, number, "172.16.0.%d" % (number + 1)
+        self.mac = bytes([2, 0, 0, 0, 1, number])
         self.devices: dict[str, tuple[int, str]] = {}     # name -> (ifindex, role)
         self.uplinks: list[str] = []
         self.taps: dict[str, VM] = {}
@@ -64,6 +65,7 @@ class VM:
     def __init__(self, number: int, host: Host, tap: str) -> None:
         self.number, self.name = number, "vm%d" % number
         self.v4, self.v6 = "10.0.0.%d" % (10 + number), "fd00::%x" % (10 + number)
+        self.mac = bytes([0x52, 0x54, 0, 0, 0, number])
         self.home = [(-1e9, host, tap)]   # since when, where
 
     def at(self, when: float) -> tuple[Host, str]:

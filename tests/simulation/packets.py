@@ -75,8 +75,15 @@ class Skb:
         self.address = 0xFFFF888100000000 + 256 * (next(Skb.numbers) % 997)   # slabs use addresses again
         self.head = head or 0xFFFF888200000000 + 1024 * next(Skb.numbers)
         self.outer: tuple[str, str, str, int, int] | None = None   # tunnel: kind, source, target, port, VNI
+        self.sender: Any = None      # VM or host whose frame it is in
         self.translated = False
         self.nonlinear = False
+
+    @property
+    def macs(self) -> bytes:
+        """The frame's addresses: for whom it is, and whose."""
+        target = bytes(6 * [255]) if self.packets[0].many else self.goals[0][1].mac if self.goals else bytes(6)
+        return target + (self.sender.mac if self.sender else bytes(6))
 
     def clone(self, copy: str) -> "Skb":
         """Return a copy; copy: why, it is not the packet itself."""
@@ -87,7 +94,7 @@ class Skb:
         return self._like(Skb(packets, self.view, self.goals, self.ttl, self.copy))
 
     def _like(self, other: "Skb") -> "Skb":
-        other.translated, other.outer = self.translated, self.outer
+        other.translated, other.outer, other.sender = self.translated, self.outer, self.sender
         return other
 
 

@@ -77,7 +77,7 @@ class Scene:
             observed=[host for host in self.hosts if host.tracing.is_observed])
         judgement = judge(world, {
             "losses": losses, "copies": copies, "flows": [dict(flow, key=KEY, packets=count)], "segments": segments,
-            "hosts": {host.name: {"clock": clock} for host in self.hosts}, "verdict": [verdict]})
+            "hosts": {host.name: {"clock": clock} for host in self.hosts}, "verdict": [verdict], "doubts": []})
         return [kind for kind, _ in judgement.found]
 
 

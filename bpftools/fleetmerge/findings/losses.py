@@ -10,7 +10,7 @@ from ..journey import branches, grounds
 from ..journey.bursts import join_bursts, worst_bursts
 from ..journey.found import DROPPED, LOSS, OF_BRANCH, OF_COPY, OF_PACKET, OF_RECEIVER, Findings, Lost
 from ..journey.grounds import GAPS, LOSSY_HERE, LOSSY_NEXT, Trust
-from ..packet.places import OWN, RECEIVE, Place
+from ..packet.places import OWN, TAKEN, Place
 from ..words import iso
 from .meaning import meaning
 from .names import Names
@@ -117,7 +117,7 @@ def _grounds(dropped: bool, kind: Mapping[str, int], gaps: int, here: Place, aft
     else:
         first = "%s%s never saw what %s" % (
             after.host, ", which was recording and lost no record," if complete else "",
-            "had come in to " + here.host if here.point in RECEIVE else here.host + " had sent")
+            here.host + " had sent" if here.point in TAKEN else "had come to %s on %s" % (here.device, here.host))
     return [first, *_seen_there(gaps), *_branch(kind)]
 
 

@@ -11,14 +11,15 @@ from .atlas import Layout
 from .tree import DROPPED, IN_VM, OPEN, OUT, Leaf, Sight, Tree
 
 # how it is known which branch is the packet
-ONLY, HOME, SHOWN, DEVICE, TRUNK, ASTRAY, UNDECIDED, MIRRORED = range(8)
+ONLY, HOME, SHOWN, DEVICE, TRUNK, ASTRAY, UNDECIDED, MIRRORED, ADDRESSED = range(9)
 GROUNDS = ("there was no other branch", "the destination's VM is there",
            "other packets of the flow got to their destination that way",
            "no other branch went to a device: they were copies for the host itself",
            "it stayed in the skb that it came in",
            "no branch was seen where its destination is",
            "which branch is the packet is not known",
-           "its other branches went where nothing but copies goes")
+           "its other branches went where nothing but copies goes",
+           "its frame was for the MAC address of the VM there")
 
 
 @dataclass
@@ -53,7 +54,12 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Sh
         return leaf.kind == DROPPED and leaf.row >= 0 and bool(
             layout.taken[sights[leaf.row].place] and layout.local[sights[leaf.row].place])
 
+    addressed = [leaf for leaf in tree.leaves if leaf.aim > 0]
+    if len(addressed) == 1 and (home < 0 or addressed[0].kind == DROPPED):
+        return Chosen(addressed[0], ADDRESSED)
     leaves = tree.single()
+    if all(leaf.aim < 0 for leaf in leaves):
+        return Chosen(_trunk(leaves), UNDECIDED)
     if len(leaves) == 1 and leaves[0].kind == OUT and device(leaves[0]) in shown.mirrors and tree.before.get(
             leaves[0].row, -1) >= 0:     # what was copied got no further
         return Chosen(Leaf(OPEN, tree.before[leaves[0].row], -1, True, leaves[0].leg), MIRRORED)

@@ -35,7 +35,7 @@ class Settling(Part):
                 open_ &= ~many
             home = self._home[shape.packets]
             for leaf in shape.tree.leaves:
-                if leaf.kind == IN_VM and not dropped_behind(shape, leaf, self._layout):
+                if leaf.kind == IN_VM and leaf.aim >= 0 and not dropped_behind(shape, leaf, self._layout):
                     device = self._layout.device[shape.place(leaf.row)]
                     here = open_ & ((home == device) | (self._moves[shape.packets] == device).any(axis=1))
                     if here.any():
@@ -164,8 +164,9 @@ class Settling(Part):
         for leaf in dropped:
             others = [other for other in shape.tree.leaves if other is not leaf]
             # on one host, what stayed in its skb is no copy of what went to VMs in others
-            known = leaf.trunk and all(other.kind == IN_VM and other.leg == leaf.leg for other in others)
-            known &= shape.tree.legs[leaf.leg].entry > 0 and not self._packets.unsure[shape.starts[which]].any()
+            known = leaf.trunk and leaf.aim >= 0 and shape.tree.legs[leaf.leg].entry > 0
+            known &= all(other.kind == IN_VM and other.leg == leaf.leg for other in others)
+            known &= not self._packets.unsure[shape.starts[which]].any()
             self._extras.append(Extra(OF_BRANCH, shape.packets[which], shape.starts[which] + leaf.mark,
                                       shape.place(leaf.row) if leaf.row >= 0 else NOWHERE,
                                       0 if known else grounds.UNDECIDED.bit))

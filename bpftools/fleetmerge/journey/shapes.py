@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..packet.identity import mix
+from ..packet.identity import FOR_IT, FOR_OTHERS, mix
 from .atlas import Layout
 from .chains import FREED
 from .packets import Packets
@@ -47,13 +47,15 @@ def find_shapes(packets: Packets, layout: Layout, bounds: np.ndarray) -> list[Sh
     place, drop = rows["place"][units.row], (rows["drop"][units.row] > 0).astype("u4")
     hops = rows["ttl"][units.row].astype("i4")
     spent = np.maximum.reduceat(hops, starts)[of] - hops
-    freed = (rows["fixed"][units.row] & FREED) > 0
     tagged = units.tagged[units.row]
+    fixed = rows["fixed"][units.row]
+    freed = (fixed & FREED) > 0
+    aim = ((fixed & FOR_IT) > 0).astype("i1") - ((fixed & FOR_OTHERS) > 0)
     chain, head = packets.chain - starts[of], packets.head - starts[of]
     look = mix(place.astype("u8") | (drop.astype("u8") << np.uint64(32)),
                mix((chain.astype("u8") << np.uint64(32)) | head.astype("u8"),
-                   (packets.leg.astype("u8") << np.uint64(16)) | (spent.astype("u8") << np.uint64(2))
-                   | (freed.astype("u8") << np.uint64(1)) | tagged))
+                   (packets.leg.astype("u8") << np.uint64(16)) | (spent.astype("u8") << np.uint64(4))
+                   | ((aim + 1).astype("u8") << np.uint64(2)) | (freed.astype("u8") << np.uint64(1)) | tagged))
     shape = mix(np.add.reduceat(mix(look, position), starts), length)
     _, first, kind, counts = np.unique(shape, return_index=True, return_inverse=True, return_counts=True)
     order = np.argsort(kind, kind="stable")
@@ -69,6 +71,6 @@ def find_shapes(packets: Packets, layout: Layout, bounds: np.ndarray) -> list[Sh
         sights = [Sight(*values) for values in zip(
             place[here].tolist(), drop[here].tolist(), chain[here].tolist(), head[here].tolist(),
             packets.leg[here].tolist(), spent[here].tolist(), freed[here].tolist(), when.tolist(),
-            tagged[here].tolist(), strict=True)]
+            tagged[here].tolist(), aim[here].tolist(), strict=True)]
         out.append(Shape(sights, make_tree(sights, layout, bounds), members, starts[members]))
     return out

@@ -20,6 +20,7 @@ class Sight:
     freed: bool      # its skb was freed behind it
     when: float      # ns after the first sight, on the one clock, on average
     tagged: bool = False     # it was in a VLAN, or a tunnel
+    aim: int = 0     # 1: its frame was for the device's VM; -1: for another address than the VM's; 0: not known
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Leaf:
     mark: int        # row of the drop; -1 if it was not dropped
     trunk: bool      # on its host, and on those before, it stayed in the skb that it came in
     leg: int         # number of the leg in the tree
+    aim: int = 0     # of the frame at the last device, as a sight's
 
 
 @dataclass
@@ -82,8 +84,9 @@ class Tree:
         return [place for place, hops in came.items() if len(hops) >= _TURNS]
 
     def single(self) -> list[Leaf]:
-        """Return the leaves without those of doubles, if there are others. A packet got as far as one of its doubles:
-        if that came to a VM, or left its host, so did the packet; if it was not dropped, nor was the packet."""
+        """Return the leaves without those of doubles, and those that came to a VM that they were not for, if there are
+        others. A packet got as far as one of its doubles: if that came to a VM, or left its host, so did the packet; if
+        it was not dropped, nor was the packet."""
         doubles = {number for number, leg in enumerate(self.legs) if leg.first in self.doubles}
         once = [leaf for leaf in self.leaves if leaf.leg not in doubles]
         if doubles and not any(leaf.kind in (IN_VM, OUT) for leaf in once):
@@ -91,7 +94,7 @@ class Tree:
             if not further and all(leaf.kind == DROPPED for leaf in once):
                 further = [leaf for leaf in self.leaves if leaf.kind != DROPPED]
             once = further or once
-        return once or self.leaves
+        return [leaf for leaf in once if leaf.aim >= 0] or once or self.leaves
 
     def common(self) -> int:
         """Return the last row that is on the way of every branch; -1 if there is none."""

@@ -36,7 +36,16 @@ def make_tree(sights: Sequence[Sight], layout: Layout, bounds: np.ndarray) -> Tr
                              (ordered[root], *ordered[:root], *ordered[root + 1:])], sights, layout, bounds)
     tree.leaves = [leaf for _, leaf in exits if leaf.row not in tree.children]
     _follow_trunks(tree, exits)
+    for leaf in tree.leaves:
+        leaf.aim = _aim(tree, leaf, sights, layout)
     return tree
+
+
+def _aim(tree: Tree, leaf: Leaf, sights: Sequence[Sight], layout: Layout) -> int:
+    """Return whether the frame that a branch was at its last device was for the VM there."""
+    device = layout.device[sights[leaf.row].place] if leaf.row >= 0 else None
+    return next((sights[row].aim for row in reversed(tree.way(leaf.row))
+                 if sights[row].aim and layout.device[sights[row].place] == device), 0)
 
 
 def _grow(legs: list[Leg], sights: Sequence[Sight], layout: Layout,

@@ -7,6 +7,7 @@ own address and its data's.
 """
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -37,7 +38,7 @@ ROW = np.dtype([
     ("ttl", "u1"),         # or hop limit, of the innermost packet
     ("tos", "u1"),         # likewise
     ("flags", "u1"),       # of TCP; of an ICMP echo 1: it is a request
-    ("fixed", "u1"),       # all segments of the packet have one IP id
+    ("fixed", "u1"),       # 1: all segments of the packet have one IP id; and bits of their own: FOLLOWED, FOR_IT, …
     ("kind", "u1"),
 ], align=True)   # numpy reads what is not aligned by way of a copy
 FLOW = np.dtype([("flow", "<u8"), ("group", "<u8"), ("back", "<u8"), ("from", "<u8"), ("to", "<u8"), ("version", "u1"),
@@ -46,6 +47,7 @@ FLOW = np.dtype([("flow", "<u8"), ("group", "<u8"), ("back", "<u8"), ("from", "<
 Columns = dict[str, np.ndarray]   # fields of rows, each by itself
 NOT_FOLLOWED, IS_TCP, IS_OTHER, IS_FRAGMENT, IS_ARP, UNREADABLE = range(6)   # the last: its headers are not whole
 FOLLOWED = 1 << 6       # in ROW.fixed: it does not match the filter here, and was recorded because it did before
+FOR_IT, FOR_OTHERS = 1 << 4, 1 << 5     # in ROW.fixed: the frame was for the device's VM; for none of its addresses
 FIXED_ID = 1 << 3       # SKB_GSO_TCP_FIXEDID: all segments of the packet have one IP id
 _TO_ALL = 1             # PACKET_BROADCAST (include/uapi/linux/if_packet.h)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -81,11 +83,20 @@ class Tables:
         self.flows = flows
 
 
+class Framed(Protocol):
+    """Says of records for whom their frames were."""
+
+    def aims(self, raw: np.ndarray) -> np.ndarray:
+        """Return bits of ROW.fixed for each of a bundle's next records."""
+
+
 class Identifier:
     """Turns one bundle's records into rows, chunk after chunk."""
 
-    def __init__(self, drop_points: set[int], free_points: set[int]) -> None:
+    def __init__(self, drop_points: set[int], free_points: set[int], frames: "Framed | None" = None) -> None:
+        """drop_points, free_points: numbers of points; frames: who says for whom frames are."""
         self.tables = Tables()
+        self._frames = frames
         self._free_points = list(drop_points | free_points)
         self._new: list[np.ndarray] = []    # flows that are not in the tables yet
         self._waiting = 0
@@ -107,6 +118,8 @@ class Identifier:
         self._broadcast(out, raw, outer)
         self._metadata(out, raw, outer)
         self._places(out, raw)
+        if self._frames:
+            out["fixed"] |= self._frames.aims(raw)
         return out
 
     def finish(self) -> Tables:
@@ -220,8 +233,9 @@ def _fields(parsed: Headers, raw: np.ndarray, length: np.ndarray) -> Columns:
                       np.where(echo, parsed.echo_id, 0))
     piece = (parsed.fragment > 0) | parsed.more
     tcp = (parsed.protocol == TCP) & parsed.whole & parsed.ports
+    nameless = piece & (parsed.fragment == 0) & ~parsed.whole     # a first fragment without its ports
     out["kind"] = np.where(arp, IS_ARP, np.where(parsed.version == 0, NOT_FOLLOWED, np.where(
-        piece, IS_FRAGMENT, np.where(tcp, IS_TCP, np.where(_cut(parsed), UNREADABLE, IS_OTHER)))))
+        piece & ~nameless, IS_FRAGMENT, np.where(tcp, IS_TCP, np.where(_cut(parsed), UNREADABLE, IS_OTHER)))))
     number = np.where(echo, (parsed.echo_id.astype("u4") << 16) | parsed.echo_seq, 0)
     number = np.where(piece, parsed.fragment, number)
     out["seq"] = np.where(tcp & ~piece, parsed.seq, number + (parsed.kind.astype("u4") << 8) * ~piece * ~echo)

@@ -21,7 +21,7 @@ STACKED = ("tunnel", "bond", "vlan", "bridge", "internal")   # devices with anot
 OWN = ("bridge", "internal", "loopback")   # devices by which a host itself takes part
 NEAR, FAR = 1, 2
 Named = tuple[str, str, str]   # host, netns, device
-_LOCAL = ("vnet",)                                          # leads to a VM
+LOCAL = ("vnet",)                                          # leads to a VM
 _PHYSICAL = ("phy", "bond", "vlan")
 _UPLINK = ("tunnel", *_PHYSICAL)                            # leads to other hosts, if anything physical is there
 
@@ -48,7 +48,7 @@ class Place:
     @property
     def local(self) -> bool:
         """Whether the device leads to a VM."""
-        return self.role in _LOCAL
+        return self.role in LOCAL
 
     @property
     def leaving(self) -> bool:
@@ -137,8 +137,8 @@ def _ends(devices: Sequence[Mapping[str, Any]]) -> dict[tuple[int, int], tuple[i
 def leading(roles: Sequence[str]) -> Callable[[str], bool]:
     """Return which roles of devices lead to other hosts: all but a VM's where there are VMs; where there are none,
     physical ones and tunnels, and where nothing is physical either, all."""
-    if any(role in _LOCAL for role in roles):
-        return lambda role: role not in _LOCAL and role not in ("loopback", "bridge", "internal")
+    if any(role in LOCAL for role in roles):
+        return lambda role: role not in LOCAL and role not in ("loopback", "bridge", "internal")
     if any(role in _PHYSICAL for role in roles):
         return lambda role: role in _UPLINK
     return lambda role: role not in ("loopback", "bridge", "internal")

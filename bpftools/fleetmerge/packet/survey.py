@@ -11,8 +11,10 @@ import numpy as np
 from ..bundle.labels import DROP_POINTS
 from ..bundle.manifest import Bundle
 from ..bundle.records import chunks
+from .frames import Frames
 from .headers import ETH_IPV4, ETH_IPV6
 from .identity import NOT_FOLLOWED, ROW, UNREADABLE, Identifier, Tables
+from .places import LOCAL, RECEIVE, SEND
 
 FREE_POINT = "skb.free"
 BLOCK = 1024              # records per entry of the index
@@ -51,7 +53,7 @@ def survey_bundle(bundle: Bundle, path: str) -> Survey:
     digest = hashlib.sha256()
     names = bundle.points()
     identifier = Identifier({number for number, name in names.items() if name in DROP_POINTS},
-                            {number for number, name in names.items() if name == FREE_POINT})
+                            {number for number, name in names.items() if name == FREE_POINT}, _frames(bundle))
     firsts, lasts, outside, total, unreadable = [], [], 0, 0, 0
     sums = np.zeros(0, SUMS)
     low, high = window_of(bundle)
@@ -78,6 +80,14 @@ def survey_bundle(bundle: Bundle, path: str) -> Survey:
     index = Index(np.concatenate(firsts or [none]), np.concatenate(lasts or [none]), outside,
                   digest.hexdigest() == bundle.sha256, unreadable)
     return Survey(index, path, total, identifier.finish(), sums)
+
+
+def _frames(bundle: Bundle) -> Frames:
+    """Return who says for whom frames at this host's VMs' devices are."""
+    names = bundle.points()
+    taps = [(int(device.get("netns") or 0), int(device["ifindex"])) for device in bundle.manifest["devices"]
+            if device.get("role") in LOCAL]
+    return Frames(taps, *([number for number, name in names.items() if name in points] for points in (RECEIVE, SEND)))
 
 
 def _cut_short(raw: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from ..findings.devices import Key, counter_words, drop_counters
 from ..findings.estimate import estimate, words
 from ..findings.hosts import Host
 from ..findings.meaning import Meaning, is_unknown, meaning, meaning_behind
-from ..packet.places import RECEIVE
+from ..packet.places import TAKEN
 from ..words import iso
 from . import excerpt, unanswered
 from .basis import SAMPLES, Sentence, of_balance, of_flows, of_hosts, of_place, of_step, of_way, place_words
@@ -186,7 +186,7 @@ def _vanished(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
                                                                _when(place))
     text = "%s vanished %s: %s." % (plural(count, "packet"), route, place["why"])
     if one["host"] != two["host"]:
-        behind = "%s behind %s, " % (one["host"], one["device"]) if one["point"] in RECEIVE else ""
+        behind = "" if one["point"] in TAKEN else "%s behind %s, " % (one["host"], one["device"])
         text += " That leaves %swhat is between the two devices, or a device itself: %s." % (behind, "; ".join(
             "%s on %s: %s" % (end["device"], end["host"], _counters(devices, end)) for end in (one, two)))
     return text + _when(place) + _advice(meaning_behind(one["point"]))
