@@ -4,7 +4,7 @@ import struct
 
 from support.bundles import arp, ethernet, icmp, ipv4, ipv6, tcp, udp, vxlan
 
-__all__ = ["A", "B", "arp", "datagram", "echo", "ethernet", "icmp", "ipv4", "ipv6", "in_vxlan", "length",
+__all__ = ["A", "B", "arp", "datagram", "echo", "ethernet", "framed", "icmp", "ipv4", "ipv6", "in_vxlan", "length",
            "segment", "tagged", "tcp", "udp", "vxlan"]
 
 A, B = "192.168.32.10", "192.168.32.20"   # the VMs behind hv-a's and hv-b's vnet0
@@ -41,6 +41,11 @@ def in_vxlan(frame: bytes, vni: int, source: str, target: str, ident: int = 0) -
 def echo(number: int, source: str, target: str, *, ident: int, asker: int) -> bytes:
     """Return an ICMP echo request; ident: of IP; asker: of ICMP."""
     return ethernet(ipv4(source, target, icmp(8, 0, asker, number), protocol=1, ident=ident))
+
+
+def framed(frame: bytes, target: int, source: int) -> bytes:
+    """Return a frame with other MAC addresses, each of a VM by its number."""
+    return b"".join(bytes([0x52, 0x54, 0, 0, 0, number]) for number in (target, source)) + frame[12:]
 
 
 def tagged(frame: bytes, *tags: int) -> bytes:

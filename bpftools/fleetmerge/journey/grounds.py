@@ -55,9 +55,11 @@ FORGOTTEN = Gap(1 << 24, UNKNOWN_, "{forgotten}")
 SAMPLED = Gap(1 << 25, LIKELY, "only the drop was taken, and not what led to it: it may have been a copy")
 BETWEEN = Gap(1 << 26, LIKELY, "it may have gone over a host between {here} and {next} that did not record everything: "
                                "{between}")
+NOT_FOR_IT = Gap(1 << 27, UNKNOWN_, "its frame was for no MAC address of the VM there: it may have been a copy that a "
+                                    "switch flooded")
 GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD,
         RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS, MANY, AWAY,
-        COPIED, FORGOTTEN, SAMPLED, BETWEEN)
+        COPIED, FORGOTTEN, SAMPLED, BETWEEN, NOT_FOR_IT)
 # without one of these it cannot be said that a host was recording everything
 INCOMPLETE = sum(gap.bit for gap in (LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND))
 

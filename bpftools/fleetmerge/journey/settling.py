@@ -167,9 +167,9 @@ class Settling(Part):
             known = leaf.trunk and leaf.aim >= 0 and shape.tree.legs[leaf.leg].entry > 0
             known &= all(other.kind == IN_VM and other.leg == leaf.leg for other in others)
             known &= not self._packets.unsure[shape.starts[which]].any()
+            doubt = grounds.NOT_FOR_IT if leaf.aim < 0 else grounds.UNDECIDED
             self._extras.append(Extra(OF_BRANCH, shape.packets[which], shape.starts[which] + leaf.mark,
-                                      shape.place(leaf.row) if leaf.row >= 0 else NOWHERE,
-                                      0 if known else grounds.UNDECIDED.bit))
+                                      shape.place(leaf.row) if leaf.row >= 0 else NOWHERE, 0 if known else doubt.bit))
         common = shape.tree.common()
         if common >= 0:    # so far all branches went together
             self._ways.append(Way(shape, which, Leaf(OPEN, common, -1, True, 0), branches.UNDECIDED))

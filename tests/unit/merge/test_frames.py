@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""For whom frames at VMs' devices were: by the addresses that came out of these."""
+import numpy as np
+import pytest
+
+from fleetmerge.bundle.records import CANONICAL
+from fleetmerge.packet.frames import Frames
+from fleetmerge.packet.identity import FOR_IT, FOR_OTHERS
+
+NETNS, ETH0, VNET0, VNET1 = 7, 2, 3, 4
+RX, TX = 1, 2
+A, B, C, GROUP, EVERYBODY = ("525400000001", "525400000002", "525400000003", "01005e000001", "ffffffffffff")
+UNKNOWN = 0
+Seen = tuple[int, int, str, str]
+
+
+def frames() -> Frames:
+    return Frames([(NETNS, VNET0), (NETNS, VNET1)], [RX], [TX])
+
+
+def records(*seen: Seen, **fields: int) -> np.ndarray:
+    """Return records; of each the point, the device, and for whom and whose the frame was."""
+    out = np.zeros(len(seen), CANONICAL)
+    for number, (point, ifindex, target, source) in enumerate(seen):
+        out["packet"][number, :12] = np.frombuffer(bytes.fromhex(target + source), "u1")
+        for name, value in {"point": point, "ifindex": ifindex, "netns": NETNS, "packet_layer": 2, "packet_len": 96,
+                            **fields}.items():
+            out[name][number] = value
+    return out
+
+
+SPOKEN = ((RX, VNET0, C, A), (RX, VNET1, A, B), (RX, ETH0, A, C))
+
+
+@pytest.mark.parametrize(("seen", "aim"), [
+    ((TX, VNET0, A, C), FOR_IT), ((TX, VNET1, B, C), FOR_IT),
+    ((TX, VNET0, B, C), FOR_OTHERS), ((TX, VNET1, C, A), FOR_OTHERS), ((TX, VNET0, "525400000099", C), FOR_OTHERS),
+    ((TX, VNET0, GROUP, C), UNKNOWN), ((TX, VNET0, EVERYBODY, C), UNKNOWN),     # for many
+    ((TX, ETH0, C, A), UNKNOWN),                                                # no VM's device
+    ((RX, VNET0, C, A), UNKNOWN)])                                              # from the VM, not to it
+def test_aims(seen: Seen, aim: int) -> None:
+    assert frames().aims(records(*SPOKEN, seen))[-1] == aim
+
+
+def test_of_a_vm_that_was_not_heard_nothing_is_said() -> None:
+    asked = (TX, VNET1, "525400000099", A)
+    known = frames()
+    assert known.aims(records(SPOKEN[0], asked)).tolist() == [UNKNOWN, UNKNOWN]
+    assert known.aims(records(SPOKEN[1], asked)).tolist() == [UNKNOWN, FOR_OTHERS]
+    assert known.aims(records(asked)).tolist() == [FOR_OTHERS]
+
+
+def test_a_vm_that_hands_on_what_is_others_has_no_address_of_its_own() -> None:
+    """A bridge: what came in by the uplink comes out of it, too."""
+    known = frames()
+    assert known.aims(records((RX, VNET0, B, C), (RX, ETH0, B, C), (TX, VNET0, B, C))).tolist() == [UNKNOWN] * 3
+    assert known.aims(records((RX, VNET0, B, A), (TX, VNET0, C, A))).tolist() == [UNKNOWN, FOR_OTHERS]
+
+
+@pytest.mark.parametrize("fields", [{"packet_layer": 3}, {"packet_len": 13}])
+def test_without_an_ethernet_header_nothing_is_said(fields: dict[str, int]) -> None:
+    known = frames()
+    known.aims(records(*SPOKEN))
+    assert known.aims(records((TX, VNET0, B, C), **fields)).tolist() == [UNKNOWN]
+
+
+def test_devices_of_other_namespaces_are_others() -> None:
+    known = frames()
+    known.aims(records(*SPOKEN))
+    assert known.aims(records((TX, VNET0, B, C), netns=8)).tolist() == [UNKNOWN]
+
+
+def test_no_device_of_a_vm_and_no_record() -> None:
+    assert Frames([], [RX], [TX]).aims(records(*SPOKEN, (TX, VNET0, B, C))).tolist() == [UNKNOWN] * 4
+    assert not len(frames().aims(records()))
