@@ -6,7 +6,8 @@ those who take packets from their queues fared meanwhile. A row for each value, 
     moment        before, after, or during the window
     time          of the one clock, during the window only
     reading       which of skbtrace/host/collectors.py; during the window: task, cpu, memory
-    item          where in it: names and numbers of entries, joined by dots, or the counter's name
+    item          where in it: names and numbers of entries, with their devices, joined by dots (0:eth0.drops); or the
+                  counter's name
     value         as it was printed
     number        the same, if it is one
 """
@@ -90,12 +91,18 @@ def _leaves(value: Any, item: str) -> Iterator[Item]:
     if isinstance(value, dict):
         entries = value.items()
     elif isinstance(value, list):
-        entries = enumerate(value)
+        entries = ((_entry(number, one), one) for number, one in enumerate(value))
     else:
         text = value if isinstance(value, str) else "" if value is None else str(value)
         yield item, text, _number(value)
     for name, one in entries:
         yield from _leaves(one, "%s.%s" % (item, name) if item else str(name))
+
+
+def _entry(number: int, value: Any) -> str:
+    """Return the name of a list's entry: its number, and of which device it is."""
+    device = value.get("dev") or value.get("ifname") if isinstance(value, dict) else None
+    return "%d:%s" % (number, device) if isinstance(device, str) else str(number)
 
 
 def _number(value: Any) -> float | None:

@@ -48,9 +48,9 @@ def test_a_value_in_each_row(tmp_path: Path) -> None:
     run, _ = made(tmp_path)
     assert asked(run, "SELECT host, moment, reading, item, value, number FROM EVIDENCE WHERE netns IS NOT NULL AND "
                       "moment = 'before' ORDER BY reading, item") == [
-        ("hv-b", "before", "qdiscs", "0.dev", "eth0", None), ("hv-b", "before", "qdiscs", "0.drops", "10", 10.0),
-        ("hv-b", "before", "qdiscs", "0.kind", "tbf", None),
-        ("hv-b", "before", "qdiscs", "0.options.rate", "250000", 250000.0),
+        ("hv-b", "before", "qdiscs", "0:eth0.dev", "eth0", None), ("hv-b", "before", "qdiscs", "0:eth0.drops", "10", 10.0),
+        ("hv-b", "before", "qdiscs", "0:eth0.kind", "tbf", None),
+        ("hv-b", "before", "qdiscs", "0:eth0.options.rate", "250000", 250000.0),
         ("hv-b", "before", "statistics-more", "IpExt.InOctets", "700", 700.0),
         ("hv-b", "before", "statistics-more", "TcpExt.ListenOverflows", "3", 3.0),
         ("hv-b", "before", "statistics-more", "TcpExt.SyncookiesSent", "0", 0.0)]
@@ -74,7 +74,7 @@ def test_which_counters_rose(tmp_path: Path) -> None:
     """The query of the README, as it stands there."""
     run, _ = made(tmp_path)
     assert asked(run, "SELECT host, reading, item, rose FROM (%s)" % sql("evidence.parquet", run)) == [
-        ("hv-b", "statistics-more", "TcpExt.ListenOverflows", 29.0), ("hv-b", "qdiscs", "0.drops", 4.0)]
+        ("hv-b", "statistics-more", "TcpExt.ListenOverflows", 29.0), ("hv-b", "qdiscs", "0:eth0.drops", 4.0)]
 
 
 def test_evidence_that_cannot_be_used(tmp_path: Path) -> None:
