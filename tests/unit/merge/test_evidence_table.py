@@ -48,7 +48,8 @@ def test_a_value_in_each_row(tmp_path: Path) -> None:
     run, _ = made(tmp_path)
     assert asked(run, "SELECT host, moment, reading, item, value, number FROM EVIDENCE WHERE netns IS NOT NULL AND "
                       "moment = 'before' ORDER BY reading, item") == [
-        ("hv-b", "before", "qdiscs", "0:eth0.dev", "eth0", None), ("hv-b", "before", "qdiscs", "0:eth0.drops", "10", 10.0),
+        ("hv-b", "before", "qdiscs", "0:eth0.dev", "eth0", None),
+        ("hv-b", "before", "qdiscs", "0:eth0.drops", "10", 10.0),
         ("hv-b", "before", "qdiscs", "0:eth0.kind", "tbf", None),
         ("hv-b", "before", "qdiscs", "0:eth0.options.rate", "250000", 250000.0),
         ("hv-b", "before", "statistics-more", "IpExt.InOctets", "700", 700.0),
