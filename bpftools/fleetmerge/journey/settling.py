@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which branch of a tree is the packet, and what became of it where its own tree says that."""
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -132,7 +132,20 @@ class Settling(Part):
             chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, [*self._ways, *sure], stream),
                                  mirrored)
         for way in but_copies(layout, chosen, stream):
-            self._took(way)
+            for one in self._at_home(way):
+                self._took(one)
+
+    def _at_home(self, way: Way) -> Iterator[Way]:
+        """Yield a way; in doubt, where its packet's frame was for the VM at whose device it was dropped, but nobody had
+        that open: the VM had moved away."""
+        if way.ground != branches.ADDRESSED or way.leaf.kind != IS_DROPPED:
+            yield way
+            return
+        row = self._packets.units.row[way.units(way.leaf.mark)]
+        closed = self._setting.unwanted[self._packets.units.rows["drop"][row]] == CLOSED
+        for ground, some in ((way.ground, ~closed), (branches.UNDECIDED, closed)):
+            if some.any():
+                yield Way(way.shape, way.which[some], way.leaf, ground)
 
     def _came_home(self, way: Way) -> bool:
         """Whether packets were seen to come to the host where their destination lives from another one."""
