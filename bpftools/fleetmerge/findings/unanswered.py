@@ -26,9 +26,10 @@ def unanswered(findings: Findings, names: Names, hosts: Sequence[Host], most: in
         return []
     rows = findings.unanswered[np.argsort(-findings.unanswered["packets"], kind="stable")[:most]]
     return [{"kind": NAMES[row["kind"]], "outcome": OUTCOMES[row["outcome"]],
-             "last": names.place(int(row["last"])).short(), "packets": int(row["packets"]), "flows": int(row["flows"]),
+             "last": place.short(), "netns": place.netns, "packets": int(row["packets"]), "flows": int(row["flows"]),
              "first": iso(int(row["first"])), "latest": iso(int(row["latest"])), "flow": names.flow(int(row["flow"])),
-             "network": names.network(int(row["network"])), "journeys": ["%016x" % row["journey"]]} for row in rows]
+             "network": names.network(int(row["network"])), "journeys": ["%016x" % row["journey"]]}
+            for row, place in zip(rows, (names.place(int(last)) for last in rows["last"]), strict=True)]
 
 
 def _both_ways(wanted: Mapping[str, Any]) -> bool:

@@ -12,9 +12,11 @@ from ..errors import BundleError
 from ..findings.causes import candidates
 from ..findings.causes.drop import Budget, Candidate, Drop, Packet, TooLarge, conclude, sentence
 from ..findings.causes.hooks import plain
+from ..findings.causes.listeners import full_queue
 from ..findings.devices import Key
 from ..findings.hosts import Host
 from ..findings.names import who
+from ..packet.places import TAKEN
 from .store import Store
 
 _PLACES = 500      # host, device, function and reason
@@ -102,6 +104,18 @@ def add_causes(losses: Sequence[dict[str, Any]], store: Store, known: Known,
         except TooLarge:
             known.doubts.append(_TOO_MANY % where[0])
     known.doubts = list(dict.fromkeys(known.doubts))
+
+
+def add_full_queues(entries: Sequence[dict[str, Any]], known: Known) -> None:
+    """Give SYNs without an answer the `queue` that had no room for them, where they came to a host's own sockets.
+    entries: see findings/unanswered.py."""
+    for entry in entries:
+        reading = known.spaces.get((entry["last"]["host"], entry["netns"]))
+        port = entry["flow"].rpartition(" ")[0].rpartition(":")[2]
+        if entry["kind"] == "SYN" and entry["last"]["point"] not in TAKEN and reading and port.isdecimal():
+            queue = full_queue(reading, int(port))
+            if queue:
+                entry["queue"] = queue
 
 
 def _where(loss: Mapping[str, Any]) -> Where:

@@ -22,7 +22,7 @@ from ..journey.grounds import Trust
 from ..packet.sample import Sample
 from ..words import iso
 from . import excerpt, verdict
-from .causes import add_causes, known_of
+from .causes import add_causes, add_full_queues, known_of
 from .excerpt import Cut
 from .not_followed import drops_not_followed
 from .numbers import flows as not_followed
@@ -64,6 +64,8 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     lost = followed + drops_not_followed(store)
     known = known_of(hosts)
     add_causes(lost + copies, store, known, devices, _all_drops(places) if cut else {})
+    asked = unanswered(findings, names, hosts, UNANSWERED)
+    add_full_queues(asked, known)
     records = sum(host.records for host in hosts)
     if cut:
         places, records = excerpt.seen(store), excerpt.records(store)
@@ -95,7 +97,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "drops": sum(loss["packets"] for loss in lost if loss["kind"] == "drop"),
         "copies": [_shown(loss) for loss in copies[:LOSSES]],
         "copies_dropped": sum(loss["wire_packets"] for loss in copies),
-        "unanswered": unanswered(findings, names, hosts, UNANSWERED),
+        "unanswered": asked,
         "queues": queues.table(),
         "seen": places,
         "devices": [dict({"host": host, "netns": netns, "device": name}, **entry)

@@ -39,6 +39,17 @@ def _sentence(entry: Mapping[str, Any], lacking: Sequence[str]) -> Sentence:
         text += ", where %s left the hosts that were traced" % ("it" if one else "they")
     if lacking:
         text += "; answers may be among the records that are missing from %s" % ", ".join(lacking)
+    queue = _queue(entry["queue"], entry["last"]["host"]) if entry.get("queue") else ""
     flow = entry["flow"] if entry["flows"] == 1 else "%d flows, most of %s" % (entry["flows"], entry["flow"])
-    return Sentence("%s. %s of %s." % (text, "It was" if one else "They were", flow),
+    return Sentence("%s. %s of %s.%s" % (text, "It was" if one else "They were", flow, queue),
                     ["from %s to %s" % (entry["first"], entry["latest"])], journeys=entry["journeys"])
+
+
+def _queue(queue: Mapping[str, Any], host: str) -> str:
+    """Return what was read of the queue of new connections that they were for."""
+    rose = "ListenOverflows of %s rose by %d" % (host, queue["overflows"])
+    if "port" not in queue:
+        return " %s: a socket's queue of new connections had no room. Look at: ss -ltn." % rose
+    return (" The socket that listens on %s port %d had no room for more connections: %d wait to be accepted, where "
+            "its limit is %d, and %s. Usually: the service is too slow to accept them, or hangs." % (
+                queue["address"], queue["port"], queue["waiting"], queue["limit"], rose))

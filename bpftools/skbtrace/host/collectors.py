@@ -82,6 +82,11 @@ def _devices_with(read: Dict[str, Any], wanted: Callable[[Dict[str, Any]], bool]
     return sorted(set(found))[:MOST_DEVICES]
 
 
+def _cards(_read: Dict[str, Any]) -> List[str]:
+    """Return the devices behind which there is hardware, or a hypervisor."""
+    return sorted(path.split("/")[4] for path in glob.glob("/sys/class/net/*/device"))[:MOST_DEVICES]
+
+
 TABLE = [
     Collector("nftables", ["nft", "-j", "list", "ruleset"], json=True, most=4 * MIB, needs=_nftables),
     Collector("nftables-text", ["nft", "-a", "-t", "list", "ruleset"], most=4 * MIB, needs=_nftables),
@@ -108,10 +113,15 @@ TABLE = [
     Collector("statistics-more", files="/proc/net/netstat"),
     Collector("conntrack", files="/proc/net/stat/nf_conntrack"),
     Collector("sockets", files="/proc/net/udp*"),
+    Collector("listeners", ["ss", "-H", "-l", "-t", "-n"]),
     Collector("settings", files="/proc/sys/net/ipv4/conf/*/rp_filter"),
     Collector("settings-more", files="/proc/sys/net/netfilter/nf_conntrack_[cm][oa]*"),
     Collector("softnet", files="/proc/net/softnet_stat", everywhere=True),
     Collector("limits", files="/proc/sys/net/core/[rw]mem_*", everywhere=True),
+    Collector("softirqs", files="/proc/softirqs", everywhere=True),
+    Collector("interrupts", files="/proc/interrupts", most=4 * MIB, everywhere=True),
+    Collector("pressure", files="/proc/pressure/*", everywhere=True),
+    Collector("drivers", ["ethtool", "-S", "{device}"], devices=_cards, everywhere=True),
     Collector("datapath", ["ovs-appctl", "-T", "2", "dpctl/dump-flows", "-m"], most=4 * MIB, needs=_openvswitch,
               everywhere=True),
 ]
