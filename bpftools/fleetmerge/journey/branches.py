@@ -65,8 +65,9 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Sh
         return Chosen(Leaf(OPEN, tree.before[leaves[0].row], -1, True, leaves[0].leg), MIRRORED)
     if home >= 0:
         return _towards(tree, sights, layout, home, shown, device, of_tap)
-    if len(leaves) == 1:
-        return Chosen(leaves[0], ONLY)
+    if len(leaves) == 1:     # where it was flooded to others, a VM that was not heard may be one of them
+        flooded = of_tap(leaves[0]) and not leaves[0].aim and any(leaf.aim < 0 for leaf in tree.leaves)
+        return Chosen(leaves[0], UNDECIDED if flooded else ONLY)
     # copies that the host made for itself came to no device
     went = [leaf for leaf in leaves if leaf.trunk or leaf.kind != DROPPED or not _made_here(
         tree, leaf, sights, layout)]
