@@ -17,6 +17,7 @@ from typing import Any
 
 from .certificates import AUTHORITY, CERTIFICATE, KEY
 from .errors import MergeError
+from .memory import KEEP
 
 READY = "ready"    # what scheduler and workers print when they are
 _PATIENCE = 30     # s until a scheduler answers
@@ -24,7 +25,11 @@ _MISSING = "--scheduler needs the package distributed: pip install -r requiremen
 # no web pages: they would tell anybody what runs here
 _SETTINGS = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": [],
              "distributed.comm.require-encryption": True, "distributed.admin.tick.limit": "60s",
-             "distributed.worker.daemon": False, "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 1 << 28}
+             "distributed.worker.daemon": False,
+             # nobody looks at what they measure of themselves, up to a hundred times a second
+             "distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s",
+             "distributed.admin.system-monitor.interval": "5s",
+             **{"distributed.nanny.pre-spawn-environ." + name: value for name, value in KEEP.items()}}
 
 
 def _security(certificates: str) -> Any:

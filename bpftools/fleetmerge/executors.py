@@ -8,10 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
-# The workers make and drop the same large arrays over and over: keep their memory instead of returning it to the
-# kernel and faulting it in again, which costs a quarter of the time.
-_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
-           "MALLOC_TOP_PAD_": str(64 << 20), "ARROW_DEFAULT_MEMORY_POOL": "system"}
+from .memory import KEEP
+
 _CONTEXT = multiprocessing.get_context("spawn")
 
 
@@ -37,7 +35,7 @@ class Processes(Executor):
     """Worker processes, each by itself: one that dies costs the task that it was at, and another takes its place."""
 
     def __init__(self, count: int) -> None:
-        for name, value in _MALLOC.items():
+        for name, value in KEEP.items():
             os.environ.setdefault(name, value)
         self._hands = ThreadPoolExecutor(count)    # one for each process
         self._own = threading.local()

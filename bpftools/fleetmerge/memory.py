@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The memory of a worker between two parts."""
+"""The memory of a worker."""
 import ctypes
+
+# Workers make and drop the same large arrays over and over: keep their memory instead of returning it to the kernel
+# and faulting it in again, which costs a quarter of the time. Environment of a process, read when it starts.
+KEEP = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
+        "MALLOC_TOP_PAD_": str(64 << 20), "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 
 def give_back() -> None:

@@ -23,7 +23,9 @@ from .findings.names import Names
 from .findings.seen import Witnesses, seen
 from .journey.atlas import make_atlas
 from .journey.prepare import link, prepare
+from .memory import give_back
 from .packet.places import places_of
+from .packet.sample import sample_of
 from .packet.survey import Survey
 from .products import evidence, perfetto, report
 from .products.excerpt import Cut
@@ -35,6 +37,7 @@ from .products.queues import Queues
 from .products.ranges import plan
 from .products.store import Store
 from .products.summary import Request, summarise
+from .told import known_to, mapped
 from .work import Workers, explore_all, join_journeys, mark_all, merge_ranges, survey_all
 
 TIMELINE, EVENTS, JOURNEYS = "timeline.log", "events.parquet", "journeys.parquet"
@@ -131,12 +134,15 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
     trusts = trust_of(hosts)
     names = Names(atlas, labels)
     excerpt = _excerpt(request, workers, bundles, hosts, scratch)
-    setting = prepare(workers, atlas, linked, bundles, clocks, trusts, scratch, topology.told(entrances, atlas),
-                      names.unwanted(), excerpt)
-    findings = explore_all(workers, setting)
+    told = workers.tell("setting", prepare(workers, atlas, linked, bundles, clocks, trusts, scratch,
+                                           topology.told(entrances, atlas), names.unwanted(), excerpt))
+    renamed, atlas.flows = linked.names, mapped(known_to(told).words)
+    del linked    # of millions of flows it is large
+    give_back()
+    findings = explore_all(workers, told)
     events = os.path.join(scratch, EVENTS)
     ranges = plan(bundles, [survey.index for survey in surveys], clocks)
-    unjudged = merge_ranges(workers, bundles, clocks, labels, ranges, linked.names, findings.pieces, scratch,
+    unjudged = merge_ranges(workers, bundles, clocks, labels, ranges, renamed, findings.pieces, scratch,
                             os.path.join(scratch, TIMELINE), events, os.path.join(scratch, CAPTURE),
                             interfaces(bundles, labels, places, surveys, clocks, counted, atlas)
                             if request.packets else None, excerpt)
@@ -145,7 +151,7 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
         queues = Queues(store, labels)
         summary = summarise(request, hosts, store, findings, names, trusts,
                             seen(labels, surveys, places, clocks, atlas.counts), Witnesses(labels, surveys),
-                            setting.sample, queues, Cut(excerpt.bounds, unjudged) if excerpt else None)
+                            sample_of(bundles), queues, Cut(excerpt.bounds, unjudged) if excerpt else None)
         along = series.axis(summary)
         fill = series.of_queues(queues, along) if request.report or request.trace else []
     finally:

@@ -23,9 +23,8 @@ class _Writer(pickle.Pickler):
         """Return the name of the array's file; None for what is not kept apart."""
         if not isinstance(thing, np.ndarray) or thing.nbytes < _LARGE or thing.dtype.hasobject:
             return None
-        name = "%s.%d.npy" % (self._path, self._count)
+        name = keep("%s.%d.npy" % (self._path, self._count), thing)
         self._count += 1
-        np.save(name, thing)
         return os.path.basename(name)
 
 
@@ -36,8 +35,19 @@ class _Reader(pickle.Unpickler):
 
     def persistent_load(self, name: str) -> np.ndarray:
         """Return an array: a map of its file."""
-        mapped = np.load(os.path.join(self._directory, name), mmap_mode="r")
-        return mapped.view(np.ndarray)
+        return mapped(os.path.join(self._directory, name))
+
+
+def keep(path: str, array: np.ndarray) -> str:
+    """Write an array to a file of its own, whose name ends in .npy; return the file."""
+    np.save(path, array)
+    return path
+
+
+def mapped(path: str) -> np.ndarray:
+    """Return what keep() wrote, as a map of the file: only what is looked at takes memory, and only as long as there is
+    some."""
+    return np.load(path, mmap_mode="r").view(np.ndarray)
 
 
 def tell(path: str, content: Any) -> str:
@@ -47,9 +57,9 @@ def tell(path: str, content: Any) -> str:
     return path
 
 
-@lru_cache(2)
+@lru_cache(1)
 def known_to(path: str) -> Any:
-    """Return what was told; it is read once."""
+    """Return what was told; it is read once, and forgotten when something else is told."""
     with open(path, "rb") as handle:
         return _Reader(path, handle).load()
 

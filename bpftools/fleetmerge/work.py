@@ -35,7 +35,7 @@ from .products import journeys
 from .products.pcapng import Interfaces
 from .products.pieces import JoinedParquet, JoinedText, write_pieces, write_tables
 from .products.ranges import Range, read_range
-from .told import fresh, known_to, tell
+from .told import fresh, known_to, mapped, tell
 
 Part = tuple[int, np.ndarray, np.ndarray, np.ndarray]   # as ranges.read_range() returns it
 
@@ -100,9 +100,9 @@ def _survey(bundle: Bundle, path: str) -> Survey:
     return survey_bundle(bundle, fresh(path))
 
 
-def explore_all(workers: Workers, setting: Setting) -> Findings:
-    """Follow all packets, in shares that fit into memory."""
-    told = workers.tell("setting", setting)
+def explore_all(workers: Workers, told: str) -> Findings:
+    """Follow all packets, in shares that fit into memory. told: the Setting, written down."""
+    setting: Setting = known_to(told)
     out = Findings()
     flows = [out.flows]
     paths = ["%s-journeys-%d" % (told, part) for part in range(setting.parts)]
@@ -124,7 +124,7 @@ def _explore(told: str, part: int, path: str) -> Findings:
     piece = fresh(path)
 
     def keep(followed: Followed, shown: np.ndarray) -> None:
-        journeys.write_part(followed, setting.atlas, setting.words, piece)
+        journeys.write_part(followed, setting.atlas, mapped(setting.words), piece)
         shown.tofile(_shown_of(piece))
 
     found = explore(setting, part, keep)

@@ -30,19 +30,28 @@ Keep = Callable[[Followed, np.ndarray], None]
 NO_RECORDS = np.zeros(0, "u8")
 
 
-def explore(setting: Setting, part: int, keep: Keep | None = None) -> Findings:
-    """Follow the packets of one part; keep: is given their journeys, and the records that an excerpt shows of them."""
+def explore(setting: Setting, part: int, keep: Keep) -> Findings:
+    """Follow the packets of one part; keep: is given their journeys, and the records that an excerpt shows of them,
+    when all the rest of them is out of memory."""
+    found, kept = _explored(setting, part)
+    if kept:
+        keep(*kept)
+    return found
+
+
+def _explored(setting: Setting, part: int) -> tuple[Findings, tuple[Followed, np.ndarray] | None]:
+    """Return what a part shows, and what is kept of it, None of a part without packets."""
     rows, host, own = _load(setting, part)
     everywhere = (rows, host) if setting.excerpt else None
     step = setting.atlas.layout.step[rows["place"]] | setting.atlas.layout.drop[rows["place"]]
     if not step.any():
-        return Findings()
+        return Findings(), None
     sieve = partial(sift, sample=setting.sample, drops=setting.atlas.layout.drop) if setting.sample else None
     units = make_units(columns_of(picked(rows, step)), host[step], own[step], setting.names, setting.partition, part,
                        setting.atlas.layout.arrives, sieve)
     del rows
     packets = find_packets(units, setting.atlas.layout, setting.bounds)
-    return _Following(setting, packets).findings(keep, everywhere)
+    return _Following(setting, packets).findings(everywhere)
 
 
 def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -61,8 +70,10 @@ def _load(setting: Setting, part: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
 class _Following(Settling, Judging):
     """What each packet's own tree tells is settled first; the rest is judged by that."""
 
-    def findings(self, keep: Keep | None, everywhere: tuple[np.ndarray, np.ndarray] | None) -> Findings:
-        """Return what the part shows. everywhere: for an excerpt, the part's rows at all places, and their hosts."""
+    def findings(self, everywhere: tuple[np.ndarray, np.ndarray] | None,
+                 ) -> tuple[Findings, tuple[Followed, np.ndarray]]:
+        """Return what the part shows, and (its journeys, the records that an excerpt shows of them). everywhere: for an
+        excerpt, the part's rows at all places, and their hosts."""
         waiting = self._arrivals()
         self._choose(waiting)
         on_way = on_the_way(self._layout, [way for way in self._ways if self._reached(way)], self._stream)[0]
@@ -90,9 +101,7 @@ class _Following(Settling, Judging):
             out.unanswered = unanswered(judged, self._setting, answered)
         out.used = ways_used(judged.packets, judged.origin, judged.results, judged.ways, self._layout,
                              self._setting.partition.shared_groups())
-        if keep:
-            keep(follow(judged, self._layout, self._setting.bounds), shown)
-        return out
+        return out, (follow(judged, self._layout, self._setting.bounds), shown)
 
 
 def _steps(shapes: Sequence[Shape]) -> dict[Pair, Rows]:

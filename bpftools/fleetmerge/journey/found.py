@@ -115,9 +115,9 @@ def add_flows(parts: Iterable[np.ndarray]) -> np.ndarray:
     new = np.append(True, (together["flow"][1:] != together["flow"][:-1])
                     | (together["network"][1:] != together["network"][:-1]))
     starts = np.flatnonzero(new)
-    out = picked(together, starts)
     if len(starts) == len(together):
-        return out
+        return together
+    out = picked(together, starts)
     for name in ("packets", "bytes", "skbs", "unsure", "again", "asks", "beside"):
         out[name] = np.add.reduceat(together[name], starts)
     out["became"] = np.add.reduceat(together["became"], starts, axis=0)

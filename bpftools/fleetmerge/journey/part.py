@@ -35,7 +35,7 @@ class Setting:
     final: tuple[np.ndarray, np.ndarray]     # flow -> its last name, as sorted columns
     partition: Partition
     files: Sequence[Sequence[str]]      # of each machine, by part
-    words: np.ndarray                   # identity.FLOW, in the order of those in the atlas, which tell less
+    words: str                          # file of identity.FLOW, in the order of those in the atlas, which tell less
     homes: Homes
     many: np.ndarray                    # u8, sorted: flows to many receivers
     unwanted: np.ndarray                # u1 by drop: BRIDGE, CLOSED, or 0

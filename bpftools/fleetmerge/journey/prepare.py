@@ -17,7 +17,7 @@ from ..memory import give_back
 from ..packet.headers import ETH_ARP
 from ..packet.sample import sample_of
 from ..packet.survey import FREE_POINT, Survey
-from ..told import fresh, known_to
+from ..told import fresh, keep, known_to
 from .atlas import Atlas
 from .chains import Chained, Machine, chain
 from .evidence import homes_of
@@ -75,7 +75,8 @@ def prepare(pool: Pool, atlas: Atlas, linked: Linked, bundles: Sequence[Bundle],
     _count_hardware(trusts, atlas, bundles, machines, chained)
     return Setting(_lean(atlas), facts_of(trusts, atlas.hosts), own, host_of,
                    bounds_of(own, host_of, len(atlas.hosts)), names, _final(names), partition, files,
-                   atlas.flows, homes_of(chained, own, atlas.flows), _many(atlas), unwanted,
+                   keep(os.path.join(scratch, "flows.npy"), atlas.flows), homes_of(chained, own, atlas.flows),
+                   _many(atlas), unwanted,
                    Recorded((bundle.path, bundle.dtype, bundle.fields) for bundle in bundles),
                    neighbours_of(atlas.flows), told, sample_of(bundles), excerpt)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A merge on a cluster of four workers: the products are those of a merge here; nobody else is let in."""
+import os
 import socket
 import ssl
 import subprocess
@@ -14,6 +15,7 @@ from fleetmerge import certificates
 from fleetmerge.bundle import find
 from fleetmerge.errors import MergeError
 from fleetmerge.executors import Here
+from fleetmerge.memory import KEEP
 from fleetmerge.merge import merge
 from fleetmerge.products.summary import Request
 
@@ -66,6 +68,11 @@ def test_a_worker_that_dies_costs_its_part_only(run: Path, keys: Path, address: 
               cluster.workers)
     assert (tmp_path / "_explore").exists() and (tmp_path / "_write").exists()
     products.assert_equal(run.parent / "here", tmp_path / "there")
+
+
+def test_workers_keep_their_memory(keys: Path, address: str) -> None:
+    with Cluster(address, str(keys)) as cluster:
+        assert {name: cluster.executor().submit(os.getenv, name).result() for name in KEEP} == KEEP
 
 
 def test_nobody_else_is_let_in(address: str, tmp_path: Path, monkeypatch: Any) -> None:

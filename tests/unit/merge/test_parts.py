@@ -14,9 +14,10 @@ from fleetmerge.bundle import find
 from fleetmerge.errors import MergeError
 from fleetmerge.executors import Here, Processes
 from fleetmerge.merge import merge
+from fleetmerge.packet.identity import FLOW
 from fleetmerge.products.pieces import JoinedParquet, JoinedText, write_table
 from fleetmerge.products.summary import Request
-from fleetmerge.told import known_to, tell
+from fleetmerge.told import keep, known_to, mapped, tell
 from fleetmerge.work import Workers
 
 PARTS = {"_survey", "_chain", "_split", "_explore", "_write"}
@@ -95,3 +96,16 @@ def test_large_arrays_are_mapped(tmp_path: Path) -> None:
     assert (known["large"] == large).all() and (known["again"][0] == large).all() and (known["small"] == small).all()
     assert not known["large"].flags.writeable
     assert (tmp_path / "told").stat().st_size < 10_000
+
+
+def test_no_array_is_too_small_to_be_mapped(tmp_path: Path) -> None:
+    for rows in (np.zeros(0, FLOW), np.ones(3, FLOW)):
+        found = mapped(keep(str(tmp_path / "rows.npy"), rows))
+        assert found.dtype == FLOW and not found.flags.writeable and (found == rows).all()
+
+
+def test_what_was_told_before_is_forgotten(tmp_path: Path) -> None:
+    before, now = (tell(str(tmp_path / name), [name]) for name in ("before", "now"))
+    known = known_to(before)
+    assert known_to(before) is known and known_to(now) == ["now"]
+    assert known_to(before) == known and known_to(before) is not known
