@@ -147,10 +147,9 @@ def _manifest(host: Host, tracer: str, points: Sequence[str], count: int,
                      "outside_window": 0, "unparsed": 0, "stacks_lost": 0, "cut": 0},
         "per_point": {name: {"seen": 0, "matched": 0, "lost": lost[name],
                              "lost_per_cpu": {"0": lost[name]} if lost[name] else {}} for name in points},
-        "devices": [{"netns": NETNS, "ifindex": index, "name": name, "kind": "", "mac": "02:00:00:00:%02x:%02x" % (
-            host.number, index), "mtu": 1500, "master": 0, "role": role,
-            "statistics": {"before": STATISTICS, "after": STATISTICS}}
-            for name, (index, role) in host.devices.items()],
+        "devices": [{"netns": NETNS, "ifindex": index, "name": name, "kind": "", "mac": _mac(host, name, index),
+                     "mtu": 1500, "master": 0, "role": role, "statistics": {"before": STATISTICS, "after": STATISTICS}}
+                    for name, (index, role) in host.devices.items()],
         "netns": {str(NETNS): host.name}, "stacks": {},
         "symbols": {"0x%x" % address: name + "+0x1a" for name, address in SYMBOLS.items()},
         "drop_reasons": {str(number): name for number, name in REASONS.items()},
@@ -179,3 +178,10 @@ def _tell_topology(world: World, run_dir: Path) -> None:
         host, _ = vm.at(0)
         ends[name] = {"address": vm.v4, "host": host.name, "uplinks": host.uplinks}
     (run_dir / "topology.json").write_text(json.dumps({"format": "skbfleet-topology/1", "pair": ends}))
+
+
+def _mac(host: Host, device: str, index: int) -> str:
+    """Return a device's address; some hosts give a VM's device the VM's own with 0xfe in front, as libvirt does."""
+    known = host.taps.get(device) if host.number % 2 else None
+    octets = bytes([0xFE]) + known.mac[1:] if known else bytes([2, 0, 0, 0, host.number, index])
+    return octets.hex(":")

@@ -63,6 +63,10 @@ class Labels:
         """Return function+offset of a code address; None for 0."""
         return (self._symbols.get(address) or "0x%x" % address) if address else None
 
+    def addresses_in(self, function: str) -> list[int]:
+        """Return the code addresses in a function, of those that are known by name."""
+        return [address for address, name in self._symbols.items() if name.partition("+")[0] == function]
+
     def reason(self, number: int) -> str:
         """Return the name of a drop reason."""
         return self._reasons.get(str(number)) or str(number)

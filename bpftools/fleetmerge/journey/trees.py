@@ -43,9 +43,9 @@ def make_tree(sights: Sequence[Sight], layout: Layout, bounds: np.ndarray) -> Tr
 
 def _aim(tree: Tree, leaf: Leaf, sights: Sequence[Sight], layout: Layout) -> int:
     """Return whether the frame that a branch was at its last device was for the VM there."""
-    device = layout.device[sights[leaf.row].place] if leaf.row >= 0 else None
-    return next((sights[row].aim for row in reversed(tree.way(leaf.row))
-                 if sights[row].aim and layout.device[sights[row].place] == device), 0)
+    rows = [*([leaf.mark] if leaf.mark >= 0 else []), *reversed(tree.way(leaf.row))]
+    return next((sights[row].aim for row in rows if sights[row].aim and layout.device[sights[row].place]
+                 == layout.device[sights[rows[0]].place]), 0)
 
 
 def _grow(legs: list[Leg], sights: Sequence[Sight], layout: Layout,

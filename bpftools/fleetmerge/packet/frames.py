@@ -3,9 +3,12 @@
 too, that it is not for.
 
 A VM's own MAC addresses are those that came out of its device and of no other one of the host: a VM that is a bridge
-hands on what is others'. Of a VM that was not heard yet nothing is said.
+hands on what is others'. libvirt gives a VM's device the VM's own address with 0xfe in front of it
+(virNetDevTapCreateInBridgePort in src/util/virnetdevtap.c). Of a VM that was not heard yet, and whose device has no
+such address, nothing is said.
 """
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,16 +18,26 @@ from .identity import FOR_IT, FOR_OTHERS, mix
 _ETHERNET = 14
 _GROUP = 1          # in an address's first byte: it is for many
 _MOST = 10_000      # addresses of one host that are kept
+_BEHIND = (1 << 40) - 1     # an address without its first byte
+
+
+class Points(NamedTuple):
+    """Where frames are seen, by the numbers of a bundle."""
+
+    receive: Collection[int]        # points at which a device gives a frame
+    send: Collection[int]           # points at which it is given one
+    drop: Collection[int] = ()      # points at which packets are dropped
+    inside: Collection[int] = ()    # code addresses at which a VM's device drops what it was given
 
 
 class Frames:
     """The MAC addresses that came out of a host's devices, as far as its records were read."""
 
-    def __init__(self, taps: Iterable[tuple[int, int]], receive: Collection[int], send: Collection[int]) -> None:
-        """taps: (netns, ifindex) of VMs' devices; receive, send: points at which a device gives frames, or is given
-        them."""
-        self._taps = np.array([netns << 32 | ifindex for netns, ifindex in taps], "u8")
-        self._receive, self._send = list(receive), list(send)
+    def __init__(self, taps: Mapping[tuple[int, int], int | None], points: Points) -> None:
+        """taps: (netns, ifindex) of VMs' devices -> the VM's address without its first byte, None if not known."""
+        self._behind = {netns << 32 | ifindex: behind for (netns, ifindex), behind in taps.items()}
+        self._taps = np.array(list(self._behind), "u8")
+        self._receive, self._send, self._drop, self._inside = (np.array(list(some), "u8") for some in points)
         self._owner: dict[int, int | None] = {}     # address -> device; None: several
 
     def aims(self, raw: np.ndarray) -> np.ndarray:
@@ -39,13 +52,18 @@ class Frames:
             if len(self._owner) < _MOST or address in self._owner:
                 self._owner[address] = owner if self._owner.get(address, owner) == owner else None
         heard = {owner for owner in self._owner.values() if owner is not None}
-        given = np.flatnonzero(framed & np.isin(raw["point"], self._send) & np.isin(device, self._taps)
-                               & (raw["packet"][:, 0] & _GROUP == 0))
+        into = np.isin(raw["point"], self._send) | (
+            np.isin(raw["point"], self._drop) & np.isin(raw["location"], self._inside))
+        given = np.flatnonzero(framed & into & np.isin(device, self._taps) & (raw["packet"][:, 0] & _GROUP == 0))
         pairs, codes = _different(device[given], raw["packet"][given, :6])
-        each = [0 if owner not in heard else FOR_IT if self._owner.get(address) == owner else FOR_OTHERS
-                for owner, address in pairs]
-        out[given] = np.array(each, "u1")[codes]
+        out[given] = np.array([self._aim(tap, address, tap in heard) for tap, address in pairs], "u1")[codes]
         return out
+
+    def _aim(self, tap: int, address: int, heard: bool) -> int:
+        behind = self._behind[tap]
+        if self._owner.get(address) == tap or (behind is not None and address & _BEHIND == behind):
+            return FOR_IT
+        return FOR_OTHERS if heard or behind is not None else 0
 
 
 def _different(device: np.ndarray, octets: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray]:

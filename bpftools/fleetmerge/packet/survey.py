@@ -3,15 +3,17 @@
 are its packets recognised?"""
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from ..bundle.labels import DROP_POINTS
+from ..bundle.labels import DROP_POINTS, Labels
 from ..bundle.manifest import Bundle
 from ..bundle.records import chunks
-from .frames import Frames
+from .frames import Frames, Points
 from .headers import ETH_IPV4, ETH_IPV6
 from .identity import NOT_FOLLOWED, ROW, UNREADABLE, Identifier, Tables
 from .places import LOCAL, RECEIVE, SEND
@@ -21,6 +23,8 @@ BLOCK = 1024              # records per entry of the index
 _CHUNK_BLOCKS = 32
 _NEVER = (1 << 63) - 1
 _PIECE = 1 << 16         # rows
+_TAKES = "tun_net_xmit"   # the function in which a VM's device takes a frame, or drops it
+_MAC = re.compile("[0-9a-f]{12}\\Z")
 _IP_HEADERS = 14 + 40     # bytes that have the IP header of any packet without a tag
 # records and their bytes at one place, and when the first and the last of them were made (monotonic ns)
 SUMS = np.dtype([("packets", "<i8"), ("bytes", "<i8"), ("first", "<i8"), ("last", "<i8")])
@@ -85,9 +89,17 @@ def survey_bundle(bundle: Bundle, path: str) -> Survey:
 def _frames(bundle: Bundle) -> Frames:
     """Return who says for whom frames at this host's VMs' devices are."""
     names = bundle.points()
-    taps = [(int(device.get("netns") or 0), int(device["ifindex"])) for device in bundle.manifest["devices"]
-            if device.get("role") in LOCAL]
-    return Frames(taps, *([number for number, name in names.items() if name in points] for points in (RECEIVE, SEND)))
+    taps = {(int(device.get("netns") or 0), int(device["ifindex"])): _behind(device.get("mac"))
+            for device in bundle.manifest["devices"] if device.get("role") in LOCAL}
+    receive, send, drop = ([number for number, name in names.items() if name in points]
+                           for points in (RECEIVE, SEND, DROP_POINTS))
+    return Frames(taps, Points(receive, send, drop, Labels(bundle).addresses_in(_TAKES)))
+
+
+def _behind(mac: Any) -> int | None:
+    """Return what a VM's address is behind its first byte, from its device's; None if that does not tell."""
+    text = mac.replace(":", "") if isinstance(mac, str) and mac.startswith("fe:") else ""
+    return int(text[2:], 16) if _MAC.match(text) else None
 
 
 def _cut_short(raw: np.ndarray, rows: np.ndarray) -> np.ndarray:

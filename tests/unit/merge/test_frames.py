@@ -4,18 +4,21 @@ import numpy as np
 import pytest
 
 from fleetmerge.bundle.records import CANONICAL
-from fleetmerge.packet.frames import Frames
+from fleetmerge.packet.frames import Frames, Points
 from fleetmerge.packet.identity import FOR_IT, FOR_OTHERS
 
 NETNS, ETH0, VNET0, VNET1 = 7, 2, 3, 4
-RX, TX = 1, 2
+RX, TX, DROP = 1, 2, 3
+INSIDE, OUTSIDE = 0xFFFFFFFF81000010, 0xFFFFFFFF81000090     # tun_net_xmit, and another function
+POINTS = Points([RX], [TX], [DROP], [INSIDE])
 A, B, C, GROUP, EVERYBODY = ("525400000001", "525400000002", "525400000003", "01005e000001", "ffffffffffff")
 UNKNOWN = 0
 Seen = tuple[int, int, str, str]
 
 
-def frames() -> Frames:
-    return Frames([(NETNS, VNET0), (NETNS, VNET1)], [RX], [TX])
+def frames(behind: int | None = None) -> Frames:
+    """behind: what VNET1's own address says of its VM's."""
+    return Frames({(NETNS, VNET0): None, (NETNS, VNET1): behind}, POINTS)
 
 
 def records(*seen: Seen, **fields: int) -> np.ndarray:
@@ -50,6 +53,20 @@ def test_of_a_vm_that_was_not_heard_nothing_is_said() -> None:
     assert known.aims(records(asked)).tolist() == [FOR_OTHERS]
 
 
+def test_by_the_address_of_a_vms_device() -> None:
+    known = frames(behind=int(B, 16) & 0xFFFFFFFFFF)
+    assert known.aims(records((TX, VNET1, B, A), (TX, VNET1, C, A), (TX, VNET0, B, A))).tolist() == [
+        FOR_IT, FOR_OTHERS, UNKNOWN]
+
+
+@pytest.mark.parametrize(("location", "aims"), [(INSIDE, [FOR_IT, FOR_OTHERS]), (OUTSIDE, [UNKNOWN, UNKNOWN])])
+def test_what_a_vms_device_dropped_was_given_to_it(location: int, aims: list[int]) -> None:
+    """Elsewhere it may have come from the VM."""
+    known = frames()
+    known.aims(records(*SPOKEN))
+    assert known.aims(records((DROP, VNET0, A, C), (DROP, VNET0, B, C), location=location)).tolist() == aims
+
+
 def test_a_vm_that_hands_on_what_is_others_has_no_address_of_its_own() -> None:
     """A bridge: what came in by the uplink comes out of it, too."""
     known = frames()
@@ -71,5 +88,5 @@ def test_devices_of_other_namespaces_are_others() -> None:
 
 
 def test_no_device_of_a_vm_and_no_record() -> None:
-    assert Frames([], [RX], [TX]).aims(records(*SPOKEN, (TX, VNET0, B, C))).tolist() == [UNKNOWN] * 4
+    assert Frames({}, POINTS).aims(records(*SPOKEN, (TX, VNET0, B, C))).tolist() == [UNKNOWN] * 4
     assert not len(frames().aims(records()))
