@@ -68,10 +68,10 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Sh
     if len(leaves) == 1:     # where it was flooded to others, a VM that was not heard may be one of them
         flooded = of_tap(leaves[0]) and not leaves[0].aim and any(leaf.aim < 0 for leaf in tree.leaves)
         return Chosen(leaves[0], UNDECIDED if flooded else ONLY)
-    # copies that the host made for itself came to no device
+    # copies that the host made for itself came to no device; which skb came in must have been seen
     went = [leaf for leaf in leaves if leaf.trunk or leaf.kind != DROPPED or not _made_here(
         tree, leaf, sights, layout)]
-    if len(went) == 1 and went[0].trunk and of_tap(went[0]):
+    if len(went) == 1 and went[0].trunk and of_tap(went[0]) and tree.legs[went[0].leg].entry:
         return Chosen(went[0], DEVICE)
     return Chosen(_trunk(leaves), UNDECIDED)
 
