@@ -11,7 +11,7 @@ from ..packet.places import NEAR
 from .atlas import Layout
 from .branches import ONLY, UNDECIDED, Shown, choose
 from .shapes import Shape
-from .tree import DROPPED, IN_VM, OUT, Leaf
+from .tree import DROPPED, IN_VM, Leaf
 
 _MOST = 15      # hosts and devices of one packet that are looked at
 
@@ -109,13 +109,13 @@ def chosen_ways(layout: Layout, waiting: Iterable[tuple[Shape, np.ndarray]], str
     return out
 
 
-def but_copies(layout: Layout, ways: Sequence[Way], stream: np.ndarray) -> Iterator[Way]:
+def but_copies(layout: Layout, ways: Sequence[Way], others: Sequence[Way], stream: np.ndarray) -> Iterator[Way]:
     """Yield the ways; a branch that went to a VM, and is the packet only because there is no other, is in doubt where
-    copies of others of its stream, which left the host, went to this VM."""
+    others of its stream had more branches beside the one to this VM: that may have been a copy."""
     keys = [np.zeros(0, "u8")]
-    for way in ways:
+    for way in (*others, *ways):
         leaves = way.shape.tree.single()
-        if any(leaf.kind == OUT for leaf in leaves):
+        if len(leaves) > 1:
             streams = np.unique(stream[way.packets])
             keys += [keyed(streams, int(layout.device[way.shape.place(leaf.row)]))
                      for leaf in leaves if leaf.kind == IN_VM]

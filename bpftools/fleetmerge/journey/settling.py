@@ -132,7 +132,7 @@ class Settling(Part):
         if sure and len(sure) < len(chosen):
             chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, [*self._ways, *sure], stream),
                                  mirrored)
-        for way in but_copies(layout, chosen, stream):
+        for way in but_copies(layout, chosen, self._ways[:], self._stream):
             for one in self._at_home(way):
                 self._took(one)
 
