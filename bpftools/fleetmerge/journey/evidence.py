@@ -45,9 +45,11 @@ def around(keys: np.ndarray, times: np.ndarray, values: np.ndarray, key: np.ndar
            time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (the value with the same key that is next before each time, the one next after it); NOWHERE for none.
 
-    keys, times, values: sorted by key and time.
+    keys, times, values: sorted by key and time. Only those of the keys that are asked for are looked at: of a long
+    capture there are many.
     """
-    count = len(keys)
+    asked = _with(keys, np.unique(key))
+    keys, times, values, count = keys[asked], times[asked], values[asked], len(asked)
     if not count or not len(key):
         nothing = np.full(len(key), NOWHERE, "i4")
         return nothing, nothing.copy()
@@ -68,6 +70,13 @@ def around(keys: np.ndarray, times: np.ndarray, values: np.ndarray, key: np.ndar
     good = known & (after < count) & (codes[np.minimum(after, count - 1)] == code)
     right = np.where(good, values[np.minimum(after, count - 1)], NOWHERE)
     return left.astype("i4"), right.astype("i4")
+
+
+def _with(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return where the wanted keys are. keys, wanted: sorted."""
+    first = np.searchsorted(keys, wanted)
+    count = np.searchsorted(keys, wanted, "right") - first
+    return np.repeat(first - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
 
 
 @dataclass

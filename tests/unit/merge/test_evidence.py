@@ -20,13 +20,14 @@ def test_around_a_moment(key: int, time: int, wanted: tuple[int, int]) -> None:
     assert tuple(int(found[0]) for found in around(KEYS, TIMES, VALUES, np.array([key], "u8"), moments)) == wanted
 
 
-def test_around_many_moments() -> None:
+@pytest.mark.parametrize("some", [(0, 1, 2, 3, 4, 5), (1, 4), (0, 3, 5)])
+def test_around_many_moments(some: tuple[int, ...]) -> None:
     """As it is for each by itself."""
     random = np.random.default_rng(3)
     keys, times = random.integers(0, 5, 300).astype("u8"), random.integers(0, 1000, 300)
     order = np.lexsort((times, keys))
     keys, times, values = keys[order], times[order], np.arange(300, dtype="i4")
-    asked, when = random.integers(0, 6, 200).astype("u8"), random.integers(-10, 1010, 200)
+    asked, when = random.choice(some, 200).astype("u8"), random.integers(-10, 1010, 200)
     before, after = around(keys, times, values, asked, when)
     for key, time, one, two in zip(asked, when, before, after, strict=True):
         earlier, later = (values[(keys == key) & found] for found in (times <= time, times > time))
