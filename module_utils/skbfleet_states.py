@@ -159,6 +159,8 @@ def finished(params, check_mode):
             seconds = max(seconds, params["timeout"] + end_ns / 1e9 - time.time())
     wait_until(lambda: all(tracer.pid() is None for tracer in tracers), seconds)
     ended = [tracer for tracer in tracers if tracer.pid() is None]
+    for tracer in ended:
+        tracer.salvage(params["timeout"])
     return summary(tracers, pack(run_dir, ended, params["owner"]) if ended else {}, bool(ended))
 
 
@@ -168,12 +170,13 @@ def summary(tracers, bundle, changed):
     for one in outcomes.values():
         if one["state"] not in ENDED:
             one["why"] = "it has not ended yet (%s)" % one["state"]
-    good = [one for one in outcomes.values() if one["state"] == "finished"]
-    status = "complete" if len(good) == len(outcomes) else "partial" if good else "missing"
+    whole = all(one["state"] == "finished" for one in outcomes.values())
+    some = any(tracer.has_bundle() for tracer in tracers)
+    status = "complete" if whole else "partial" if some else "missing"
     late_ns = late_by(outcomes)
     why = reasons(outcomes)
     if late_ns:
-        status = "partial" if good else status
+        status = "partial" if some else status
         why = "; ".join(part for part in (why, "it was told the window %.3f s late" % (late_ns / 1e9)) if part)
     return {"changed": changed, "tracers": outcomes, "status": status, "why": why, "late_by_ns": late_ns,
             "bundle": bundle}
