@@ -98,8 +98,9 @@ class Spool:
             self.budget.hit("spool", 0, "somebody removed %s, or cut it off" % _NAME)
 
     def close(self) -> None:
-        """Finish the file; one that is gone is empty."""
+        """Finish the file; one that is gone is empty, and one that was cut off ends with its last whole record."""
         self._note_damage()
         if not os.path.lexists(_NAME):
             files.open_new(_NAME).close()
+        self._file.truncate(os.fstat(self._file.fileno()).st_size // self._stride * self._stride)
         self._file.close()

@@ -27,7 +27,7 @@ def test_records_are_kept_in_order(spool, tmp_path):
 
 
 @pytest.mark.parametrize(("touch", "left"), [
-    (os.unlink, 0), (lambda path: os.truncate(path, 15), 15), (lambda path: os.rename(path, str(path) + ".old"), 0),
+    (os.unlink, 0), (lambda path: os.truncate(path, 15), 10), (lambda path: os.rename(path, str(path) + ".old"), 0),
 ], ids=["removed", "cut off", "moved"])
 @pytest.mark.parametrize("looks", [True, False])
 def test_a_file_that_somebody_touched_ends_the_capture(spool, tmp_path, touch, left, looks):
