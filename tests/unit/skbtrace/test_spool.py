@@ -48,6 +48,14 @@ def test_what_comes_when_a_limit_was_reached_is_kept_if_there_is_room(spool, tmp
     assert (spool.budget.kept, len(spool.budget.limits)) == (2, 1)
 
 
+@pytest.mark.parametrize(("free", "ended"), [(75, False), (74, True)])
+def test_records_leave_room_to_be_packed(spool, monkeypatch, free, ended):
+    monkeypatch.setattr("skbtrace.host.limits.free_bytes", lambda _place: free)
+    spool.take(bytes(30 * STRIDE))
+    assert spool.check()
+    assert [limit["limit"] for limit in spool.budget.limits] == ["disk"] * ended
+
+
 def test_a_directory_that_is_gone_ends_it(spool, tmp_path):
     (tmp_path / "records.bin").unlink()
     tmp_path.rmdir()
