@@ -33,7 +33,7 @@ OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 PYTHON_CODE := $(wildcard bpftools callback_plugins library module_utils roles share tests)
 
 .PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation schema mutation fuzz attacks \
-	integration faults test-runbook molecule smoke test test-controller test-lab bench collection collection-sanity \
+	integration failures faults test-runbook molecule smoke test test-controller test-lab bench collection collection-sanity \
 	kit kit-test
 
 help:  ## list the targets
@@ -97,6 +97,9 @@ attacks: setup $(OLDEST_STAMP)  ## run the playbooks against hosts that lie, wit
 integration: setup  ## run the tests on a namespace lab of their own (as root)
 	tests/elsewhere pytest tests/integration
 
+failures: setup  ## kill, stop, fill up and cut off what a capture needs, on a lab of its own (as root)
+	tests/elsewhere pytest tests/failures
+
 faults: setup  ## inject faults into a lab of its own, and print how many the verdict finds (as root)
 	tests/elsewhere pytest tests/faults
 
@@ -133,7 +136,7 @@ test-controller:
 	$(MAKE) --jobs=1 lint types unit truth attacks
 
 test-lab:
-	$(MAKE) --jobs=1 integration molecule
+	$(MAKE) --jobs=1 integration failures molecule
 
 $(PIP_STAMP): requirements.txt requirements-mergers.txt requirements-dev.txt
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

@@ -17,7 +17,8 @@ author: The skbfleet authors
 options:
   state:
     description:
-      - V(prepared) makes the directory of the run, for the tracers to be copied to.
+      - V(prepared) makes the directory of the run, for the tracers to be copied to. Fails with
+        RV(taken) if it is there.
       - V(armed) unpacks the pushed tracers and starts them; their programs are loaded and attached, and their window
         is closed. Returns when all are armed or have failed; fails if none is armed.
       - V(started) tells the tracers when their window is and returns at once, before it opens.
@@ -132,6 +133,10 @@ EXAMPLES = r"""
 RETURN = r"""
 lost:
   description: Set if the connection broke.
+  returned: failure
+  type: bool
+taken:
+  description: Set if the run was begun by someone else, whose it stays.
   returned: failure
   type: bool
 tracers:

@@ -40,4 +40,8 @@ lost:
   description: Set if the connection broke.
   returned: failure
   type: bool
+taken:
+  description: Set if the run was begun there by someone else, whose it stays.
+  returned: failure
+  type: bool
 """

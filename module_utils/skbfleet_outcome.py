@@ -27,7 +27,7 @@ def is_remote_dir(path):
 def of_host(known, wanted):
     """Return the outcome of a host that took part.
 
-    known: what was registered for it, by step: contact, checked, armed, ended, unpacked, removed, failure, and
+    known: what was registered for it, by step: contact, checked, pushed, armed, ended, unpacked, removed, failure, and
     recalled if it is an earlier run; wanted: the tracers it was to run.
     """
     ended = known.get("ended") or {}
@@ -55,7 +55,7 @@ def what_is_left(known, home):
 
 def untouched(known):
     """Return whether the host was left alone, because of what was in the way: what is there is another run's."""
-    return bool((known.get("checked") or {}).get("obstacles"))
+    return bool((known.get("checked") or {}).get("obstacles") or (known.get("pushed") or {}).get("taken"))
 
 
 def never_armed(known):

@@ -6,6 +6,7 @@
     process.json   who runs there                written here
     window.json    when records count            written here
     status.json    what the tracer is doing      written by the tracer
+    draft.json     the manifest so far           written by the tracer, gone when it has finished
     manifest.json, records.bin, tracer.log       the outcome
 <remote_dir>/<run_id>/bundle/bundle.tar.gz       all tracers' outcome, for the ssh user (0700, 0600)
 """
@@ -155,6 +156,22 @@ class Tracer:
         if errors:
             return "failed", errors[-1]
         return "killed", "it was gone before its end" + (", its log ends in: " + lines[-1] if lines else "")
+
+    def salvage(self, seconds):
+        """Have a bundle made of what a tracer recorded that is gone and could not do so itself."""
+        if not os.path.exists(self.path("draft.json")):
+            return
+        command = read_json(self.path("process.json"))["command"]
+        with open(self.path("tracer.log"), "ab") as log:
+            try:
+                subprocess.run([command[0], self.program, "--salvage", self.directory], stdin=subprocess.DEVNULL,
+                               stdout=log, stderr=log, timeout=seconds, check=False)
+            except (OSError, subprocess.TimeoutExpired) as error:  # the bundle goes home as it is
+                log.write(("error: its records could not be salvaged: %s\n" % error).encode())
+
+    def has_bundle(self):
+        """Return whether its records can be read: a manifest says how."""
+        return os.path.exists(self.path("manifest.json"))
 
     def stop(self):
         """End the process; return the signal that did it, None if it had ended."""

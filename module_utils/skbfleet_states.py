@@ -74,15 +74,19 @@ def check_space(run_dir):
 
 
 def prepared(params, check_mode):
-    """Make the run's directory, for the tracers to be copied to."""
+    """Make the run's directory, for the tracers to be copied to; where there is one, someone else began the run."""
     run_dir = run_directory(params)
     base = params["remote_dir"]
     check_way(base)
     if check_mode:
         return {"changed": not os.path.isdir(run_dir)}
     os.makedirs(os.path.dirname(base), mode=0o755, exist_ok=True)
-    changed = [make(directory) for directory in (base, run_dir)]
-    return {"changed": any(changed)}
+    make(base)
+    if make(run_dir):
+        return {"changed": True}
+    return {"changed": False, "failed": True, "taken": True,
+            "msg": "the run %s was begun on this host by someone else; choose another capture_run_id, or, if nobody is "
+                   "at work, remove it with playbooks/cleanup.yml -e capture_run_id=%s" % ((params["run_id"],) * 2)}
 
 
 def armed(params, check_mode):
@@ -159,6 +163,8 @@ def finished(params, check_mode):
             seconds = max(seconds, params["timeout"] + end_ns / 1e9 - time.time())
     wait_until(lambda: all(tracer.pid() is None for tracer in tracers), seconds)
     ended = [tracer for tracer in tracers if tracer.pid() is None]
+    for tracer in ended:
+        tracer.salvage(params["timeout"])
     return summary(tracers, pack(run_dir, ended, params["owner"]) if ended else {}, bool(ended))
 
 
@@ -168,12 +174,13 @@ def summary(tracers, bundle, changed):
     for one in outcomes.values():
         if one["state"] not in ENDED:
             one["why"] = "it has not ended yet (%s)" % one["state"]
-    good = [one for one in outcomes.values() if one["state"] == "finished"]
-    status = "complete" if len(good) == len(outcomes) else "partial" if good else "missing"
+    whole = all(one["state"] == "finished" for one in outcomes.values())
+    some = any(tracer.has_bundle() for tracer in tracers)
+    status = "complete" if whole else "partial" if some else "missing"
     late_ns = late_by(outcomes)
     why = reasons(outcomes)
     if late_ns:
-        status = "partial" if good else status
+        status = "partial" if some else status
         why = "; ".join(part for part in (why, "it was told the window %.3f s late" % (late_ns / 1e9)) if part)
     return {"changed": changed, "tracers": outcomes, "status": status, "why": why, "late_by_ns": late_ns,
             "bundle": bundle}
@@ -200,9 +207,17 @@ def absent(params, check_mode):
         if not check_mode:
             strike_off(name)
             shutil.rmtree(run_dir)
-    if removed and not check_mode and not os.listdir(base):
-        os.rmdir(base)
+    if not check_mode:
+        remove_if_empty(base)
     return {"changed": bool(removed), "stopped": stopped, "removed": removed, "waiting": waiting}
+
+
+def remove_if_empty(base):
+    """Remove the directory of all runs, if no other run is in it."""
+    try:
+        os.rmdir(base)
+    except OSError:  # one is, or there is none, or it is a disk of its own
+        pass
 
 
 def what_waits(run_dir):

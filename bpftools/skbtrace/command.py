@@ -6,6 +6,7 @@ from typing import Any, List
 
 from . import options as command_line
 from .capture.rundir import RunDir
+from .capture.salvage import salvage
 from .capture.tracer import Tracer
 from .errors import InputError, TracerError
 from .host import limits
@@ -75,6 +76,8 @@ def main(tracer: str, what: str, examples: str, default_profile: str, arguments:
         options.tracer = tracer
         if options.list_points:
             _list_points()
+        elif options.salvage:
+            salvage(options.salvage)
         elif options.check_host:
             _check_host(options, chosen)
         elif options.check_options:

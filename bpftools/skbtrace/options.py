@@ -85,6 +85,8 @@ def make_parser(program: str, what: str, examples: str, default_profile: str) ->
     parser.add_argument("--check-options", action="store_true", help="check the options, touch nothing, and end")
     parser.add_argument("--check-host", action="store_true",
                         help="check the options and what this host lacks for them, load nothing, and end")
+    parser.add_argument("--salvage", metavar="DIR",
+                        help="make a bundle of the records in a run directory whose tracer was killed, and end")
     parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     parser.set_defaults(default_profile=default_profile)
     return parser

@@ -137,7 +137,7 @@ class Host:
         """Return why the host is not complete; empty if it is."""
         known = self.expected.why if self.expected else ""
         if not self.bundles:
-            return "; ".join(self.broken) or known or "no bundle came from it"
+            return "; ".join([*self.broken, *([known] if known else [])]) or "no bundle came from it"
         parts = list(self.broken)
         parts += ["%s: %s" % (bundle.tracer, problem) for bundle, _, _ in self.bundles for problem in bundle.problems]
         parts += ["nothing came from its %s%s" % (tracer, " (%s)" % known if known else "")

@@ -11,10 +11,12 @@ from ..host import clock
 from ..programs import expressions, filters, queues, sample
 
 FORMAT = "skbfleet-bundle/1"
+RECORDS, MANIFEST, DRAFT = "records.bin", "manifest.json", "draft.json"
 _CHUNK = 1 << 20
 
 
-def _kernel() -> Dict[str, str]:
+def kernel() -> Dict[str, str]:
+    """Return what this kernel is, and since when it runs."""
     with open("/proc/sys/kernel/random/boot_id") as handle:
         boot_id = handle.read().strip()
     system = os.uname()
@@ -60,39 +62,51 @@ def _name_stacks(tracer: Any, records_path: str) -> None:
             tracer.symbols.stack(stack_id)
 
 
+def drop_draft() -> None:
+    """Remove the draft: there is a manifest."""
+    try:
+        os.unlink(DRAFT)
+    except FileNotFoundError:  # there was no room for one
+        pass
+
+
+def known(tracer: Any) -> Dict[str, Any]:
+    """Return of a manifest what is known as soon as the window is set."""
+    import bcc
+    return {
+        "format": FORMAT, "run_id": tracer.options.run_id, "tracer": tracer.options.tracer,
+        "host": tracer.options.host, "tool_version": VERSION, "bcc_version": bcc.__version__,
+        "python_version": platform.python_version(), "kernel": kernel(),
+        "command_line": [foreign.from_system(word) for word in sys.argv if not expressions.is_program(word)],
+        "filter": filters.describe(tracer.chosen), "record": tracer.layout.describe(),
+        "fields": [dict(one._asdict()) for one in tracer.fields], "load": tracer.load or {},
+        "guards": dict(tracer.sharing.guards(), max_rate=tracer.options.max_rate),
+        "sample": sample.describe(tracer.options), "queues": queues.describe(tracer.queues.absent),
+        "drop_reasons": {str(key): name for key, name in tracer.reasons.items()},
+        "netns": {str(key): name for key, name in tracer.scope.names.items()}, "devices": tracer.devices.rows(),
+        "points": _points(tracer), "window": _window(tracer), "clock": dict(clock.discipline(), pairs=tracer.pairs),
+        "seconds": tracer.seconds,
+    }
+
+
 def build(tracer: Any, budget: Any, nearest: Dict[str, Any]) -> Dict[str, Any]:
     """Return the manifest of a finished tracer whose records are in the current directory; raises OSError.
 
     nearest: what passed where nothing matched, as nearest.py has it.
     """
-    import bcc
-    records_path = "records.bin"
-    _name_stacks(tracer, records_path)
-    per_point = tracer.counters()
-    totals = tracer.totals()
+    _name_stacks(tracer, RECORDS)
+    tracer.devices.finish()
+    rows = tracer.counters()
+    totals = tracer.totals(rows)
     totals.update(written=budget.kept, cut=budget.cut)
     why = _why_partial(tracer, budget)
-    return {
-        "format": FORMAT, "run_id": tracer.options.run_id, "tracer": tracer.options.tracer,
-        "host": tracer.options.host, "tool_version": VERSION, "bcc_version": bcc.__version__,
-        "python_version": platform.python_version(), "kernel": _kernel(),
-        "command_line": [foreign.from_system(word) for word in sys.argv if not expressions.is_program(word)],
-        "filter": filters.describe(tracer.chosen), "record": tracer.layout.describe(),
-        "fields": [dict(one._asdict()) for one in tracer.fields], "points": _points(tracer),
-        "window": _window(tracer), "counters": totals, "per_point": per_point,
-        "guards": dict(tracer.sharing.guards(), max_rate=tracer.options.max_rate), "load": tracer.load or {},
-        "sharing": {"with": tracer.sharing.met, "problem": tracer.sharing.problem},
-        "sample": sample.describe(tracer.options), "nearest": nearest,
-        "devices": tracer.devices.finish(), "netns": {str(key): name for key, name in tracer.scope.names.items()},
-        "symbols": {"0x%x" % key: name for key, name in tracer.symbols.names.items()},
-        "stacks": {str(key): ["0x%x" % frame for frame in frames] for key, frames in tracer.symbols.stacks.items()},
-        "symbols_hidden": tracer.symbols.are_hidden(),
-        "queues": queues.describe(tracer.queues.absent),
-        "drop_reasons": {str(key): name for key, name in tracer.reasons.items()},
-        "clock": dict(clock.discipline(), pairs=tracer.pairs), "limits": budget.limits,
-        "status": "partial" if why else "complete", "why": why, "ended_by": tracer.stopped_by,
-        "seconds": tracer.seconds, "files": {"records.bin": file_entry(records_path)},
-    }
+    return dict(
+        known(tracer), counters=totals, per_point=rows,
+        sharing={"with": tracer.sharing.met, "problem": tracer.sharing.problem}, nearest=nearest,
+        symbols={"0x%x" % key: name for key, name in tracer.symbols.names.items()},
+        stacks={str(key): ["0x%x" % frame for frame in frames] for key, frames in tracer.symbols.stacks.items()},
+        symbols_hidden=tracer.symbols.are_hidden(), limits=budget.limits, status="partial" if why else "complete",
+        why=why, ended_by=tracer.stopped_by, files={RECORDS: file_entry(RECORDS)})
 
 
 def _why_partial(tracer: Any, budget: Any) -> str:

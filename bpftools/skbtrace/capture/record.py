@@ -80,6 +80,10 @@ class Layout:
         for (address,), (stack_id,) in zip(self._each("location", "Q", spool), self._each("stack_id", "i", spool)):
             yield address, stack_id
 
+    def points(self, spool: bytes) -> Iterator[int]:
+        """Yield the number of each record's point."""
+        return (number for (number,) in self._each("point", "H", spool))
+
     def _each(self, name: str, code: str, spool: bytes) -> Iterator[Any]:
         before = RING_HEADER + next(field.offset for field in self.fields if field.name == name)
         after = self.stride - before - struct.calcsize(code)

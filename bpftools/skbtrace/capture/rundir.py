@@ -4,14 +4,18 @@
 window.json  the caller writes {"start_realtime_ns", "end_realtime_ns"} of this host's clock, or {"close": true}
 status.json  the tracer writes its state: starting, armed (with the load, if it was to measure that), started,
              finished or failed, with counts
-records.bin, evidence.json, manifest.json  the bundle; the manifest comes last and makes it whole
+draft.json   what the manifest will say as far as it is known when the window is set; gone when that is written
+records.bin, evidence.json, manifest.json  the bundle; the manifest comes last and makes it whole. Of a tracer that was
+             killed, salvage.py makes one from the draft, the last status and the records
 """
+import contextlib
 import os
 import time
 from typing import Any, Dict, Optional
 
 from ..errors import InputError, TracerError, option
 from ..host import clock, limits
+from ..kernel import symbols
 from . import evidence, files, manifest, nearest
 from .load import Load
 from .spool import Budget, Spool
@@ -50,6 +54,9 @@ class RunDir:
                              % (option("run-dir"), options.run_dir))
         if os.path.lexists("manifest.json"):
             raise InputError("%s is %r: it holds a capture already" % (option("run-dir"), options.run_dir))
+        if os.path.lexists(manifest.DRAFT):
+            raise InputError("%s is %r: it holds a capture that was killed; --salvage makes a bundle of its records"
+                             % (option("run-dir"), options.run_dir))
         limits.require_disk(self.path)
         self._manifest: Optional[files.ReservedJson] = None
         self._budget: Optional[Budget] = None
@@ -100,6 +107,7 @@ class RunDir:
         if self._wait_until is None:
             self._tell_opened()
             tracer.window.open_now(options.duration)
+            self._draft(tracer)
         elif self._measure_seconds:
             self._load = Load(tracer, self._measure_seconds)
         else:
@@ -119,6 +127,7 @@ class RunDir:
         content = manifest.build(tracer, self._budget, nearest.take(tracer))
         content["files"].update(self._write_evidence())
         self._manifest.write(content)
+        manifest.drop_draft()
         self._tell("finished", content["counters"], content["window"], content["why"])
 
     def _tell_opened(self) -> None:
@@ -174,14 +183,21 @@ class RunDir:
         except (KeyError, TypeError):
             raise TracerError("window.json lacks start_realtime_ns or end_realtime_ns in ns since 1970") from None
         tracer.pairs.append(clock.pair("start"))
+        self._draft(tracer)
+
+    def _draft(self, tracer: Any) -> None:
+        with contextlib.suppress(OSError):  # what is wrong with directory or disk is noticed elsewhere
+            files.write_json(manifest.DRAFT, dict(manifest.known(tracer), modules=symbols.modules()))
 
     def _tell(self, state: str, totals: Dict[str, int], window: Dict[str, Any], why: str = "", **more: Any) -> None:
         self.write_status(state, why, lost=totals["lost"], shed=totals["shed"], window=window, **more)
 
     def _tell_so_far(self, tracer: Any) -> None:
-        window = tracer.window
+        window, now = tracer.window, clock.pair("last")
+        rows = tracer.counters()
         try:
-            self._tell("started", tracer.totals(), dict(window.given, start_ns=window.start_ns, end_ns=window.end_ns,
-                                                        late_by_ns=window.late_by_ns), max_rate=tracer.limit.now)
+            self._tell("started", tracer.totals(rows), dict(
+                window.given, start_ns=window.start_ns, end_ns=window.end_ns, late_by_ns=window.late_by_ns),
+                max_rate=tracer.limit.now, per_point=rows, clock=now)
         except OSError:  # the directory is gone, or the disk is full: Spool sees it and ends the capture
             pass

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where records are kept: a file that ends at the limits that the user set, to the record."""
+import os
 from typing import Any, Dict, List, Optional
 
 from ..host import limits
 from . import files
+
+_NAME = "records.bin"
+_PACKED = 4  # a bundle takes less than such a part of what is in it: a sixth of plain datagrams was measured
 
 
 class Budget:
@@ -33,10 +37,13 @@ class Budget:
         self.limits.append({"limit": limit, "value": value, "what": what})
 
 
-def spare_disk(budget: Budget, free: int) -> None:
-    """End the capture before the host's disk is full; free: bytes."""
-    if free < limits.DISK_RESERVE and not budget.limits:
-        budget.hit("disk", limits.DISK_RESERVE, "only %d MiB are free on the disk" % (free >> 20))
+def spare_disk(budget: Budget, free: int, packed: int = 0) -> None:
+    """End the capture before the host's disk is full. free: bytes; packed: what the records need once more to be handed
+    over.
+    """
+    reserve = limits.DISK_RESERVE + packed
+    if free < reserve and not budget.limits:
+        budget.hit("disk", reserve, "only %d MiB are free on the disk" % (free >> 20))
 
 
 class Spool:
@@ -46,10 +53,13 @@ class Spool:
         self.budget = budget
         self._stride = stride
         self._directory = directory
-        self._file = files.open_new("records.bin")
+        self._file = files.open_new(_NAME)
 
     def take(self, records: Any) -> None:
         """Append whole records; a disk that runs full ends the capture and leaves whole records only."""
+        if not self._is_there():
+            self.budget.cut += len(records) // self._stride
+            return
         allowed = self.budget.allow(len(records) // self._stride)
         waiting = memoryview(records)[:allowed * self._stride]
         try:
@@ -65,14 +75,36 @@ class Spool:
             self.budget.hit("disk", 0, "the disk is full")
 
     def check(self) -> bool:
-        """Whether the capture can go on; called now and then. Stops before the host's disk is full."""
+        """Whether the capture can go on; called now and then. Stops before the host's disk is full, or when somebody
+        touched the file.
+        """
         try:
             free = limits.free_bytes(self._directory)
         except OSError:  # the run directory was removed: nobody wants these records any more
             return False
-        spare_disk(self.budget, free)
+        spare_disk(self.budget, free, self.budget.kept * self._stride // _PACKED)
+        self._note_damage()
         return True
 
+    def _is_there(self) -> bool:
+        """Whether the file is what was written, under its name."""
+        try:
+            named, opened = os.lstat(_NAME), os.fstat(self._file.fileno())
+        except FileNotFoundError:
+            return False
+        return named.st_ino == opened.st_ino and opened.st_size == self.budget.kept * self._stride
+
+    def _note_damage(self) -> None:
+        """End the capture if somebody removed the file, or cut it off. What is missing counts as written: who reads the
+        bundle sees how much of that is not there.
+        """
+        if not self._is_there() and not self.budget.limits:
+            self.budget.hit("spool", 0, "somebody removed %s, or cut it off" % _NAME)
+
     def close(self) -> None:
-        """Finish the file."""
+        """Finish the file; one that is gone is empty, and one that was cut off ends with its last whole record."""
+        self._note_damage()
+        if not os.path.lexists(_NAME):
+            files.open_new(_NAME).close()
+        self._file.truncate(os.fstat(self._file.fileno()).st_size // self._stride * self._stride)
         self._file.close()

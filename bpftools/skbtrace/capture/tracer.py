@@ -27,6 +27,11 @@ def _reasons(missing: Dict[str, str]) -> str:
     return "; ".join("%s: %s" % item for item in sorted(missing.items()))
 
 
+def total(rows: Dict[str, Dict[str, Any]]) -> Dict[str, int]:
+    """Return counters summed over the points; rows: point -> counters."""
+    return {name: sum(row[name] for row in rows.values()) for name in COUNTERS}
+
+
 class Tracer:
     """Programs of one tracer on this host, from loading to letting go."""
 
@@ -215,10 +220,10 @@ class Tracer:
         return points.unmatched({attached.name: rows[attached.name] for attached in self.program.attached
                                  if not attached.only_followed})
 
-    def totals(self) -> Dict[str, int]:
-        """Return the counters summed over the points, with what a perf buffer lost on the way."""
-        rows = self.counters().values()
-        totals = {name: sum(row[name] for row in rows) for name in COUNTERS}
+    def totals(self, rows: Optional[Dict[str, Dict[str, Any]]] = None) -> Dict[str, int]:
+        """Return the counters, read just now or these, summed over the points, with what a perf buffer lost on the way.
+        """
+        totals = total(rows or self.counters())
         # the buffer tells again of what its programs were told and counted; kernels before 5.1 tell it alone
         totals["lost"] = max(totals["lost"], getattr(self._buffer, "lost", 0))
         return totals

@@ -133,9 +133,12 @@ class Table:
                 row = self._devices.setdefault((inode, device["ifindex"]), dict(device, netns=inode, statistics={}))
                 row["statistics"][when] = statistics
 
-    def finish(self) -> List[Dict[str, Any]]:
-        """Read the counters again and return the rows for the manifest."""
+    def finish(self) -> None:
+        """Read the counters again."""
         self._refresh("after")
+
+    def rows(self) -> List[Dict[str, Any]]:
+        """Return the rows for the manifest."""
         return [self._devices[key] for key in sorted(self._devices)]
 
     def name(self, inode: int, ifindex: int) -> str:

@@ -2,7 +2,8 @@
 """Kernel addresses as names, resolved on the host while its kallsyms are true."""
 import ctypes
 import itertools
-from typing import Any, Dict, List
+import re
+from typing import Any, Dict, Iterable, List
 
 _NO_FRAME = 0
 _ENOUGH = 1000  # symbols: the first ones of all may lie at 0 (per-CPU data)
@@ -13,6 +14,28 @@ _OWN_FRAMES = ("bpf_prog_", "bpf_trampoline_", "bpf_trace_run", "__bpf_trace_", 
 def _lookup(bpf: Any, address: int) -> str:
     text = str(bpf.ksym(address, show_module=True, show_offset=True).decode(errors="replace").replace(" [kernel]", ""))
     return "0x%x" % address if text.startswith("[unknown]") else text
+
+
+def modules() -> Dict[str, str]:
+    """Return where each module of the kernel is in memory, as the kernel writes it."""
+    try:
+        with open("/proc/modules") as handle:
+            return {words[0]: words[-1] for words in (re.sub(r" \([A-Z]+\)$", "", line).split() for line in handle)}
+    except FileNotFoundError:  # this kernel takes none
+        return {}
+
+
+def of_modules(addresses: Iterable[int], were: Dict[str, str]) -> Dict[str, str]:
+    """Return the names of these locations of the running kernel, as the manifest has them; were: where its modules were
+    when the addresses were taken: one that was loaded anew since has other functions there."""
+    try:
+        import bcc
+    except (ImportError, OSError):
+        return {}
+    now = modules()
+    names = {"0x%x" % address: _lookup(bcc.BPF, address) for address in addresses}
+    moved = {name for name in set(now) | set(were) if now.get(name) != were.get(name)}
+    return {address: name for address, name in names.items() if name.partition(" [")[2].rstrip("]") not in moved}
 
 
 class Symbols:

@@ -2,6 +2,7 @@
 """From points and filter to BPF programs that are compiled, loaded and attached."""
 import os
 import re
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -49,6 +50,7 @@ class Program:
         self._only_followed = only_followed
         self._wanted = wanted
         self._version = compiler.kernel_version()
+        self._pool = ThreadPoolExecutor(_AT_ONCE)
         self._descriptors: List[int] = []
         self._programs: Dict[int, int] = {}  # id of a point -> descriptor
         self._module_types: Dict[str, int] = {}
@@ -78,13 +80,19 @@ class Program:
         for module in {hook.module for candidates, _reasons in self._offers for hook in candidates if hook.btf_id}:
             if module:
                 self._module_types[module] = self._keep(loader.open_module_types(module))
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            reached = pool.map(self._reach, range(len(self._offers)), self._wanted, self._offers)
-            for point, (attached, reasons) in zip(self._wanted, reached):
-                if attached:
-                    self.attached.append(attached)
-                else:
-                    self.skipped[point.name] = "; ".join(reasons)
+        self._start_threads()
+        reached = self._pool.map(self._reach, range(len(self._offers)), self._wanted, self._offers)
+        for point, (attached, reasons) in zip(self._wanted, reached):
+            if attached:
+                self.attached.append(attached)
+            else:
+                self.skipped[point.name] = "; ".join(reasons)
+
+    def _start_threads(self) -> None:
+        """Have all threads run from now on: when memory has run out, to start one may hang, and they are to let go."""
+        everybody = threading.Barrier(_AT_ONCE)
+        for _ in self._pool.map(lambda _number: everybody.wait(), range(_AT_ONCE)):
+            pass
 
     def _reach(self, number: int, point: points.Point,
                offer: Tuple[List[hooks.Hook], List[str]]) -> Tuple[Optional[Attached], List[str]]:
@@ -131,6 +139,6 @@ class Program:
         """Let go of every program; the maps, and what was `missed`, stay readable until the process ends."""
         self.missed = self._count_missed()
         closing, self._descriptors = self._descriptors, []
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for _ in pool.map(os.close, reversed(closing)):
+        with self._pool:
+            for _ in self._pool.map(os.close, reversed(closing)):
                 pass

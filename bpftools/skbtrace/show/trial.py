@@ -28,7 +28,7 @@ def examine(tracer: Any) -> Dict[str, Any]:
         "profiles": {name: [point for point in members if point not in attached and point not in tracer.absent]
                      for name, members in points.PROFILES.items()},
         "devices": [{key: row[key] for key in ("netns", "name", "kind", "role", "mac", "mtu")}
-                    for row in tracer.devices.finish()],
+                    for row in tracer.devices.rows()],
         "netns": {str(inode): name for inode, name in tracer.scope.names.items()},
         "own_netns": netns.inode_of(netns.OWN), "clock": dict(clock.discipline(), realtime_ns=clock.realtime_ns()),
         "cpus": os.cpu_count(), "load": os.getloadavg()[0], "disk_reserve": limits.DISK_RESERVE,

@@ -329,8 +329,22 @@ def test_captured_data_is_private(host):
 def test_the_run_s_directory_is_made_for_root_alone(host):
     host.base.parent.mkdir(exist_ok=True)
     assert host.state("prepared")["changed"]
-    assert not host.state("prepared")["changed"]
     assert [stat.S_IMODE(path.stat().st_mode) for path in (host.base, host.run_dir)] == [0o711, 0o711]
+
+
+def test_a_run_that_someone_else_began_is_theirs(host):
+    """Two controllers with one name for their runs, which both found the host free."""
+    host.base.parent.mkdir(exist_ok=True)
+    host.state("prepared")
+    second = host.state("prepared")
+    assert (second["failed"], second["taken"], second["changed"]) == (True, True, False)
+    assert "the run run1 was begun on this host by someone else" in second["msg"]
+
+
+def test_an_empty_directory_of_runs_goes_whoever_emptied_it(host):
+    host.base.mkdir(parents=True, mode=0o711)
+    assert not host.state("absent")["changed"]
+    assert not host.base.exists()
 
 
 def test_what_waits_is_told_before_and_when_it_is_removed(host):

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bundle of a tracer that was killed, or whose host went down: a manifest for the records that it left.
+
+What the tracer knew when its window was set is in its draft, what it had counted half a second before its end, at most,
+in its last status. Stacks are gone with it, and so is what still lay in its buffer.
+"""
+import json
+import os
+from typing import Any, Dict, Set, Tuple
+
+from ..errors import InputError, TracerError
+from ..kernel import symbols
+from . import files, manifest, record, tracer
+
+_MOST_BYTES = 64 << 20  # of draft and status
+_RESERVED = manifest.MANIFEST + ".new"
+_CHUNK_RECORDS = 4096
+
+
+def salvage(directory: str) -> None:
+    """Make a manifest in a run directory that lacks it.
+
+    Raises InputError if no capture was begun there, TracerError if the manifest cannot be written.
+    """
+    try:
+        os.chdir(directory)
+        if _read_if_whole(manifest.MANIFEST):
+            return
+        draft, status = _read(manifest.DRAFT), _read_if_whole("status.json")
+        layout = record.Layout(len(draft["fields"]))
+        os.truncate(manifest.RECORDS, _whole_bytes(layout))
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError("--salvage is %r: it must be the run directory of a tracer that was killed after its window "
+                         "was set: %s" % (directory, error)) from None
+    try:
+        content = _complete(draft, status, layout)
+        if os.path.lexists(_RESERVED):  # its room on the disk, which may be full
+            os.unlink(_RESERVED)
+        files.write_json(manifest.MANIFEST, content)
+        manifest.drop_draft()
+    except OSError as error:
+        raise TracerError("the run directory %s cannot be written: %s" % (directory, error.strerror)) from None
+
+
+def _read(path: str) -> Dict[str, Any]:
+    content = json.loads(files.read_foreign(path, _MOST_BYTES).decode())
+    if not isinstance(content, dict):
+        raise ValueError("%s is no object" % path)
+    return content
+
+
+def _read_if_whole(path: str) -> Dict[str, Any]:
+    """Return what is in a file; empty if it is not there, or cut off, as a host that went down may leave it."""
+    try:
+        return _read(path)
+    except (OSError, ValueError):
+        return {}
+
+
+def _whole_bytes(layout: record.Layout) -> int:
+    """Return the length of the spool up to its last whole record: a host that went down may leave zeros behind it."""
+    records = os.path.getsize(manifest.RECORDS) // layout.stride
+    with open(manifest.RECORDS, "rb") as spool:
+        while records:
+            spool.seek((records - 1) * layout.stride)
+            if any(spool.read(layout.stride)):
+                break
+            records -= 1
+    return records * layout.stride
+
+
+def _complete(draft: Dict[str, Any], status: Dict[str, Any], layout: record.Layout) -> Dict[str, Any]:
+    """Return the manifest."""
+    modules = draft.pop("modules")
+    written, locations = _survey(layout)
+    names = {point["id"]: point["name"] for point in draft["points"]["attached"]}
+    rows = {name: _at_least(status.get("per_point", {}).get(name), written.get(number, 0))
+            for number, name in names.items()}
+    totals = tracer.total(rows)
+    totals.update(written=sum(written.values()), cut=0)
+    last = status.get("clock") or draft["clock"]["pairs"][-1]
+    window, clock = draft["window"], draft["clock"]
+    return dict(
+        draft, counters=totals, per_point=rows, limits=[], status="partial", ended_by="killed",
+        why="the tracer was gone before its end: what it had in its buffer, and what came later, is not known",
+        window=dict(window, ended_ns=max(window["start_ns"], min(last["monotonic_ns"], window["end_ns"]))),
+        clock=dict(clock, pairs=clock["pairs"] + [last]), stacks={},
+        symbols=symbols.of_modules(locations, modules) if draft["kernel"] == manifest.kernel() else {},
+        files={manifest.RECORDS: manifest.file_entry(manifest.RECORDS)})
+
+
+def _survey(layout: record.Layout) -> Tuple[Dict[int, int], Set[int]]:
+    """Return how many records the spool has of each point, by its number, and the locations in them."""
+    written: Dict[int, int] = {}
+    locations: Set[int] = set()
+    with open(manifest.RECORDS, "rb") as spool:
+        for chunk in iter(lambda: spool.read(layout.stride * _CHUNK_RECORDS), b""):
+            for number in layout.points(chunk):
+                written[number] = written.get(number, 0) + 1
+            locations.update(address for address, _stack in layout.locations(chunk) if address)
+    return written, locations
+
+
+def _at_least(counted: Any, written: int) -> Dict[str, int]:
+    """Return what a point saw at least. counted: by its last status; what that had not yet seen written, or never
+    was, is made up for, so that what matched is what was written, lost, shed or left out."""
+    row = dict.fromkeys(tracer.COUNTERS, 0)
+    row.update(counted or {})
+    known = written + row["lost"] + row["shed"] + row["sampled_out"]
+    row["lost"] += max(0, row["matched"] - known)
+    row["matched"] = max(row["matched"], known)
+    row["seen"] = max(row["seen"], row["matched"])
+    return row
