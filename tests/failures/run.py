@@ -32,7 +32,7 @@ class Run:
             return dict(zip([host.name for host in hosts], answers, strict=True))
 
     def arm(self, options: tuple[str, ...] = (), python: str | None = None) -> dict[str, dict]:
-        """Bring the tracers there and arm them; options and python are for hv-b alone, which also reads its evidence."""
+        """Bring the tracers there and arm them; options, python: of hv-b alone, which also reads its evidence."""
         for host in self.hosts:
             host.push(self._tools)
         own = {"tracers": {TRACER: [*FILTER, *options]}, "evidence": True, **({"python": python} if python else {})}
