@@ -32,13 +32,13 @@ class Run:
             return dict(zip([host.name for host in hosts], answers, strict=True))
 
     def arm(self, options: tuple[str, ...] = (), python: str | None = None) -> dict[str, dict]:
-        """Bring the tracers there and arm them; options, python: of hv-b's alone."""
+        """Bring the tracers there and arm them; options, python: of hv-b alone, which also reads its evidence."""
         for host in self.hosts:
             host.push(self._tools)
+        own = {"tracers": {TRACER: [*FILTER, *options]}, "evidence": True, **({"python": python} if python else {})}
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            own = {self.b.name: {"tracers": {TRACER: [*FILTER, *options]}, **({"python": python} if python else {})}}
-            answers = list(pool.map(lambda host: host.module("armed", **own.get(host.name, {"tracers": {
-                TRACER: FILTER}})), self.hosts))
+            answers = list(pool.map(lambda host: host.module("armed", **(own if host is self.b else {
+                "tracers": {TRACER: FILTER}})), self.hosts))
         for host, answer in zip(self.hosts, answers, strict=True):
             if not answer.get("failed"):
                 host.note_programs()

@@ -90,7 +90,7 @@ def test_a_host_that_is_cut_off_before_it_knows_its_window(lab: Lab, play: Play)
     assert tracers_on(lab.netns("hv-a")) == []
     done = play.run("cleanup.yml", "--limit", "hv-b", capture_run_id="s", capture_yes=True)
     assert done.returncode == 0, done.stdout
-    assert "s/datapath_tracing: SIGTERM" in done.stdout
+    assert "removed: /tmp/skbfleet/s" in done.stdout
     assert nothing_is_left(lab)
     assert "removed: nothing" in play.run("cleanup.yml", "--limit", "hv-b", capture_run_id="s").stdout
 

@@ -186,3 +186,22 @@ def test_a_disk_that_others_fill_costs_no_manifest(lab: Lab, tmp_path: pathlib.P
     assert (status, done.stderr) == ("0", "")
     manifest = json.loads(text)
     assert (manifest["status"], [limit["limit"] for limit in manifest["limits"]]) == ("partial", ["disk"])
+
+
+def test_what_a_tracer_had_written_when_it_was_killed_is_made_a_bundle(lab: Lab, tmp_path: pathlib.Path) -> None:
+    """Its directory is not taken for another capture before, nor after."""
+    run = tmp_path / "run"
+    words = [PYTHON, COMMANDS["datapath_tracing"], "--netns", "hv-a", "--protocol", "icmp", "--point", "dev.rx",
+             "--run-dir", run]
+    tracer = lab.here().popen(words)
+    until("started", run)
+    lab.netns("vm-a").run(["ping", "-q", "-c", "5", "-i", "0.01", lab.address("vm-b")])
+    wait_until(lambda: json.loads((run / "status.json").read_text())["records"] == 10, "all are recorded")
+    tracer.kill()
+    tracer.communicate()
+    assert "it holds a capture that was killed; --salvage makes" in lab.here().run(words, check=False).stderr
+    lab.here().run([*words[:2], "--salvage", run])
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert (manifest["status"], manifest["ended_by"], manifest["counters"]["written"]) == ("partial", "killed", 10)
+    assert sorted(path.name for path in run.iterdir()) == ["manifest.json", "records.bin", "status.json"]
+    assert "it holds a capture already" in lab.here().run(words, check=False).stderr
