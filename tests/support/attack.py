@@ -81,10 +81,11 @@ class Attack:
         script, inventory = self.directory / "script.json", self.directory / "hosts.json"
         script.write_text(json.dumps(hosts))
         inventory.write_text(json.dumps({"hypervisors": {
-            "hosts": {name: {"ansible_host": name, "capture_remote_dir": str(self.directory / name / "skbfleet")}
-                      for name in hosts},
+            "hosts": {name: {"ansible_host": name} for name in hosts},
             "vars": {"ansible_connection": "hostile", "ansible_become": False,
                      "ansible_python_interpreter": sys.executable, "ansible_remote_tmp": str(self.directory / "remote"),
+                     # all are this machine, which has one run of a name in one place
+                     "capture_remote_dir": str(self.directory / "{{ inventory_hostname }}" / "skbfleet"),
                      **FILTER, **(variables or {})}}}))
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8",
                        "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests" / "support" / "hostile"),
