@@ -102,6 +102,7 @@ def test_the_plan_says_where_each_value_comes_from(attack):
     (attack.directory / "host_vars" / "hv-b.yml").write_text("capture_dst: 192.0.2.22")
     path = written(attack, GOOD)
     done = attack.run("capture.yml", hosts_of(attack, "hv-b", "hv-c"), "--check",
+                      variables={"capture_remote_dir": "/nowhere/skbfleet"},
                       given={"capture_case": path, "capture_protocol": "tcp"})
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()

@@ -84,7 +84,9 @@ class Attack:
             "hosts": {name: {"ansible_host": name} for name in hosts},
             "vars": {"ansible_connection": "hostile", "ansible_become": False,
                      "ansible_python_interpreter": sys.executable, "ansible_remote_tmp": str(self.directory / "remote"),
-                     "capture_remote_dir": str(self.directory / "skbfleet"), **FILTER, **(variables or {})}}}))
+                     # all are this machine, which has one run of a name in one place
+                     "capture_remote_dir": str(self.directory / "{{ inventory_hostname }}" / "skbfleet"),
+                     **FILTER, **(variables or {})}}}))
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8",
                        "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests" / "support" / "hostile"),
                        "HOSTILE_SCRIPT": str(script), "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_PIPELINING": "true"}
