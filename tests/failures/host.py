@@ -106,9 +106,9 @@ class Host:
         """Send the tracer a signal."""
         os.kill(self.pid(), number)
 
-    def kill(self) -> None:
-        """Kill the tracer; it is gone when this returns."""
-        self.signal(signal.SIGKILL)
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """End the tracer by this signal; it is gone when this returns."""
+        self.signal(number)
         wait_until(lambda: not self.pid(), "the tracer is gone")
 
     def stop(self) -> None:
