@@ -102,13 +102,13 @@ class Host:
         own = self.file("process.json")["pid"]
         return next((pid for pid in self._pids() if _number_inside(pid) == own and _state(pid) not in "ZX"), 0)
 
-    def signal(self, number: int) -> None:
+    def send_signal(self, number: int) -> None:
         """Send the tracer a signal."""
         os.kill(self.pid(), number)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """End the tracer by this signal; it is gone when this returns."""
-        self.signal(number)
+        self.send_signal(number)
         wait_until(lambda: not self.pid(), "the tracer is gone")
 
     def stop(self) -> None:
