@@ -61,14 +61,15 @@ def run(*argv: str) -> Deed:
 
 
 def fill_disk(host: Host) -> None:
-    """Leave no room on the disk of the runs, and wait until the tracer has noticed."""
+    """Leave no room on the disk of the runs: none for the tracer, and none where it freed some at its end."""
     host.place.python(FILL, host.base)
     wait_until(lambda: not host.pid(), "the tracer has ended", 20)
+    host.place.python(FILL, host.base)
 
 
 FILL = """
 import os, sys
-with open(sys.argv[1] + "/../filler", "wb", 0) as filler:
+with open(sys.argv[1] + "/../filler", "ab", 0) as filler:
     while os.statvfs(filler.name).f_bavail:
         try:
             filler.write(bytes(4096))

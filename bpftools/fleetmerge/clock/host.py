@@ -85,17 +85,17 @@ def host_clock(bundles: Sequence[Bundle]) -> HostClock:
     knots: list[tuple[int, int, int]] = []
     step = 0
     for monotonic, wall, error in pairs:
-        if knots and monotonic - knots[-1][0] < 1_000_000_000:
-            # two readings close together would make a steep rate from their reading errors: keep the better one
-            if error < knots[-1][2] and len(knots) > 1:
-                knots[-1] = (monotonic, wall, error)
-            continue
         if knots:
             span = monotonic - knots[-1][0]
             gap = (wall - knots[-1][1]) - span
             if abs(gap) > _STEP_FLOOR + span * _SLEW + error + knots[-1][2]:
                 step = gap
                 continue  # where in between it was stepped nobody knows: time runs on from before
+            if span < 1_000_000_000:
+                # two readings close together would make a steep rate from their reading errors: keep the better one
+                if error < knots[-1][2] and len(knots) > 1:
+                    knots[-1] = (monotonic, wall, error)
+                continue
         knots.append((monotonic, wall, error))
     return HostClock(np.array([knot[0] for knot in knots], "i8"), np.array([knot[1] for knot in knots], "i8"),
                      _bound_us(bundles, knots), "wall clock", step / 1000, kept=_kept(bundles))

@@ -56,6 +56,15 @@ def test_a_step_is_seen_and_does_no_harm(tmp_path: Any, step: float) -> None:
     assert wall(clock, bundle.monotonic(0)) == WALL
 
 
+def test_a_step_between_two_pairs_of_one_second_is_seen(tmp_path: Any) -> None:
+    bundle = Bundle("hv-a")
+    bundle.manifest["clock"]["pairs"] = [bundle.pair("arm", -0.1), bundle.pair("start", 0), bundle.pair("end", 0.5)]
+    bundle.manifest["clock"]["pairs"][2]["realtime_ns"] += 7_200_000_000_000
+    clock = clock_of(bundle, tmp_path)
+    assert clock.stepped_us == pytest.approx(7.2e9, abs=1)
+    assert wall(clock, bundle.monotonic(0.5)) == bundle.realtime(0.5)
+
+
 def test_bound_comes_from_the_daemon(tmp_path: Any) -> None:
     bundle = Bundle("hv-a")
     assert clock_of(bundle, tmp_path / "unknown").bound_us is None
