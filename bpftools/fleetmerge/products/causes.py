@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Give each drop the rule or setting that did it, as far as its host read what it has."""
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from .store import Store
 _PLACES = 500      # host, device, function and reason
 _FLOWS = 2000      # of each place
 _PACKETS = 100     # different ones of each flow
+_TARGET = re.compile(r" > \[?(?P<address>[0-9a-f.:]+)]?:(?P<port>[0-9]+) ")    # in the words for a flow
 _COLUMNS = ("protocol", "src", "dst", "src_port", "dst_port", "tcp_flags", "icmp_type", "icmp_code", "tos", "mark",
             "vlan", "mac_src", "mac_dst")
 
@@ -111,9 +113,9 @@ def add_full_queues(entries: Sequence[dict[str, Any]], known: Known) -> None:
     entries: see findings/unanswered.py."""
     for entry in entries:
         reading = known.spaces.get((entry["last"]["host"], entry["netns"]))
-        port = entry["flow"].rpartition(" ")[0].rpartition(":")[2]
-        if entry["kind"] == "SYN" and entry["last"]["point"] not in TAKEN and reading and port.isdecimal():
-            queue = full_queue(reading, int(port))
+        end = _TARGET.search(entry["flow"])
+        if entry["kind"] == "SYN" and entry["last"]["point"] not in TAKEN and reading and end:
+            queue = full_queue(reading, end["address"], int(end["port"]))
             if queue:
                 entry["queue"] = queue
 

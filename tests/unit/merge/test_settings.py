@@ -49,6 +49,8 @@ UDP = ["   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retr
        "  2: 0500000A:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 7002 2 00000000 40"]
 
 LISTENERS = ["LISTEN 0 128 0.0.0.0:22 0.0.0.0:*", "LISTEN 6 5 10.0.0.1:9 0.0.0.0:*"]
+ADDRESSES = [{"ifname": "br0", "addr_info": [{"family": "inet", "local": "10.0.0.1"}, {"local": "10.0.0.2"},
+                                            {"family": "inet6", "local": "fd00::1"}]}]
 TCP = ["TcpExt: SyncookiesSent ListenOverflows", "TcpExt: 0 40"]
 
 
@@ -59,7 +61,8 @@ def whole() -> dict[str, Any]:
                            {"dst": "10.0.0.8", "dev": "br0", "state": ["REACHABLE"]}],
             "qdiscs": QDISCS, "filters-in": {"out0": FILTERS}, "filters-out": {}, "ports": PORTS, "fdb": FDB,
             "vlans": VLANS, "bridges": [{"ifname": "br0", "linkinfo": {"info_data": {"vlan_filtering": 0}}}],
-            "sockets": {"/proc/net/udp": UDP}, "listeners": LISTENERS, "statistics-more": {"/proc/net/netstat": TCP},
+            "sockets": {"/proc/net/udp": UDP},
+            "addresses": ADDRESSES, "listeners": LISTENERS, "statistics-more": {"/proc/net/netstat": TCP},
             "settings": {"/proc/sys/net/ipv4/conf/br0/rp_filter": ["1"],
                          "/proc/sys/net/ipv4/conf/all/rp_filter": ["0"]},
             "nftables": {"nftables": []}}
@@ -172,7 +175,7 @@ def test_the_socket_whose_counter_rose() -> None:
     ("tcp_v4_rcv", "TCP_LISTEN_OVERFLOW"), ("cookie_v4_check", "NO_SOCKET"), ("cookie_v6_check", "NO_SOCKET")])
 def test_the_queue_of_new_connections(function: str, reason: str) -> None:
     after = {"/proc/net/netstat": [TCP[0], "TcpExt: 0 46"]}
-    found = cause(drop(function, reason, protocol="tcp"), **{"statistics-more": after})
+    found = cause(drop(function, reason, protocol="tcp", dst="10.0.0.1"), **{"statistics-more": after})
     assert found is not None
     assert found.certainty == "certain"
     assert sentence(found) == ("By the queue of new connections of the socket that listens on 10.0.0.1 port 9 "
@@ -186,20 +189,42 @@ def test_for_which_nobody_listened_is_no_queue_s() -> None:
 @pytest.mark.parametrize(("overflows", "listeners", "queue"), [
     ("46", LISTENERS, {"overflows": 6, "address": "10.0.0.1", "port": 9, "waiting": 6, "limit": 5}),
     ("46", [LISTENERS[0], LISTENERS[1].replace(" 6 5 ", " 5 5 ")], {"overflows": 6}),    # it has room again
-    ("46", [*LISTENERS, LISTENERS[1].replace("10.0.0.1", "[::1]")], {"overflows": 6}),   # two of them
+    ("46", [*LISTENERS, LISTENERS[1]], {"overflows": 6}),    # SO_REUSEPORT: which of them it was is not known
+    ("46", [LISTENERS[1].replace("10.0.0.1", "10.0.0.2")], None), ("46", [LISTENERS[1].replace(":9", ":8")], None),
+    ("46", [], None),
     ("40", LISTENERS, None), ("39", LISTENERS, None), ("x", LISTENERS, None)])
 def test_a_full_queue(overflows: str, listeners: list[str], queue: dict[str, Any] | None) -> None:
     counters = {"/proc/net/netstat": [TCP[0], "TcpExt: 0 " + overflows]}
     after = {**whole(), "listeners": listeners, "statistics-more": counters}
-    assert full_queue(Reading(whole(), after), 9) == queue
+    assert full_queue(Reading(whole(), after), "10.0.0.1", 9) == queue
+
+
+@pytest.mark.parametrize(("asked", "listens", "takes"), [
+    ("10.0.0.1", "0.0.0.0", True), ("10.0.0.1", "*", True), ("10.0.0.1", "[::]", False),
+    ("10.0.0.1", "10.0.0.2", False),
+    ("10.0.0.1", "[::ffff:10.0.0.1]", True), ("10.0.0.1", "10.0.0.1%br0", True), ("10.0.0.1", "x", False),
+    ("fd00::1", "*", True), ("fd00::1", "[::]", True), ("fd00::1", "[fd00::1]", True), ("fd00::1", "0.0.0.0", False),
+    ("10.9.9.9", "0.0.0.0", False)])     # for another machine: it is sent on
+def test_whose_the_full_queue_is(asked: str, listens: str, takes: bool) -> None:
+    after = {**whole(), "listeners": ["LISTEN 6 5 %s:9 0.0.0.0:*" % listens],
+             "statistics-more": {"/proc/net/netstat": [TCP[0], "TcpExt: 0 46"]}}
+    assert (full_queue(Reading(whole(), after), asked, 9) is not None) == takes
+
+
+def test_a_socket_for_one_address_goes_before_one_for_all() -> None:
+    found = cause(drop("tcp_v4_rcv", "TCP_LISTEN_OVERFLOW", protocol="tcp", dst="10.0.0.1"), **{
+        "listeners": ["LISTEN 0 128 0.0.0.0:9 0.0.0.0:*", *LISTENERS],
+        "statistics-more": {"/proc/net/netstat": [TCP[0], "TcpExt: 0 46"]}})
+    assert found is not None
+    assert [one.where["limit"] for one in found.candidates] == [5]
 
 
 JUNK = (None, True, -1, 10 ** 30, "", "x" * 50, "@", "%s", "10.0.0.0/8", [], {}, [[]], [None], {"a": {}}, [{"set": 3}])
 DROPS = [drop("ip_error", "NOT_SPECIFIED"), drop("neigh_invalidate", "NEIGH_FAILED", dst="9.9.7.1"),
          drop("ip_rcv_finish_core", "IP_RPFILTER"), drop("__dev_queue_xmit", "QDISC_DROP", "out0"),
          drop("sch_handle_ingress", "TC_INGRESS", "out0"), drop("br_handle_frame_finish", "NOT_SPECIFIED", "port0"),
-         drop("udp_queue_rcv_one_skb", "SOCKET_RCVBUFF"), drop("tcp_v4_rcv", "TCP_LISTEN_OVERFLOW", protocol="tcp"),
-         drop("nf_hook_slow", "NETFILTER_DROP")]
+         drop("udp_queue_rcv_one_skb", "SOCKET_RCVBUFF"), drop("nf_hook_slow", "NETFILTER_DROP"),
+         drop("tcp_v4_rcv", "TCP_LISTEN_OVERFLOW", protocol="tcp", dst="10.0.0.1")]
 
 
 def spoilt(value: Any, chance: random.Random) -> Any:
@@ -219,7 +244,7 @@ def test_what_no_command_prints_is_survived(seed: int) -> None:
         of = Reading(*(value if isinstance(value, dict) else {} for value in (before, after)))
         found = conclude(5, candidates(one, of, Reading()))
         assert found is None or sentence(found)
-        assert full_queue(of, 9) is None or of.after
+        assert full_queue(of, "10.0.0.1", 9) is None or of.after
 
 
 def test_every_kind_is_asked() -> None:
