@@ -83,7 +83,7 @@ def read_evidence(directory: str, files: Mapping[str, Any]) -> Evidence | None:
         _take(out.host, when, one.get("host"))
         spaces = one.get("namespaces")
         for inode, entries in spaces.items() if isinstance(spaces, dict) else ():
-            if inode.isdigit() and len(inode) < 11:
+            if inode.isdecimal() and len(inode) < 11:
                 _take(out.namespaces.setdefault(int(inode), Reading()), when, entries)
     if "during" in content:
         _add_looks(out, content["during"])

@@ -7,7 +7,7 @@ those who take packets from their queues fared meanwhile. A row for each value, 
     time          of the one clock, during the window only
     reading       which of skbtrace/host/collectors.py; during the window: task, cpu, memory
     item          where in it: names and numbers of entries, with their devices, joined by dots (0:eth0.drops); or the
-                  counter's name
+                  counter's name. What no command prints, lists in lists without end, is cut off, and ends in …
     value         as it was printed
     number        the same, if it is one
 """
@@ -29,6 +29,8 @@ SCHEMA = pa.schema([("host", pa.string()), ("netns", pa.string()), ("moment", pa
                     ("time", pa.timestamp("ns", "UTC")), ("reading", pa.string()), ("item", pa.string()),
                     ("value", pa.string()), ("number", pa.float64())])
 _BATCH = 1 << 15     # rows
+_DEEPEST = 32        # levels that are looked into
+_LONGEST = 500       # characters of an item
 _COUNTERS = ("statistics", "statistics-more")    # pairs of lines: Udp: NAME NAME …, Udp: NUMBER NUMBER …
 
 Row = tuple[str, str | None, str, int | None, str, str, str, float | None]
@@ -75,20 +77,22 @@ def _items(name: str, value: Any) -> Iterator[Item]:
         for lines in value.values():
             yield from _counters(lines) if isinstance(lines, list) else ()
     else:
-        yield from _leaves(value, "")
+        yield from _leaves(value, "", _DEEPEST)
 
 
 def _counters(lines: Sequence[Any]) -> Iterator[Item]:
     """Yield the counters of /proc/net/snmp and /proc/net/netstat."""
     for names, numbers in zip(lines[::2], lines[1::2], strict=False):
-        kind, *named = str(names).split()
-        for name, number in zip(named, str(numbers).split()[1:], strict=False):
-            yield kind.rstrip(":") + "." + name, number, _number(number)
+        kind, _, named = str(names).partition(":")
+        for name, number in zip(named.split(), str(numbers).partition(":")[2].split(), strict=False):
+            yield kind + "." + name, number, _number(number)
 
 
-def _leaves(value: Any, item: str) -> Iterator[Item]:
+def _leaves(value: Any, item: str, deeper: int) -> Iterator[Item]:
     entries: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, dict):
+    if not deeper:
+        yield item, "…", None
+    elif isinstance(value, dict):
         entries = value.items()
     elif isinstance(value, list):
         entries = ((_entry(number, one), one) for number, one in enumerate(value))
@@ -96,7 +100,11 @@ def _leaves(value: Any, item: str) -> Iterator[Item]:
         text = value if isinstance(value, str) else "" if value is None else str(value)
         yield item, text, _number(value)
     for name, one in entries:
-        yield from _leaves(one, "%s.%s" % (item, name) if item else str(name))
+        yield from _leaves(one, _cut("%s.%s" % (item, name) if item else str(name)), deeper - 1)
+
+
+def _cut(item: str) -> str:
+    return item if len(item) <= _LONGEST else item[:_LONGEST - 1] + "…"
 
 
 def _entry(number: int, value: Any) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 from support.bundles import NETNS
 from support.fleet import Fleet, add_evidence, merged, talking
 from support.readme import sql
@@ -87,3 +88,34 @@ def test_evidence_that_cannot_be_used(tmp_path: Path) -> None:
 def test_it_is_its_owners_alone(tmp_path: Path) -> None:
     run, _ = made(tmp_path)
     assert (run / "evidence.parquet").stat().st_mode & 0o777 == 0o600
+
+
+def nested(levels: int, name: str, value: Any) -> Any:
+    for _ in range(levels):
+        value = {name: value}
+    return value
+
+
+@pytest.mark.parametrize(("entries", "items", "values"), [
+    ({"qdiscs": nested(400, "k", 1)}, {".".join("k" * 32)}, {"…"}),
+    ({"qdiscs": nested(20, "k" * 4000, [7] * 1000)}, {"k" * 499 + "…"}, {"7"}),
+    ({"statistics": {"": ["", "", "Ip: a", "", "Udp: b", "Udp: \u0663"]}}, {"Udp.b"}, {"\u0663"}),
+    ({"qdiscs": "\ud800\x1b[2J"}, {""}, {"__[2J"})])
+def test_what_no_command_prints(tmp_path: Path, entries: dict[str, Any], items: set[str], values: set[str]) -> None:
+    """Levels without end, names of which together no memory has room, lines without their names, control sequences."""
+    run = talking().write(tmp_path)
+    space = {name: {"value": value, "seconds": 0.0} for name, value in entries.items()}
+    add_evidence(run, "hv-b", content(space, {}))
+    merged(run)
+    found = asked(run, "SELECT DISTINCT item, value FROM EVIDENCE WHERE netns IS NOT NULL")
+    assert ({item for item, _ in found}, {value for _, value in found}) == (items, values)
+
+
+def test_a_network_namespace_that_is_no_number(tmp_path: Path) -> None:
+    run = talking().write(tmp_path)
+    given = content(namespace(3, 10), namespace(32, 14))
+    for when in ("before", "after"):
+        given[when]["namespaces"]["\u00b2"] = namespace(1, 1)
+    add_evidence(run, "hv-b", given)
+    merged(run)
+    assert asked(run, "SELECT count(DISTINCT netns) FROM EVIDENCE") == [(1,)]
