@@ -197,6 +197,9 @@ def test_what_a_tracer_had_written_when_it_was_killed_is_made_a_bundle(lab: Lab,
     until("started", run)
     lab.netns("vm-a").run(["ping", "-q", "-c", "5", "-i", "0.01", lab.address("vm-b")])
     wait_until(lambda: json.loads((run / "status.json").read_text())["records"] == 10, "all are recorded")
+    refused = lab.here().run([*words[:2], "--salvage", run], check=False)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert refused.stderr.endswith("its tracer is at work\n")
     tracer.kill()
     tracer.communicate()
     assert "it holds a capture that was killed; --salvage makes" in lab.here().run(words, check=False).stderr

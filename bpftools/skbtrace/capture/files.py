@@ -6,6 +6,7 @@ import os
 import stat
 from typing import Any
 
+RECORDS, STATUS, DRAFT, MANIFEST = "records.bin", "status.json", "draft.json", "manifest.json"
 MODE = 0o600
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 

@@ -9,9 +9,9 @@ from typing import Any, Dict, Set, Tuple
 from .. import VERSION, foreign
 from ..host import clock
 from ..programs import expressions, filters, queues, sample
+from . import files
 
 FORMAT = "skbfleet-bundle/1"
-RECORDS, MANIFEST, DRAFT = "records.bin", "manifest.json", "draft.json"
 _CHUNK = 1 << 20
 
 
@@ -65,7 +65,7 @@ def _name_stacks(tracer: Any, records_path: str) -> None:
 def drop_draft() -> None:
     """Remove the draft: there is a manifest."""
     try:
-        os.unlink(DRAFT)
+        os.unlink(files.DRAFT)
     except FileNotFoundError:  # there was no room for one
         pass
 
@@ -94,7 +94,7 @@ def build(tracer: Any, budget: Any, nearest: Dict[str, Any]) -> Dict[str, Any]:
 
     nearest: what passed where nothing matched, as nearest.py has it.
     """
-    _name_stacks(tracer, RECORDS)
+    _name_stacks(tracer, files.RECORDS)
     tracer.devices.finish()
     rows = tracer.counters()
     totals = tracer.totals(rows)
@@ -106,7 +106,7 @@ def build(tracer: Any, budget: Any, nearest: Dict[str, Any]) -> Dict[str, Any]:
         symbols={"0x%x" % key: name for key, name in tracer.symbols.names.items()},
         stacks={str(key): ["0x%x" % frame for frame in frames] for key, frames in tracer.symbols.stacks.items()},
         symbols_hidden=tracer.symbols.are_hidden(), limits=budget.limits, status="partial" if why else "complete",
-        why=why, ended_by=tracer.stopped_by, files={RECORDS: file_entry(RECORDS)})
+        why=why, ended_by=tracer.stopped_by, files={files.RECORDS: file_entry(files.RECORDS)})
 
 
 def _why_partial(tracer: Any, budget: Any) -> str:

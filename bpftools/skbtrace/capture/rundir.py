@@ -52,9 +52,9 @@ class RunDir:
         if os.stat(".").st_mode & 0o002:
             raise InputError("%s is %r: it must be a directory into which not everybody may write"
                              % (option("run-dir"), options.run_dir))
-        if os.path.lexists("manifest.json"):
+        if os.path.lexists(files.MANIFEST):
             raise InputError("%s is %r: it holds a capture already" % (option("run-dir"), options.run_dir))
-        if os.path.lexists(manifest.DRAFT):
+        if os.path.lexists(files.DRAFT):
             raise InputError("%s is %r: it holds a capture that was killed; --salvage makes a bundle of its records"
                              % (option("run-dir"), options.run_dir))
         limits.require_disk(self.path)
@@ -73,9 +73,9 @@ class RunDir:
         """Tell the caller; a directory that is gone is noticed elsewhere."""
         status: Dict[str, Any] = {"state": state, "why": why, "pid": os.getpid(), "updated_ns": clock.realtime_ns(),
                                   "records": self._budget.kept if self._budget else 0}
-        status["bytes"] = os.path.getsize("records.bin") if self._budget else 0
+        status["bytes"] = os.path.getsize(files.RECORDS) if self._budget else 0
         status.update(more)
-        files.write_json("status.json", status)
+        files.write_json(files.STATUS, status)
 
     def prepare(self, tracer: Any) -> None:
         """Begin, before the tracer is armed, what takes its time beside that."""
@@ -99,7 +99,7 @@ class RunDir:
     def _run(self, tracer: Any) -> None:
         options = tracer.options
         self._budget = Budget(options.max_records, options.max_bytes, tracer.layout.stride)
-        self._manifest = files.ReservedJson("manifest.json", _MANIFEST_ROOM)
+        self._manifest = files.ReservedJson(files.MANIFEST, _MANIFEST_ROOM)
         spool = Spool(self.path, self._budget, tracer.layout.stride)
         tracer.open_buffer(spool.take)
         if self._evidence:
@@ -187,7 +187,7 @@ class RunDir:
 
     def _draft(self, tracer: Any) -> None:
         with contextlib.suppress(OSError):  # what is wrong with directory or disk is noticed elsewhere
-            files.write_json(manifest.DRAFT, dict(manifest.known(tracer), modules=symbols.modules()))
+            files.write_json(files.DRAFT, dict(manifest.known(tracer), modules=symbols.modules()))
 
     def _tell(self, state: str, totals: Dict[str, int], window: Dict[str, Any], why: str = "", **more: Any) -> None:
         self.write_status(state, why, lost=totals["lost"], shed=totals["shed"], window=window, **more)

@@ -4,6 +4,7 @@
 What the tracer knew when its window was set is in its draft, what it had counted half a second before its end, at most,
 in its last status. Stacks are gone with it, and so is what still lay in its buffer.
 """
+import fcntl
 import json
 import os
 from typing import Any, Dict, Set, Tuple
@@ -13,7 +14,6 @@ from ..kernel import symbols
 from . import files, manifest, record, tracer
 
 _MOST_BYTES = 64 << 20  # of draft and status
-_RESERVED = manifest.MANIFEST + ".new"
 _CHUNK_RECORDS = 4096
 
 
@@ -24,19 +24,18 @@ def salvage(directory: str) -> None:
     """
     try:
         os.chdir(directory)
-        if _read_if_whole(manifest.MANIFEST):
+        if _read_if_whole(files.MANIFEST):
             return
-        draft, status = _read(manifest.DRAFT), _read_if_whole("status.json")
+        draft, status = _read(files.DRAFT), _read_if_whole(files.STATUS)
         layout = record.Layout(len(draft["fields"]))
-        os.truncate(manifest.RECORDS, _whole_bytes(layout))
+        _require_dead()
+        os.truncate(files.RECORDS, _whole_bytes(layout))
     except (OSError, ValueError, KeyError) as error:
         raise InputError("--salvage is %r: it must be the run directory of a tracer that was killed after its window "
                          "was set: %s" % (directory, error)) from None
     try:
         content = _complete(draft, status, layout)
-        if os.path.lexists(_RESERVED):  # its room on the disk, which may be full
-            os.unlink(_RESERVED)
-        files.write_json(manifest.MANIFEST, content)
+        files.write_json(files.MANIFEST, content)
         manifest.drop_draft()
     except OSError as error:
         raise TracerError("the run directory %s cannot be written: %s" % (directory, error.strerror)) from None
@@ -57,10 +56,19 @@ def _read_if_whole(path: str) -> Dict[str, Any]:
         return {}
 
 
+def _require_dead() -> None:
+    """Raise ValueError if the tracer, which holds a lock on its spool, is at work."""
+    with open(files.RECORDS, "rb") as spool:
+        try:
+            fcntl.flock(spool, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError("its tracer is at work") from None
+
+
 def _whole_bytes(layout: record.Layout) -> int:
     """Return the length of the spool up to its last whole record: a host that went down may leave zeros behind it."""
-    records = os.path.getsize(manifest.RECORDS) // layout.stride
-    with open(manifest.RECORDS, "rb") as spool:
+    records = os.path.getsize(files.RECORDS) // layout.stride
+    with open(files.RECORDS, "rb") as spool:
         while records:
             spool.seek((records - 1) * layout.stride)
             if any(spool.read(layout.stride)):
@@ -86,14 +94,14 @@ def _complete(draft: Dict[str, Any], status: Dict[str, Any], layout: record.Layo
         window=dict(window, ended_ns=max(window["start_ns"], min(last["monotonic_ns"], window["end_ns"]))),
         clock=dict(clock, pairs=clock["pairs"] + [last]), stacks={},
         symbols=symbols.of_modules(locations, modules) if draft["kernel"] == manifest.kernel() else {},
-        files={manifest.RECORDS: manifest.file_entry(manifest.RECORDS)})
+        files={files.RECORDS: manifest.file_entry(files.RECORDS)})
 
 
 def _survey(layout: record.Layout) -> Tuple[Dict[int, int], Set[int]]:
     """Return how many records the spool has of each point, by its number, and the locations in them."""
     written: Dict[int, int] = {}
     locations: Set[int] = set()
-    with open(manifest.RECORDS, "rb") as spool:
+    with open(files.RECORDS, "rb") as spool:
         for chunk in iter(lambda: spool.read(layout.stride * _CHUNK_RECORDS), b""):
             for number in layout.points(chunk):
                 written[number] = written.get(number, 0) + 1

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where records are kept: a file that ends at the limits that the user set, to the record."""
+import contextlib
+import fcntl
 import os
 from typing import Any, Dict, List, Optional
 
 from ..host import limits
 from . import files
 
-_NAME = "records.bin"
 _PACKED = 4  # a bundle takes less than such a part of what is in it: a sixth of plain datagrams was measured
 
 
@@ -53,7 +54,9 @@ class Spool:
         self.budget = budget
         self._stride = stride
         self._directory = directory
-        self._file = files.open_new(_NAME)
+        self._file = files.open_new(files.RECORDS)
+        with contextlib.suppress(OSError):    # a file system that has no locks
+            fcntl.flock(self._file, fcntl.LOCK_EX)    # for as long as this process lives: salvage.py sees that it does
 
     def take(self, records: Any) -> None:
         """Append whole records; a disk that runs full ends the capture and leaves whole records only."""
@@ -89,7 +92,7 @@ class Spool:
     def _is_there(self) -> bool:
         """Whether the file is what was written, under its name."""
         try:
-            named, opened = os.lstat(_NAME), os.fstat(self._file.fileno())
+            named, opened = os.lstat(files.RECORDS), os.fstat(self._file.fileno())
         except FileNotFoundError:
             return False
         return named.st_ino == opened.st_ino and opened.st_size == self.budget.kept * self._stride
@@ -99,12 +102,12 @@ class Spool:
         bundle sees how much of that is not there.
         """
         if not self._is_there() and not self.budget.limits:
-            self.budget.hit("spool", 0, "somebody removed %s, or cut it off" % _NAME)
+            self.budget.hit("spool", 0, "somebody removed %s, or cut it off" % files.RECORDS)
 
     def close(self) -> None:
         """Finish the file; one that is gone is empty, and one that was cut off ends with its last whole record."""
         self._note_damage()
-        if not os.path.lexists(_NAME):
-            files.open_new(_NAME).close()
+        if not os.path.lexists(files.RECORDS):
+            files.open_new(files.RECORDS).close()
         self._file.truncate(os.fstat(self._file.fileno()).st_size // self._stride * self._stride)
         self._file.close()
