@@ -3,7 +3,6 @@
 """Say what is different between two merged runs: losses, ways, latencies, changed fields, queues."""
 import argparse
 import json
-import os
 import sys
 
 from fleetmerge import TOOL_VERSION
@@ -41,12 +40,10 @@ def main() -> int:
 
 
 def _write(path: str, text: str) -> None:
-    """Write a file for its owner alone; one that is there is replaced."""
-    fresh = "%s.%d" % (path, os.getpid())
+    from fleetmerge.whole import replacing
     try:
-        with open(fresh, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as handle:
-            handle.write(text)
-        os.replace(fresh, path)
+        with replacing(path) as out:
+            out.write(text.encode())
     except OSError as error:
         raise MergeError("%s cannot be written: %s" % (path, error.strerror)) from error
 

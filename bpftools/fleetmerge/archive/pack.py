@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 
 from ..bundle.find import HOSTS
 from ..errors import MergeError
+from ..whole import replacing
 from .layout import BLOCK, BUNDLE, CHECKSUMS, CODEC, MOST_FILES, OWN, SUFFIX, check_name
 
 _PIECE = 1 << 20
@@ -29,14 +29,8 @@ def pack(run: str, into: str = "", suffix: str = "") -> str:
         raise MergeError("%s holds %d files, and at most %d are packed" % (run, len(files), MOST_FILES))
     path = os.path.join(into or os.path.dirname(run), name + suffix + SUFFIX)
     try:
-        handle, scratch = tempfile.mkstemp(prefix=".archive-", dir=os.path.dirname(path))
-        try:
-            with open(handle, "wb") as out, pa.CompressedOutputStream(out, CODEC) as packed:
-                _write(packed, run, name, files)
-            os.replace(scratch, path)
-        finally:
-            if os.path.exists(scratch):
-                os.unlink(scratch)
+        with replacing(path) as out, pa.CompressedOutputStream(out, CODEC) as packed:
+            _write(packed, run, name, files)
     except (OSError, ValueError) as error:
         raise MergeError("%s cannot be packed into %s: %s" % (run, path, error)) from error
     return path

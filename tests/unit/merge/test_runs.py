@@ -154,7 +154,14 @@ def test_the_page_is_written_for_its_owner_alone(tmp_path: Path) -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         assert path.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["page.html"]
-    command[3] = str(tmp_path / "no" / "page.html")
+
+
+@pytest.mark.parametrize(("path", "why"), [("no/page.html", "No such file or directory"), ("good", "Is a directory")])
+def test_a_page_that_cannot_be_written(tmp_path: Path, path: str, why: str) -> None:
+    good, page_at = merged(tmp_path / "good"), tmp_path / path
+    there = sorted(tmp_path.rglob("*"))
+    command = [sys.executable, str(COMMAND), "--report", str(page_at), str(good), str(good)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: %s cannot be written: No such file or directory\n" % command[3]
+    assert done.stderr == "error: %s cannot be written: %s\n" % (page_at, why)
+    assert sorted(tmp_path.rglob("*")) == there
