@@ -76,7 +76,7 @@ def main(tracer: str, what: str, examples: str, default_profile: str, arguments:
         options.tracer = tracer
         if options.list_points:
             _list_points()
-        elif options.salvage:
+        elif options.salvage is not None:
             salvage(options.salvage)
         elif options.check_host:
             _check_host(options, chosen)

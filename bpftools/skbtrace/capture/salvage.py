@@ -27,24 +27,41 @@ def salvage(directory: str) -> None:
         if _read_if_whole(files.MANIFEST):
             return
         draft, status = _read(files.DRAFT), _read_if_whole(files.STATUS)
-        layout = record.Layout(len(draft["fields"]))
         _require_dead()
-        os.truncate(files.RECORDS, _whole_bytes(layout))
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError("--salvage is %r: it must be the run directory of a tracer that was killed after its window "
-                         "was set: %s" % (directory, error)) from None
+        content = _made(draft, status)
+    except OSError as error:
+        raise _refusal(directory, "%s: %s" % (error.filename, error.strerror)) from None
+    except ValueError as error:
+        raise _refusal(directory, error) from None
     try:
-        content = _complete(draft, status, layout)
         files.write_json(files.MANIFEST, content)
         manifest.drop_draft()
     except OSError as error:
         raise TracerError("the run directory %s cannot be written: %s" % (directory, error.strerror)) from None
 
 
+def _refusal(directory: str, why: object) -> InputError:
+    return InputError("--salvage is %r: it must be the run directory of a tracer that was killed after its window was "
+                      "set: %s" % (directory, why))
+
+
+def _made(draft: Dict[str, Any], status: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the manifest, and have the spool end with its last whole record; ValueError if the draft is none."""
+    try:
+        layout = record.Layout(len(draft["fields"]))
+        os.truncate(files.RECORDS, _whole_bytes(layout))
+        return _complete(draft, status, layout)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError("its %s is none (%s)" % (files.DRAFT, type(error).__name__)) from None
+
+
 def _read(path: str) -> Dict[str, Any]:
-    content = json.loads(files.read_foreign(path, _MOST_BYTES).decode())
+    try:
+        content = json.loads(files.read_foreign(path, _MOST_BYTES).decode())
+    except (ValueError, RecursionError):
+        content = None
     if not isinstance(content, dict):
-        raise ValueError("%s is no object" % path)
+        raise ValueError("its %s is not whole" % path)
     return content
 
 

@@ -9,6 +9,7 @@ from support import bundles
 from support.fleet import udp_packet
 
 from fleetmerge.bundle.manifest import Bundle, open_bundle
+from skbtrace import command
 from skbtrace.capture import manifest, record
 from skbtrace.capture.salvage import salvage
 from skbtrace.errors import InputError
@@ -128,3 +129,20 @@ def test_what_is_no_capture_is_refused(tmp_path, monkeypatch):
         salvage(str(tmp_path))
     with pytest.raises(InputError, match="--salvage is '/nowhere'"):
         salvage("/nowhere")
+
+
+@pytest.mark.parametrize(("draft", "why"), [
+    ("[1", "is not whole"), ("[1]", "is not whole"), ('{"fields": 3}', "is none"), ('{"fields": []}', "is none"),
+    ('{"fields": [], "modules": {}, "points": 3}', "is none")])
+def test_a_draft_that_is_damaged(remains, monkeypatch, draft, why):
+    monkeypatch.chdir(remains.directory)
+    (remains.directory / "draft.json").write_text(draft)
+    with pytest.raises(InputError, match="its draft.json %s" % why):
+        salvage(str(remains.directory))
+    assert not list(remains.directory.glob("manifest.json*"))
+
+
+def test_no_directory_is_no_capture(capsys):
+    """Nor is it one that is to begin: --salvage "$UNSET"."""
+    assert command.main("datapath_tracing", "", "", "nic", ["--salvage", ""]) == 2
+    assert "--salvage is ''" in capsys.readouterr().err
