@@ -19,6 +19,10 @@ options:
     description: The directory that has the runs.
     type: path
     required: true
+  report:
+    description: Whether their comparison is to be written, C(compare_report); anything but true or false is refused.
+    type: raw
+    default: true
 attributes:
   check_mode:
     support: full
@@ -43,7 +47,7 @@ runs:
   type: list
   elements: str
 report:
-  description: Where their comparison goes, beside the second one's report.
+  description: Where their comparison goes, beside the second one's report; empty if it is not to be written.
   returned: success
   type: str
 """

@@ -17,23 +17,32 @@ if SHARED not in ansible.module_utils.__path__:
 from ansible.module_utils.skbfleet_case import check_plain
 from ansible.module_utils.skbfleet_foreign import as_data, shown
 from ansible.module_utils.skbfleet_names import Refused, check_given, declared
+from ansible.module_utils.skbfleet_settings import typed
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")    # of a run, as capture_run_id may be
+
+
+def report_of(wanted, good, bad):
+    """Return where the comparison of two runs goes; empty if it is not wanted. Raises Refused."""
+    if not typed("compare_report", wanted, {"type": "bool"}):
+        return ""
+    return os.path.join(bad, "compared-with-%s.html" % os.path.basename(os.path.realpath(good)))
 
 
 class ActionModule(ActionBase):
     """Returns the runs' directories, or one sentence."""
 
     _requires_connection = False
-    _VALID_ARGS = frozenset(["roles", "output_dir"])
+    _VALID_ARGS = frozenset(["roles", "output_dir", "report"])
 
     def run(self, tmp=None, task_vars=None):
         """Check names, then the directories."""
         super().run(tmp, task_vars)
         try:
             good, bad = self._runs(self._task.args)
-            name = "compared-with-%s.html" % os.path.basename(os.path.realpath(good))
-            return as_data({"changed": False, "runs": [good, bad], "report": os.path.join(bad, name)})
+            report = report_of(self._task.args.get("report", True), good, bad)
+            return as_data({"changed": False, "runs": [good, bad],
+                            "report": "" if self._task.check_mode else report})
         except Refused as error:
             return as_data({"failed": True, "msg": shown(error)})
 

@@ -42,6 +42,12 @@ def reach() -> types.ModuleType:
 
 
 @pytest.fixture(scope="session")
+def runs() -> types.ModuleType:
+    """The action plugin skbfleet_runs."""
+    return plugin("compare", "action", "skbfleet_runs")
+
+
+@pytest.fixture(scope="session")
 def answers() -> types.ModuleType:
     """What is in the way on a host."""
     return importlib.import_module("ansible.module_utils.skbfleet_obstacles")
