@@ -10,6 +10,9 @@ from faults.truth import snmp
 
 PORT, LIMIT, TRIED = 4434, 1, 12
 REFUSED = TRIED - LIMIT - 1          # a queue has room for one more than its limit
+# An answer leaves every 75 ms: all SYNs are there before the second one has, and the last one leaves before a SYN is sent
+# again.
+SLOW_ANSWERS = ("tc qdisc add dev eth0 root tbf rate 8kbit burst 100 limit 10k", "tc qdisc del dev eth0 root")
 LISTENS = """
 import socket, sys
 listener = socket.socket()
@@ -99,7 +102,8 @@ def test_connections_for_which_there_was_no_room_any_more(lab, run) -> None:
     with service.run("vm-b", LISTENS, LIMIT) as listener:
         assert listener.stdout.readline() == "ready\n"
         before = service.overflows()
-        with scene.window(), service.run("vm-a", TRIES.replace("    sys.stdin.readline()\n", ""), TRIED):
+        with (scene.changed(scene.vm_b, *SLOW_ANSWERS), scene.window(),
+              service.run("vm-a", TRIES.replace("    sys.stdin.readline()\n", ""), TRIED)):
             scene.until(lambda: service.overflows() - before, REFUSED, "ACKs without room")
         rose = service.overflows() - before
         summary = scene.capture.merge()
