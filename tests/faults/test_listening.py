@@ -10,8 +10,8 @@ from faults.truth import snmp
 
 PORT, LIMIT, TRIED = 4434, 1, 12
 REFUSED = TRIED - LIMIT - 1          # a queue has room for one more than its limit
-# An answer leaves every 75 ms: all SYNs are there before the second one has, and the last one leaves before a SYN is sent
-# again.
+# An answer leaves every 75 ms: all SYNs are there before the second one has, and the last one leaves before SYNs are
+# sent again.
 SLOW_ANSWERS = ("tc qdisc add dev eth0 root tbf rate 8kbit burst 100 limit 10k", "tc qdisc del dev eth0 root")
 LISTENS = """
 import socket, sys
