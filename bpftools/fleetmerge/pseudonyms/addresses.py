@@ -17,6 +17,7 @@ _NOBODY = {4: (bytes(4), b"\xff" * 4), 16: (bytes(16), bytes(15) + b"\x01")}
 _BLOCK = 16                # bytes
 _AT_ONCE = 4096            # addresses
 _GROUP, _LOCAL = 1, 2      # bits of a MAC's first byte
+_LIBVIRT = 0xFE            # the first byte of a VM's device, whose others are those of the VM's own MAC
 
 
 class Addresses:
@@ -63,11 +64,13 @@ class Addresses:
         return out[of.reshape(-1)]
 
     def one_mac(self, mac: bytes) -> bytes:
-        """Return one MAC's own one."""
+        """Return one MAC's own one. A VM's and its device's stay recognisable as such, and nothing else becomes so."""
         if mac in (bytes(6), b"\xff" * 6):
             return mac
-        drawn = self.digest(b"mac", mac)[:6]
-        return bytes([drawn[0] & ~_GROUP & 0xFF | _LOCAL | mac[0] & _GROUP]) + drawn[1:]
+        first = self.digest(b"mac", mac)[0] & ~_GROUP & 0xFF | _LOCAL | mac[0] & _GROUP
+        if mac[0] == _LIBVIRT or first == _LIBVIRT:
+            first = _LIBVIRT if mac[0] == _LIBVIRT else _LIBVIRT ^ 4
+        return bytes([first]) + self.digest(b"mac", mac[1:])[:5]
 
     def digest(self, kind: bytes, value: bytes) -> bytes:
         """Return 32 bytes that stand for a value of some kind."""

@@ -61,6 +61,13 @@ def test_nobodys_addresses_stay() -> None:
     assert OWN.one_mac(bytes.fromhex("525400123456"))[0] & 3 == 2
 
 
+def test_a_vms_device_is_known_by_its_address_and_no_other_is() -> None:
+    vm, device = (OWN.one_mac(bytes([first]) + bytes.fromhex("5400123456")) for first in (0x52, 0xFE))
+    assert device == b"\xfe" + vm[1:] and vm[1:] != bytes.fromhex("5400123456")
+    others = [OWN.one_mac(bytes.fromhex("52540012") + number.to_bytes(2, "big")) for number in range(2000)]
+    assert len(set(others)) == 2000 and not [mac for mac in others if mac[0] == 0xFE]
+
+
 def rows(frames: list[bytes], layers: list[int], protocols: list[int]) -> tuple[np.ndarray, ...]:
     packet = np.zeros((len(frames), 128), "u1")
     for row, frame in zip(packet, frames, strict=True):
@@ -116,6 +123,7 @@ def test_a_run_says_the_same_under_other_names(name: str, tmp_path: Path) -> Non
     run.mkdir(parents=True)
     importlib.import_module("truth.cases." + name).make(run)
     whole = merged(run)
+    (tmp_path / "key").write_text("5d" * 32 + "\n")
     archive = Path(pack_pseudonymised(str(run), str(tmp_path / "key")))
     assert archive.name == RUN_ID + "-pseudonymised.tar.zst" and sorted(os.listdir(run.parent)) == sorted(
         [RUN_ID, archive.name, "latest"])
