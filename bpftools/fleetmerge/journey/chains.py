@@ -38,7 +38,7 @@ class Chained:
     count: int
     chains: int
     renamed: np.ndarray    # _EDGE: flow, what the same skb was seen as next; each once
-    homes: np.ndarray      # HOME: where a VM sent a flow from (monotonic ns)
+    homes: str             # file of HOME: where a VM sent a flow from (monotonic ns)
     groups: np.ndarray     # _COUNT: packets at places of each group
     at_place: np.ndarray   # i8: packets on the wire at each place
     unhashed: np.ndarray   # u8: flows whose payload hashes cannot be compared, as recorded; each once
@@ -68,13 +68,13 @@ class _State:
 def chain(atlas: Atlas, machine: Machine, path: str) -> Chained:
     """Write the machine's rows that count, with their chains, to `path`."""
     state = _State(atlas.layout, machine.frees, atlas.answers)
-    edges, homes, groups, unhashed, count = [], [], [], [], 0
+    edges, groups, unhashed, count, homes = [], [], [], 0, path + "-homes"
     at_place = np.zeros(len(atlas.places) + 1, "i8")
-    with open(path, "wb", opener=_private) as handle:
+    with open(path, "wb", opener=_private) as handle, open(homes, "wb", opener=_private) as beside:
         for rows in _in_time(atlas, machine):
             kept, renamed = _link(state, rows)
             edges.append(renamed)
-            homes.append(_homes(atlas.layout, kept))
+            beside.write(_homes(atlas.layout, kept).view("u1").data)
             pieces = _pieces(kept)
             groups.append(_counts(kept, pieces))
             unhashed.append(unhashed_flows(kept))
@@ -82,7 +82,7 @@ def chain(atlas: Atlas, machine: Machine, path: str) -> Chained:
             handle.write(kept.view("u1").data)
             count += len(kept)
     return Chained(path, count, state.chains, np.unique(np.concatenate(edges)) if edges else np.zeros(0, _EDGE),
-                   np.unique(np.concatenate(homes)) if homes else np.zeros(0, HOME), _summed(groups), at_place,
+                   homes, _summed(groups), at_place,
                    np.unique(np.concatenate(unhashed)) if unhashed else np.zeros(0, "u8"))
 
 
@@ -112,10 +112,10 @@ def _summed(parts: list[np.ndarray]) -> np.ndarray:
     return out
 
 
-def read_chained(path: str, piece: int = PIECE) -> Iterator[np.ndarray]:
-    """Yield a machine's rows, in pieces."""
+def read_chained(path: str, piece: int = PIECE, dtype: np.dtype = ROW) -> Iterator[np.ndarray]:
+    """Yield a machine's rows, or what else is in such a file, in pieces."""
     with open(path, "rb") as handle:
-        while len(rows := np.fromfile(handle, ROW, piece)):
+        while len(rows := np.fromfile(handle, dtype, piece)):
             yield rows
 
 

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What other packets show: where an address lives at a moment, and where a flow's packets went on from a place before
 and after."""
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import by_time
 from ..clock.host import HostClock
-from ..packet.identity import mix
-from .chains import Chained
+from ..packet.identity import among, mix
+from .chains import HOME, Chained, read_chained
 
 NOWHERE = -1
+_SENT = np.dtype([("address", "<u8"), ("time", "<i8"), ("device", "<i4")])
 
 
 @dataclass
@@ -27,18 +29,39 @@ class Homes:
 
 
 def homes_of(chained: Sequence[Chained], clocks: Sequence[HostClock], flows: np.ndarray) -> Homes:
-    """Return all hosts' homes; flows: identity.FLOW."""
-    parts = []
-    for machine, clock in zip(chained, clocks, strict=True):
-        seen = machine.homes.copy()
-        seen["time"] = clock.to_wall(seen["time"])
-        parts.append(seen)
+    """Return all hosts' homes; flows: identity.FLOW.
+
+    A VM is remembered every few milliseconds, in files; of an address that one device alone sent from, the first and
+    the last time say as much.
+    """
+    ends = _ends(np.concatenate([_ends(some) for some in _sent(chained, clocks, flows)] or [np.zeros(0, _SENT)]))
+    address, devices = np.unique(np.unique(ends[["address", "device"]])["address"], return_counts=True)
+    several = address[devices > 1]
+    parts = [ends[~among(ends["address"], several)]]
+    if len(several):
+        parts += [some[among(some["address"], several)] for some in _sent(chained, clocks, flows)]
     seen = np.concatenate(parts)
-    address = flows["from"][np.searchsorted(flows["flow"], seen["flow"]).clip(max=max(len(flows) - 1, 0))] if len(
-        flows) else np.zeros(0, "u8")
-    order = np.lexsort((seen["time"], address))
-    address, seen = address[order], seen[order]
-    return Homes(address, seen["time"], seen["device"])
+    seen = seen[np.lexsort((seen["time"], seen["address"]))]
+    return Homes(*(np.ascontiguousarray(seen[name]) for name in ("address", "time", "device")))
+
+
+def _sent(chained: Sequence[Chained], clocks: Sequence[HostClock], flows: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield what VMs sent (_SENT), in pieces."""
+    for machine, clock in zip(chained, clocks, strict=True):
+        for seen in read_chained(machine.homes, dtype=HOME):
+            out = np.zeros(len(seen), _SENT)
+            out["address"] = flows["from"][np.searchsorted(flows["flow"], seen["flow"]).clip(max=len(flows) - 1)]
+            out["time"], out["device"] = clock.to_wall(seen["time"]), seen["device"]
+            yield out
+
+
+def _ends(sent: np.ndarray) -> np.ndarray:
+    """Return the first and the last that each address sent from each device."""
+    key = mix(sent["address"], sent["device"].astype("u8"))
+    order = by_time(key, sent["time"])
+    differs = np.ones(len(order) + 1, bool)
+    differs[1:-1] = key[order][1:] != key[order][:-1]
+    return sent[order[differs[1:] | differs[:-1]]]
 
 
 def around(keys: np.ndarray, times: np.ndarray, values: np.ndarray, key: np.ndarray,

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was seen of the same kind before a moment, and after it."""
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from fleetmerge.journey.evidence import NOWHERE, Homes, around, onward_of
-from fleetmerge.packet.identity import mix
+from fleetmerge.clock.host import HostClock
+from fleetmerge.journey.chains import HOME, Chained
+from fleetmerge.journey.evidence import NOWHERE, Homes, around, homes_of, onward_of
+from fleetmerge.packet.identity import FLOW, mix
 
 KEYS = np.array([3, 3, 3, 7], "u8")
 TIMES = np.array([100, 200, 300, 250], "i8") + 10**18
@@ -46,6 +50,37 @@ def test_homes() -> None:
     homes = Homes(KEYS, TIMES, VALUES)
     before, after = homes.at(np.array([3], "u8"), TIMES[:1] + 1)
     assert (before[0], after[0]) == (1, 2)
+
+
+def test_homes_are_as_if_all_that_was_sent_were_kept(tmp_path: Path) -> None:
+    """Whether an address moved or not, and from which flows and hosts it is known."""
+    random = np.random.default_rng(4)
+    flows = np.zeros(6, FLOW)
+    flows["flow"], flows["from"] = np.arange(6), (10, 10, 11, 12, 13, 13)
+    machines, all_of_it = [], []
+    for number in range(2):
+        sent = np.zeros(400, HOME)
+        sent["flow"], sent["time"] = random.integers(0, 6, 400), np.sort(random.integers(0, 1000, 400))
+        moves = np.isin(sent["flow"], (0, 2, 5))    # the others stay: address 12 at one device of each host
+        sent["device"] = 10 * number + np.where(moves, random.integers(0, 3, 400), 5)
+        if number:
+            sent = sent[sent["flow"] != 3]
+        sent.tofile(tmp_path / str(number))
+        none = np.zeros(0)
+        machines.append(Chained("", 0, 0, none, str(tmp_path / str(number)), none, none, none))
+        sent["time"] += 7 * number
+        all_of_it.append(sent)
+    kept = homes_of(machines, [HostClock(np.array([0]), np.array([late]), None, "") for late in (0, 7)], flows)
+    sent = np.concatenate(all_of_it)
+    address = flows["from"][sent["flow"].astype(int)]
+    order = np.lexsort((sent["time"], address))
+    everything = Homes(address[order], sent["time"][order], sent["device"][order])
+    asked = np.repeat(np.array([10, 11, 12, 13, 14], "u8"), 1020)
+    when = np.tile(np.arange(-5, 1015), 5)
+    for one, two in zip(kept.at(asked, when), everything.at(asked, when), strict=True):
+        assert (one == two).all()
+    assert (kept.address == 12).sum() == 2 < (everything.address == 12).sum()
+    assert len(homes_of([], [], flows[:0]).time) == 0
 
 
 def test_where_packets_went_on_to() -> None:
