@@ -9,7 +9,7 @@ from typing import Any
 from support.bundles import ipv4, udp
 from support.lab import wait_until
 
-from . import conntrack, guests
+from . import conntrack, guests, xdp
 from .bridge import VM_B_MAC
 from .frames import addressed, datagram, send
 from .netfilter import REFUSED_SEND
@@ -185,6 +185,17 @@ def _filter(way: str) -> Callable[[Scene], Told]:
     return inject
 
 
+def _xdp(mode: int, told: dict[str, Any]) -> Callable[[Scene], Told]:
+    def inject(scene: Scene) -> Told:
+        with xdp.attached(scene, "eth0", PORT, mode, "culprit"), \
+                xdp.attached(scene, "br0", PORT, xdp.GENERIC, "decoy"), scene.window():
+            scene.talk()
+            arrive(scene)
+            scene.talk()
+        return Told(FEW, "xdp", dict(told, device="eth0", program="culprit", uid=0))
+    return inject
+
+
 def _ports(do: str, undo: str, where: dict[str, Any], count: int = FEW) -> Callable[[Scene], Told]:
     def inject(scene: Scene) -> Told:
         scene.talk()
@@ -286,6 +297,8 @@ CASES = [
                               {"qdisc": "pfifo", "handle": "20:", "device": "vnet0"})),
     Case("filter-on-ingress", _filter("ingress")),
     Case("filter-on-egress", _filter("egress")),
+    Case("xdp-generic", _xdp(xdp.GENERIC, {"mode": "generic"})),
+    Case("xdp-native", _xdp(xdp.NATIVE, {"mode": "native"})),
     Case("ports-isolated", _ports("bridge link set dev eth0 isolated on; bridge link set dev vnet0 isolated on",
                                   "bridge link set dev eth0 isolated off; bridge link set dev vnet0 isolated off",
                                   {"ports": ["eth0", "vnet0"], "setting": "isolated", "value": True})),

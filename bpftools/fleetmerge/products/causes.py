@@ -10,7 +10,7 @@ from ..bundle.labels import Labels, bare
 from ..bundle.looks import Looks
 from ..bundle.manifest import Bundle
 from ..errors import BundleError
-from ..findings.causes import candidates
+from ..findings.causes import candidates, unseen
 from ..findings.causes.drop import Budget, Candidate, Drop, Packet, TooLarge, conclude, sentence
 from ..findings.causes.hooks import plain
 from ..findings.causes.listeners import full_queue
@@ -118,6 +118,17 @@ def add_full_queues(entries: Sequence[dict[str, Any]], known: Known) -> None:
             queue = full_queue(reading, end["address"], int(end["port"]))
             if queue:
                 entry["queue"] = queue
+
+
+def add_unseen(losses: Sequence[dict[str, Any]], known: Known) -> None:
+    """Give what vanished on its way into a device what takes packets there `unseen`."""
+    for loss in losses:
+        if loss["kind"] == "vanished" and loss["between"][0] != loss["between"][1]:
+            after = loss["between"][1]
+            found = [words for (host, _), reading in known.spaces.items() if host == after["host"]
+                     for words in unseen(reading, after["device"])]
+            if found:
+                loss["unseen"] = sorted(set(found))
 
 
 def _where(loss: Mapping[str, Any]) -> Where:

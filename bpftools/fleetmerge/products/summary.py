@@ -22,7 +22,7 @@ from ..journey.grounds import Trust
 from ..packet.sample import Sample
 from ..words import iso
 from . import excerpt, verdict
-from .causes import add_causes, add_full_queues, known_of
+from .causes import add_causes, add_full_queues, add_unseen, known_of
 from .excerpt import Cut
 from .not_followed import drops_not_followed
 from .numbers import flows as not_followed
@@ -64,6 +64,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     lost = followed + drops_not_followed(store)
     known = known_of(hosts)
     add_causes(lost + copies, store, known, devices, _all_drops(places) if cut else {})
+    add_unseen(lost + copies, known)
     asked = unanswered(findings, names, hosts, UNANSWERED)
     add_full_queues(asked, known)
     records = sum(host.records for host in hosts)

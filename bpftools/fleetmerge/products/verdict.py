@@ -179,8 +179,8 @@ def _vanished(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
     count, (one, two) = place["packets"], place["between"]
     route = "between %s and %s" % (place_words(one), place_words(two)) if one != two else "behind %s" % place_words(one)
     if place["certainty"] == "likely":
-        return "Probably %s vanished %s: %s. That is not certain: %s.%s" % (
-            plural(count, "packet"), route, place["grounds"][0], place["why"], _when(place))
+        return "Probably %s vanished %s: %s. That is not certain: %s.%s%s" % (
+            plural(count, "packet"), route, place["grounds"][0], place["why"], _when(place), _unseen(place))
     if place["certainty"] != "certain":
         return "What became of %s %s cannot be said: %s.%s" % (plural(count, "packet"), route, place["why"],
                                                                _when(place))
@@ -189,7 +189,13 @@ def _vanished(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
         behind = "" if one["point"] in TAKEN else "%s behind %s, " % (one["host"], one["device"])
         text += " That leaves %swhat is between the two devices, or a device itself: %s." % (behind, "; ".join(
             "%s on %s: %s" % (end["device"], end["host"], _counters(devices, end)) for end in (one, two)))
-    return text + _when(place) + _advice(meaning_behind(one["point"]))
+    return text + _when(place) + _unseen(place) + _advice(meaning_behind(one["point"]))
+
+
+def _unseen(place: Mapping[str, Any]) -> str:
+    """Return what may have taken the packets where no point sees it."""
+    return " On %s, %s gets packets before any point sees them: what it drops is in no record." % (
+        place["between"][1]["host"], " and ".join(place["unseen"][:_CAUSES])) if "unseen" in place else ""
 
 
 def _of_all(place: Mapping[str, Any], sample: Mapping[str, Any] | None) -> str:

@@ -98,6 +98,7 @@ TABLE = [
     Collector("routes6", ["ip", "-j", "-d", "-6", "route", "show", "table", "all"], json=True, most=4 * MIB),
     Collector("neighbours", ["ip", "-j", "-s", "neigh", "show"], json=True),
     Collector("addresses", ["ip", "-j", "addr", "show"], json=True),
+    Collector("links", ["ip", "-j", "-d", "link", "show"], json=True, most=4 * MIB),
     Collector("qdiscs", ["tc", "-s", "-j", "qdisc", "show"], json=True),
     Collector("classes", ["tc", "-s", "class", "show", "dev", "{device}"], devices=_with_classes),
     Collector("filters-in", ["tc", "-s", "-j", "filter", "show", "dev", "{device}", "ingress"], json=True,

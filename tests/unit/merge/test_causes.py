@@ -147,3 +147,32 @@ def test_a_file_of_another_shape_has_nothing(tmp_path: pathlib.Path, content: di
 
 def test_who_names_none_has_none(tmp_path: pathlib.Path) -> None:
     assert read_evidence(str(tmp_path), {}) is None
+
+
+def links(*programs: tuple[str, int, Any]) -> dict[str, Any]:
+    return {"links": {"value": [{"ifname": name, "xdp": {"mode": mode, "prog": program, "attached": [
+        {"mode": mode, "prog": program}]}} for name, mode, program in programs] + [{"ifname": "lo"}], "seconds": 0.1}}
+
+
+FIREWALL = {"id": 12, "name": "firewall", "tag": "b36919481260c25b", "created_by_uid": 0}
+
+
+@pytest.mark.parametrize(("programs", "said"), [
+    ([("eth0", 1, FIREWALL)], ["the XDP program firewall (id 12, native, loaded by user id 0) of eth0"]),
+    ([("eth0", 2, FIREWALL), ("vnet0", 1, FIREWALL)], None),    # behind dev.rx, and elsewhere
+    ([("eth0", 1, "firewall")], None)])
+def test_what_vanished_in_front_of_an_xdp_program(tmp_path: pathlib.Path, programs: Any, said: Any) -> None:
+    """Nothing tells whether it was the program: it is named beside what is known."""
+    fleet = Fleet()
+    fleet.talk()
+    for number in range(30):
+        fleet.send(1 + 0.01 * number, udp_packet(number), lose=number in (3, 9, 10, 20))
+    run = fleet.write(tmp_path)
+    add_evidence(run, "hv-b", evidence(links(*programs), links(*programs)))
+    summary = merge(run)
+    (loss,) = summary["losses"]
+    assert (loss["kind"], loss["certainty"], loss.get("unseen")) == ("vanished", "certain", said)
+    words = "On hv-b, the XDP program firewall (id 12, native, loaded by user id 0) of eth0 gets packets before any " \
+        "point sees them: what it drops is in no record."
+    assert (words in summary["verdict"][1]) == bool(said)
+

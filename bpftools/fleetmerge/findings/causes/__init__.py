@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ...bundle.evidence import Reading
-from . import bridges, listeners, netfilter, queues, readers, routes
+from . import bridges, listeners, netfilter, queues, readers, routes, xdp
 from .drop import Candidate, Drop, Finder
 
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
@@ -11,7 +11,7 @@ _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticErro
 # the first that is concerned answers
 KINDS: tuple[Finder, ...] = (netfilter.find, routes.find_rp_filter, routes.find_neighbour, routes.find_route,
                              queues.find_qdisc, queues.find_filter, queues.find_socket, listeners.find,
-                             queues.find_backlog, readers.find, bridges.find)
+                             queues.find_backlog, readers.find, bridges.find, xdp.find)
 
 
 def candidates(drop: Drop, reading: Reading, host: Reading) -> Sequence[Candidate]:
@@ -24,3 +24,11 @@ def candidates(drop: Drop, reading: Reading, host: Reading) -> Sequence[Candidat
         if found is not None:
             return found
     return []
+
+
+def unseen(reading: Reading, device: str) -> list[str]:
+    """Return what takes packets from a device before they can be recorded: XDP programs in its driver or hardware."""
+    try:
+        return [xdp.words(one, device) for one in xdp.programs(reading, device) if one["mode"] in xdp.BEFORE]
+    except _MALFORMED:
+        return []
