@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from .atlas import Layout
-from .tree import DROPPED, IN_VM, OPEN, OUT, Leaf, Sight, Tree
+from .tree import DROPPED, FREED, IN_VM, OPEN, OUT, Leaf, Leg, Sight, Tree
 
 # how it is known which branch is the packet
 ONLY, HOME, SHOWN, DEVICE, TRUNK, ASTRAY, UNDECIDED, MIRRORED, ADDRESSED = range(9)
@@ -41,8 +41,9 @@ class Shown:
     mirrors: Collection[int] = ()      # devices to which nothing but copies goes, of whatever flow
 
 
-def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Shown) -> Chosen:
-    """Return the branch that is the packet; home: device of the destination's VM, -1 if not known."""
+def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Shown, closed: bool = False) -> Chosen:
+    """Return the branch that is the packet; home: device of the destination's VM, -1 if not known; closed: the VM was
+    at home, and what was dropped at a device of its own elsewhere, which nobody had open, is a copy."""
     def device(leaf: Leaf) -> int:
         row = leaf.mark if leaf.mark >= 0 else leaf.row
         return int(layout.device[sights[row].place])
@@ -54,26 +55,43 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Sh
         return leaf.kind == DROPPED and leaf.row >= 0 and bool(
             layout.taken[sights[leaf.row].place] and layout.local[sights[leaf.row].place])
 
-    addressed = [leaf for leaf in tree.leaves if leaf.aim > 0]
+    addressed = [leaf for leaf in tree.leaves if leaf.aim > 0 and not (closed and leaf.kind == DROPPED)]
     if len(addressed) == 1 and (home < 0 or addressed[0].kind == DROPPED):
         return Chosen(addressed[0], ADDRESSED)
-    leaves = tree.single()
-    if all(leaf.aim < 0 for leaf in leaves):
-        return Chosen(_trunk(leaves), UNDECIDED)
-    if len(leaves) == 1 and leaves[0].kind == OUT and device(leaves[0]) in shown.mirrors and tree.before.get(
-            leaves[0].row, -1) >= 0:     # what was copied got no further
-        return Chosen(Leaf(OPEN, tree.before[leaves[0].row], -1, True, leaves[0].leg), MIRRORED)
+
+    def mirrored(leaf: Leaf) -> bool:
+        """Whether it went where nothing but copies goes; to a VM that was not heard, of what is for another one."""
+        to_another = leaf.kind == IN_VM and home not in (-1, device(leaf))
+        return device(leaf) in shown.mirrors and (leaf.kind == OUT or to_another)
+
+    every = [leaf for leaf in tree.single() if not (closed and leaf.aim > 0 and leaf.kind == DROPPED)]
+    every = every or tree.single()
+    if all(leaf.aim < 0 for leaf in every):
+        return Chosen(_trunk(every), UNDECIDED)
+    leaves = [leaf for leaf in every if not mirrored(leaf)]
+    if not leaves:
+        return _copied(tree, sights, every)
     if home >= 0:
-        return _towards(tree, sights, layout, home, shown, device, of_tap)
+        return _towards(tree, leaves, sights, layout, home, shown, device, of_tap)
     if len(leaves) == 1:     # where it was flooded to others, a VM that was not heard may be one of them
         flooded = of_tap(leaves[0]) and not leaves[0].aim and any(leaf.aim < 0 for leaf in tree.leaves)
-        return Chosen(leaves[0], UNDECIDED if flooded else ONLY)
+        return Chosen(leaves[0], UNDECIDED if flooded else ONLY if len(every) == 1 else MIRRORED)
     # copies that the host made for itself came to no device; which skb came in must have been seen
     went = [leaf for leaf in leaves if leaf.trunk or leaf.kind != DROPPED or not _made_here(
         tree, leaf, sights, layout)]
     if len(went) == 1 and went[0].trunk and of_tap(went[0]) and tree.legs[went[0].leg].entry:
         return Chosen(went[0], DEVICE)
     return Chosen(_trunk(leaves), UNDECIDED)
+
+
+def _copied(tree: Tree, sights: list[Sight], leaves: list[Leaf]) -> Chosen:
+    """Return where a packet was seen last of which nothing but copies went on."""
+    rows = {tree.before.get(leaf.row, -1) for leaf in leaves}
+    if len(rows) > 1 or -1 in rows:
+        return Chosen(_trunk(leaves), UNDECIDED)
+    row, leg = rows.pop(), leaves[0].leg
+    last = max(other for other in tree.legs[leg].rows if sights[other].chain == sights[row].chain)
+    return Chosen(Leaf(FREED if sights[last].freed else OPEN, row, -1, True, leg), MIRRORED)
 
 
 def _made_here(tree: Tree, leaf: Leaf, sights: list[Sight], layout: Layout) -> bool:
@@ -85,10 +103,9 @@ def _trunk(leaves: list[Leaf]) -> Leaf:
     return next((leaf for leaf in leaves if leaf.trunk), leaves[0])
 
 
-def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Shown,
+def _towards(tree: Tree, leaves: list[Leaf], sights: list[Sight], layout: Layout, home: int, shown: Shown,
              device: Callable[[Leaf], int], of_tap: Callable[[Leaf], bool]) -> Chosen:
     """Return the branch that leads to the destination's device."""
-    leaves = tree.single()
     there = [leaf for leaf in leaves if device(leaf) == home and (
         of_tap(leaf) or _on_its_way_out(tree, leaf, sights, layout, home))]
     arrived = [leaf for leaf in there if leaf.kind == IN_VM]
@@ -103,17 +120,24 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: 
     if within:
         return Chosen(within[0], HOME)
     host = _host_of(layout, home)
+
+    def leads_away(leaf: Leaf) -> bool:
+        """Whether it left the host where its destination lives, and where it began."""
+        leg = tree.legs[leaf.leg]
+        return leaf.kind == OUT and leg.host == host and leg.parent < 0
+
     # to the device of another VM go copies, or what this one routes
     rest = [leaf for leaf in leaves if not (of_tap(leaf) or _to_a_vm(leaf, sights, layout)) or (
         leaf.kind == DROPPED and device(leaf) in shown.routers)]
-    here = [leaf for leaf in rest if tree.legs[leaf.leg].host == host]
+    here = [leaf for leaf in rest if tree.legs[leaf.leg].host == host and not leads_away(leaf)]
     stopped = [leaf for leaf in rest if leaf.kind == DROPPED and of_tap(leaf) and device(leaf) in shown.routers]
     if stopped and here and all(sights[leaf.row].hops <= sights[stopped[0].row].hops for leaf in here):
         return Chosen(stopped[0], SHOWN)     # what came to the destination's host had not been routed: it was flooded
     if here:
         return _best(here, shown, device)
-    strays = {number for number, leg in enumerate(tree.legs)
-              if number and leg.host not in shown.hosts and leg.parent >= 0 and leg.entry != 1}
+    # nobody routes what is for others
+    strays = {number for number, leg in enumerate(tree.legs) if number and leg.host not in shown.hosts
+              and leg.parent >= 0 and leg.entry != 1 and not _routes(leg, sights)}
     rest = [leaf for leaf in rest if leaf.leg not in strays]
     # what went to strangers only was for somebody else: the packet was seen last where it left
     left = [Leaf(OUT, row, -1, True, _leg_of(tree, row)) for row, children in sorted(tree.children.items())
@@ -122,7 +146,14 @@ def _towards(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: 
         copies = {tree.legs[number].host for number in strays} <= set(shown.strangers)
         # where no other packet shows the way, even those strangers may be on it
         return Chosen(left[0], SHOWN if copies and len(left) == 1 else TRUNK if shown.hosts else ASTRAY)
+    if len(rest) == 1 and leads_away(rest[0]):
+        return Chosen(rest[0], ASTRAY)
     return _best(rest, shown, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
+
+
+def _routes(leg: Leg, sights: list[Sight]) -> bool:
+    """Whether a packet spent a hop on a host."""
+    return any(sights[row].hops > sights[leg.first].hops for row in leg.rows)
 
 
 def _to_a_vm(leaf: Leaf, sights: list[Sight], layout: Layout) -> bool:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The branch that is the packet, of many packets at once, by what others of their flows show."""
+import collections
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ import numpy as np
 from ..packet.identity import among, mix
 from ..packet.places import NEAR
 from .atlas import Layout
-from .branches import ONLY, UNDECIDED, Shown, choose
+from .branches import MIRRORED, ONLY, UNDECIDED, Shown, choose
 from .shapes import Shape
 from .tree import DROPPED, IN_VM, Leaf
 
+_MANY = 3       # times as many copies as packets went to a mirror
 _MOST = 15      # hosts and devices of one packet that are looked at
 
 
@@ -48,47 +50,58 @@ def dropped_behind(shape: Shape, leaf: Leaf, layout: Layout) -> bool:
                and shape.sights[other.mark].hops > hops for other in shape.tree.leaves)
 
 
-def on_the_way(layout: Layout, ways: Iterable[Way], stream: np.ndarray) -> tuple[np.ndarray, ...]:
+def on_the_way(layout: Layout, ways: Iterable[Way], stream: np.ndarray, twins: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return keys of what packets show that got to their destination: of stream and host, of stream and device,
     over which they went; of stream and a VM's device, through which a VM routed them; of stream and host, to which
-    only copies of them went. stream: of each packet."""
+    only copies of them went. stream: of each packet; twins: units of which others look the same: what went elsewhere
+    may have been another one, and no copy."""
     out: tuple[list[np.ndarray], ...] = tuple([np.zeros(0, "u8")] for _ in range(4))
     for way in ways:
         streams = np.unique(stream[way.packets])
+        told = np.unique(stream[way.packets[~twins[way.units(0)]]])
         places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
         into = [place for place, then in zip(places[:-1], places[1:], strict=True)
                 if layout.ends[place] and layout.arrives[then] == NEAR]
         hosts = {int(layout.host[place]) for place in places}
-        for keys, numbers in zip(out, (hosts, {int(layout.device[place]) for place in places},
-                                       {int(layout.device[place]) for place in into},
-                                       {leg.host for leg in way.shape.tree.legs} - hosts), strict=True):
-            keys += [keyed(streams, number) for number in numbers]
+        for keys, some, numbers in ((out[0], streams, hosts),
+                                    (out[1], streams, {int(layout.device[place]) for place in places}),
+                                    (out[2], streams, {int(layout.device[place]) for place in into}),
+                                    (out[3], told, {leg.host for leg in way.shape.tree.legs} - hosts)):
+            keys += [keyed(some, number) for number in numbers]
     return tuple(np.unique(np.concatenate(keys)) for keys in out)
 
 
-def mirrors(layout: Layout, ways: Iterable[Way], places: np.ndarray, twins: np.ndarray) -> set[int]:
-    """Return the devices to which nothing but copies goes: of packets that arrived, and never by way of them; that lead
-    to no VM, and from which nothing ever came. places: at which packets were seen; twins: units of which others look
-    the same, whose way may be another one's."""
-    aside: set[int] = set()
-    passed: set[int] = set()
+def mirrors(layout: Layout, ways: Iterable[Way], places: np.ndarray, twins: np.ndarray, homes: np.ndarray,
+            lossy: np.ndarray) -> set[int]:
+    """Return the devices to which nothing but copies goes: of packets that arrived, and never by way of them; from
+    which nothing ever came. places: at which packets were seen; twins: units of which others look the same, whose way
+    may be another one's; homes: devices of VMs that sent; lossy: bool by host, it lost records: where that of the way
+    is lost, few may seem to have gone by way of a copy."""
+    aside: collections.Counter[int] = collections.Counter()
+    passed: collections.Counter[int] = collections.Counter()
+    hosts: dict[int, int] = {}
     for way in ways:
         if way.leaf.kind != IN_VM or twins[way.units(0)].all():
             continue
-        passed.update(int(layout.device[way.shape.place(row)]) for row in way.shape.tree.way(way.leaf.row))
-        aside.update(int(layout.device[place]) for place in (
-            way.shape.place(leaf.row) for leaf in way.shape.tree.leaves if leaf is not way.leaf and leaf.row >= 0)
-            if layout.taken[place] and not layout.local[place])
+        count = len(way.packets)
+        passed.update({int(layout.device[way.shape.place(row)]): count for row in way.shape.tree.way(way.leaf.row)})
+        others = [way.shape.place(leaf.row) for leaf in way.shape.tree.leaves if leaf is not way.leaf and leaf.row >= 0]
+        some = [place for place in others if layout.taken[place] or (layout.local[place] and layout.ends[place])]
+        aside.update({int(layout.device[place]): count for place in some})
+        hosts.update((int(layout.device[place]), int(layout.host[place])) for place in some)
     seen = np.unique(places)
-    return aside - passed - set(layout.device[seen[layout.receives[seen]]].tolist())
+    sent = {*layout.device[seen[layout.receives[seen]]].tolist(), *homes.tolist()}
+    return {device for device, count in aside.items() if device not in sent and (
+        not passed[device] or (lossy[hosts[device]] and _MANY * passed[device] <= count))}
 
 
-def chosen_ways(layout: Layout, waiting: Iterable[tuple[Shape, np.ndarray]], stream: np.ndarray, home: np.ndarray,
-                known: tuple[np.ndarray, ...], mirrored: Collection[int]) -> list[Way]:
-    """Return the ways of packets. waiting: shapes, and positions of packets of each; stream, home: of each packet, and
-    the device of its destination; known: see on_the_way; mirrored: see mirrors."""
+def chosen_ways(layout: Layout, waiting: Iterable[tuple[Shape, np.ndarray, np.ndarray]], stream: np.ndarray,
+                home: np.ndarray, known: tuple[np.ndarray, ...], mirrored: Collection[int]) -> list[Way]:
+    """Return the ways of packets. waiting: shapes, positions of packets of each, and whether what was dropped for their
+    VM's address is a copy; stream, home: of each packet, and the device of its destination; known: see on_the_way;
+    mirrored: see mirrors."""
     out = []
-    for shape, which in waiting:
+    for shape, which, closed in waiting:
         hosts = sorted({leg.host for leg in shape.tree.legs})[:_MOST]
         devices = sorted({int(layout.device[sight.place]) for sight in shape.sights})[:_MOST]
         streams, homes = stream[shape.packets[which]], home[shape.packets[which]]
@@ -97,21 +110,21 @@ def chosen_ways(layout: Layout, waiting: Iterable[tuple[Shape, np.ndarray]], str
         shown = [[among(keyed(streams, number), keys) for number in numbers]
                  for numbers, keys in zip(asked, known, strict=True)]
         code = homes.astype("u8")
-        for column in itertools.chain(*shown):
+        for column in (closed, *itertools.chain(*shown)):
             code = mix(code, column.astype("u8"))
         _, first, of = np.unique(code, return_index=True, return_inverse=True)
         for number, one in enumerate(first.tolist()):
             to, by, through, strange = ({value for value, column in zip(numbers, columns, strict=True) if column[one]}
                                         for numbers, columns in zip(asked, shown, strict=True))
             others = Shown(to, by, through, strange, mirrored)
-            chosen = choose(shape.tree, shape.sights, layout, int(homes[one]), others)
+            chosen = choose(shape.tree, shape.sights, layout, int(homes[one]), others, bool(closed[one]))
             out.append(Way(shape, which[of == number], chosen.leaf, chosen.ground))
     return out
 
 
 def but_copies(layout: Layout, ways: Sequence[Way], others: Sequence[Way], stream: np.ndarray) -> Iterator[Way]:
-    """Yield the ways; a branch that went to a VM, and is the packet only because there is no other, is in doubt where
-    others of its stream had more branches beside the one to this VM: that may have been a copy."""
+    """Yield the ways; a branch that went to a VM, and is the packet only because there is no other to speak of, is in
+    doubt where others of its stream had more branches beside the one to this VM: that may have been a copy."""
     keys = [np.zeros(0, "u8")]
     for way in (*others, *ways):
         leaves = way.shape.tree.single()
@@ -121,10 +134,10 @@ def but_copies(layout: Layout, ways: Sequence[Way], others: Sequence[Way], strea
                      for leaf in leaves if leaf.kind == IN_VM]
     copied = np.unique(np.concatenate(keys))
     for way in ways:
-        if way.ground != ONLY or way.leaf.kind != IN_VM:
+        if way.ground not in (ONLY, MIRRORED) or way.leaf.kind != IN_VM:
             yield way
             continue
         doubted = among(keyed(stream[way.packets], int(layout.device[way.shape.place(way.leaf.row)])), copied)
-        for ground, some in ((ONLY, ~doubted), (UNDECIDED, doubted)):
+        for ground, some in ((way.ground, ~doubted), (UNDECIDED, doubted)):
             if some.any():
                 yield Way(way.shape, way.which[some], way.leaf, ground)

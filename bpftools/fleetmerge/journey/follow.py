@@ -13,7 +13,7 @@ from .followed import Followed, follow
 from .found import ARRIVED, ENDED, Findings
 from .judging import Judging
 from .narrow import chosen_packets, fitting_chains, narrow, shown_records
-from .packets import find_packets
+from .packets import Packets, find_packets
 from .part import Setting
 from .partition import read_part
 from .questions import answers
@@ -50,7 +50,8 @@ def _explored(setting: Setting, part: int) -> tuple[Findings, tuple[Followed, np
     units = make_units(columns_of(picked(rows, step)), host[step], own[step], setting.names, setting.partition, part,
                        setting.atlas.layout.arrives, sieve)
     del rows
-    packets = find_packets(units, setting.atlas.layout, setting.bounds)
+    packets = find_packets(units, setting.atlas.layout, setting.bounds, np.stack([setting.facts.start,
+                                                                                  setting.facts.end]))
     return _Following(setting, packets).findings(everywhere)
 
 
@@ -76,8 +77,9 @@ class _Following(Settling, Judging):
         excerpt, the part's rows at all places, and their hosts."""
         waiting = self._arrivals()
         self._choose(waiting)
-        on_way = on_the_way(self._layout, [way for way in self._ways if self._reached(way)], self._stream)[0]
-        rows = _steps(self._shapes)
+        on_way = on_the_way(self._layout, [way for way in self._ways if self._reached(way)], self._stream,
+                            self._packets.twins)[0]
+        rows = self._steps(self._shapes, self._packets)
         steps = measure(rows, self._packets, self._layout, self._setting.recorded)
         slowest = {pair: step.most for pair, step in steps.items()}
         self._judge(on_way, slowest, rows)
@@ -91,7 +93,8 @@ class _Following(Settling, Judging):
             wanted = chosen_packets(judged, fitting_chains(self._setting.excerpt, *everywhere))
             judged = narrow(judged, wanted)
             shown = shown_records(judged, *everywhere)
-            steps = measure(_steps(judged.shapes), judged.packets, self._layout, self._setting.recorded)
+            steps = measure(self._steps(judged.shapes, judged.packets), judged.packets, self._layout,
+                            self._setting.recorded)
         out = tally(judged, steps, self._layout)
         out.followed = count
         answered = answers(self._packets, self._setting.atlas.flows, self._setting.neighbours)
@@ -103,14 +106,21 @@ class _Following(Settling, Judging):
                              self._setting.partition.shared_groups())
         return out, (follow(judged, self._layout, self._setting.bounds), shown)
 
-
-def _steps(shapes: Sequence[Shape]) -> dict[Pair, Rows]:
-    """Return the units before and after each step of all trees."""
-    out: dict[Pair, Rows] = {}
-    for shape in shapes:
-        joined_at = {leg.first: leg.sure for leg in shape.tree.legs if leg.joint >= 0}
-        for one, two in shape.tree.steps:
-            if joined_at.get(two, True):
+    def _steps(self, shapes: Sequence[Shape], packets: Packets) -> dict[Pair, Rows]:
+        """Return the units before and after each step of all trees; between hosts of whose clocks nothing is known,
+        only those of packets that are told from others."""
+        host, bounds = self._layout.host, self._setting.bounds
+        out: dict[Pair, Rows] = {}
+        for shape in shapes:
+            joined_at = {leg.first: leg.sure for leg in shape.tree.legs if leg.joint >= 0}
+            for one, two in shape.tree.steps:
+                if not joined_at.get(two, True):
+                    continue
                 pair = shape.place(one), shape.place(two)
-                out.setdefault(pair, []).append((shape.units(one), shape.units(two)))
-    return out
+                units = shape.units(one), shape.units(two)
+                if np.isinf(bounds[host[pair[0]], host[pair[1]]]):
+                    told = ~(packets.unsure[units[0]] | packets.unsure[units[1]])
+                    units = units[0][told], units[1][told]
+                if len(units[0]):
+                    out.setdefault(pair, []).append(units)
+        return out

@@ -38,7 +38,7 @@ class Judging(Part):
                           np.array([told.get(address, NOWHERE) for address in self._target[1][waiting].tolist()], "i4"),
                           self._packets.units.rows["kind"][self._packets.units.row[units]] == IS_FRAGMENT,
                           self._packets.unsure[self._starts[waiting]]
-                          & (self._packets.loose[self._starts[waiting]] | self._doubles() | self._contested(waiting)),
+                          & (self._packets.loose[self._starts[waiting]] | self._contested(waiting)),
                           self._strange[units], among(self._stream[waiting], self._followed_streams()))
         judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances,
                        self._routed()).judge(pending)
@@ -146,7 +146,7 @@ class Judging(Part):
         shown[refused], otherwise = self._between(rows[refused], host[refused])
         lives &= ~refused | self._stays[rows]
         lives[refused] &= ~otherwise
-        wanted = ~refused & (results.ground[rows] == branches.ONLY)
+        wanted = ~refused & np.isin(results.ground[rows], (branches.ONLY, branches.MIRRORED))
         shown |= tap | wanted | layout.vm[host] | (self._packets.units.rows["network"][row] >> 24 > 0)
         entered = self._entered(rows)
         lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & (entered == 0)
@@ -158,9 +158,13 @@ class Judging(Part):
         # what came from another host may be a double of one that got on
         lossy |= (self._packets.units.rows["kind"][row] == UNREADABLE) & (entered != NEAR)
         results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)
+        if self._doubles():
+            receives = np.bincount(layout.host, layout.receives, len(self._setting.facts.here)) > 0
+            results.gaps[rows[~receives[host]]] |= np.uint32(grounds.DOUBLED.bit)
         start = self._starts[rows]
         # so may one of several that look the same, where others than those that were seen to be sent may have come
-        alike = self._packets.twins[start] & (self._packets.loose[start] | self._contested(rows)) & (entered != NEAR)
+        alike = self._packets.twins[start] & (
+            (self._packets.loose[start] & self._doubles()) | self._contested(rows)) & (entered != NEAR)
         results.gaps[rows[alike]] |= np.uint32(grounds.ALIKE.bit)
         away = (unwanted == CLOSED) & ~(self._stays[rows] & (self._home_hosts(rows) == host))
         results.gaps[rows[away]] |= np.uint32(grounds.AWAY.bit)
@@ -172,10 +176,12 @@ class Judging(Part):
         keys, hops, times = [np.zeros(0, "u8")], [np.zeros(0, "u1")], [np.zeros(0, "i8")]
         for way in self._ways if len(packets) else ():
             if self._reached(way):
-                came: dict[int, int] = {}
+                came: dict[tuple[int, int], int] = {}      # where a VM sent it, it did not come to the host
                 for at in way.shape.tree.way(way.leaf.row):
-                    came.setdefault(int(self._layout.host[way.shape.place(at)]), at)
-                for host, at in came.items():
+                    came.setdefault((int(self._layout.host[way.shape.place(at)]), way.shape.sights[at].leg), at)
+                for (host, _), at in came.items():
+                    if self._layout.arrives[way.shape.place(at)] == NEAR:
+                        continue
                     keys.append(keyed(self._stream[way.packets], host))
                     hops.append(ttl[row[way.units(at)]])
                     times.append(self._time[self._origin[way.packets]])

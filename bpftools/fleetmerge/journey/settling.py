@@ -121,20 +121,34 @@ class Settling(Part):
         missed = (asked != NOWHERE) & ~np.isin(asked, list(devices))
         self._results.outcome[packets[missed & (self._results.outcome[packets] == ARRIVED)]] = ENDED
 
-    def _choose(self, waiting: Sequence[tuple[Shape, np.ndarray]]) -> None:
+    def _choose(self, rest: Sequence[tuple[Shape, np.ndarray]]) -> None:
         """Choose the branch of all other packets: where that of some shows the way to the destination's host, with that
         of all."""
         layout, home = self._layout, self._home
+        waiting = [(shape, which, self._is_elsewhere(shape, which)) for shape, which in rest]
         stream = mix(self._stream, home.astype("u8"))    # for as long as the receiver lives there
-        mirrored = mirrors(layout, self._ways, self._place, self._packets.twins)
-        chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, self._ways, stream), mirrored)
+        twins = self._packets.twins
+        mirrored = mirrors(layout, self._ways, self._place, twins, self._setting.homes.device,
+                           self._setting.facts.here & grounds.LOSSY_HERE.bit > 0)
+        chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, self._ways, stream, twins), mirrored)
         sure = [way for way in chosen if way.ground in (branches.HOME, branches.SHOWN) and self._came_home(way)]
         if sure and len(sure) < len(chosen):
-            chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, [*self._ways, *sure], stream),
+            chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, [*self._ways, *sure], stream, twins),
                                  mirrored)
         for way in but_copies(layout, chosen, self._ways[:], self._stream):
             for one in self._at_home(way):
                 self._took(one)
+
+    def _is_elsewhere(self, shape: Shape, which: np.ndarray) -> np.ndarray:
+        """Whether packets' VM was seen before and after where it lives, and a frame for it was dropped at a device that
+        nobody had open: it is about to move there."""
+        out = np.zeros(len(which), bool)
+        for leaf in shape.tree.leaves:
+            if leaf.kind == IS_DROPPED and leaf.aim > 0:
+                row = self._packets.units.row[shape.starts[which] + leaf.mark]
+                closed = self._setting.unwanted[self._packets.units.rows["drop"][row]] == CLOSED
+                out |= closed & (self._home[shape.packets[which]] != self._layout.device[shape.place(leaf.mark)])
+        return out & self._stays[shape.packets[which]]
 
     def _at_home(self, way: Way) -> Iterator[Way]:
         """Yield a way; in doubt, where its packet's frame was for the VM at whose device it was dropped, but nobody had

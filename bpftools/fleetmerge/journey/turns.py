@@ -43,10 +43,11 @@ class _Legs:
 
 
 def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, guess: np.ndarray, layout: Layout,
-           bounds: np.ndarray, slowest: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray,
-           ) -> tuple[np.ndarray, ...]:
+          bounds: np.ndarray, slowest: np.ndarray, windows: np.ndarray, time: np.ndarray, host: np.ndarray,
+          place: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return (which time it was sent, from 0; whether that is unsure; whether it has twins; whether one that looks the
-    same may have been sent unseen) of doubtful units. guess: see _comes_again."""
+    same may have been sent unseen) of doubtful units. guess: see _comes_again; windows: f8[2, host], from when to when
+    each recorded, wall ns."""
     code = start[many] * 65536 + np.minimum(leg[many], 65535)
     _, at, of = np.unique(code, return_index=True, return_inverse=True)
     at = many[at]
@@ -68,7 +69,7 @@ def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, gu
     legs.origin = _origins(legs, len(keys), sends, near, hops)
     legs.origin &= ~_doubled(legs, sends)
     legs.origin |= _began_unseen(legs, len(keys), arrives)
-    turn, unsure, twins, open_ = _sent(legs, len(keys), bounds, slowest)
+    turn, unsure, twins, open_ = _sent(legs, len(keys), bounds, slowest, windows)
     unsure |= _perhaps_another(legs, len(keys), arrives, hops)
     return tuple(column[of] for column in (turn, unsure, twins, open_))
 
@@ -157,7 +158,8 @@ def _doubled(legs: _Legs, sends: np.ndarray) -> np.ndarray:
     return out & legs.marked & ~sends
 
 
-def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray) -> tuple[np.ndarray, ...]:
+def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray,
+          windows: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return (turn, unsure, twins, open) of each leg."""
     slack = np.minimum(_from_home(legs, keys, bounds), 1e15)
     prompt = np.clip(_from_home(legs, keys, slowest), _PROMPT, _LATEST)
@@ -188,7 +190,22 @@ def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray) -> tu
     turn = np.where(stray, STRAY + _ranks_of_strays(legs, stray, slack), turn)
     doubtful = ~told[legs.key] & ~stray
     several = doubtful & (count[one] > 1)
-    return turn, doubtful & unsure[one] | stray, several, several & _at_an_end(legs, bursts, burst, one, slack)
+    at_an_end = _at_an_end(legs, bursts, burst, one, slack) & _near_the_edge(legs, keys, one, slack + prompt, windows)
+    open_ = several & at_an_end | doubtful & _sent_unseen(legs, keys, slack)
+    return turn, doubtful & (unsure[one] | open_ & ~several) | stray, several, open_
+
+
+def _sent_unseen(legs: _Legs, keys: int, slack: np.ndarray) -> np.ndarray:
+    """Return the legs of keys that some place, on a host whose clock tells too little, saw for longer than they were
+    sent: others that look the same were sent unseen."""
+    def spread(of: np.ndarray, number: int, which: np.ndarray) -> np.ndarray:
+        low, high = np.full(number, np.inf), np.full(number, -np.inf)
+        np.minimum.at(low, of[which], legs.time[which])
+        np.maximum.at(high, of[which], legs.time[which])
+        return np.maximum(high - low, 0)
+    _, at = np.unique(mix(legs.key.astype("u8"), legs.place.astype("u8")), return_inverse=True)
+    longer = spread(at, len(legs.key), ~legs.origin)[at] > spread(legs.key, keys, legs.origin)[legs.key] + _LATEST
+    return np.bincount(legs.key, longer & ~legs.origin & (slack > _LATEST), keys)[legs.key] > 0
 
 
 def _from_one_place(legs: _Legs, one: np.ndarray, number: int) -> np.ndarray:
@@ -207,6 +224,16 @@ def _at_an_end(legs: _Legs, bursts: tuple[np.ndarray, np.ndarray, np.ndarray], b
     last = first[np.searchsorted(key, legs.key, side="right") - 1]
     vague = np.bincount(one, slack > NEAR_MISS)[one] > 0
     return vague & ((burst == 0) | (burst == last))
+
+
+def _near_the_edge(legs: _Legs, keys: int, one: np.ndarray, reach: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """Return which legs are of a burst of which one was seen so close to an end of the window of a host where the key's
+    packets began that it may have been sent beyond that. one: number of the burst; reach: ns."""
+    start, end = np.full(keys, -np.inf), np.full(keys, np.inf)
+    np.maximum.at(start, legs.key[legs.origin], windows[0][legs.host[legs.origin]])
+    np.minimum.at(end, legs.key[legs.origin], windows[1][legs.host[legs.origin]])
+    close = (legs.time - reach < start[legs.key]) | (legs.time + reach > end[legs.key])
+    return np.bincount(one, close)[one] > 0
 
 
 def _in_order(legs: _Legs, one: np.ndarray, burst: np.ndarray, rank: np.ndarray, count: np.ndarray, live: np.ndarray,
