@@ -31,7 +31,8 @@ class Flow:
         self.world, self.number, self.kind, self.ends = world, number, kind, (one, two)
         self.rng = np.random.default_rng([world.seed, 1000 + number])
         self.version = 6 if world.dice.may("ipv6") and self.rng.random() < 0.25 and kind != "arp" else 4
-        self.ports = (40000 + number, 5000 + number)
+        # by ports, wires are chosen: two flows of ARP between the same VMs are one, and go one way
+        self.ports = (40000 + number, 5000 + number) if kind != "arp" else (0, 0)
         self.nat: Nat | None = None
         self.goals: dict[int, list[tuple[str, Any]]] = {0: [("vm", two)], 1: [("vm", one)]}   # by way
         self.router_loses = 0.0

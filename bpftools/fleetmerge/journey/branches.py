@@ -119,6 +119,9 @@ def _towards(tree: Tree, leaves: list[Leaf], sights: list[Sight], layout: Layout
     within = [leaf for leaf in leaves if layout.vm[tree.legs[leaf.leg].host]]   # the VM was traced, too
     if within:
         return Chosen(within[0], HOME)
+    into = [leaf for leaf in leaves if leaf.kind == IN_VM and (leaf.aim > 0 or device(leaf) in shown.routers)]
+    if len(into) == 1:      # a VM that routes it: what went elsewhere was flooded on the way there
+        return Chosen(into[0], ADDRESSED if into[0].aim > 0 else SHOWN)
     host = _host_of(layout, home)
 
     def leads_away(leaf: Leaf) -> bool:

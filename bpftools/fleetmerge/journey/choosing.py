@@ -105,8 +105,7 @@ def chosen_ways(layout: Layout, waiting: Iterable[tuple[Shape, np.ndarray, np.nd
         hosts = sorted({leg.host for leg in shape.tree.legs})[:_MOST]
         devices = sorted({int(layout.device[sight.place]) for sight in shape.sights})[:_MOST]
         streams, homes = stream[shape.packets[which]], home[shape.packets[which]]
-        routers = devices if any(leaf.mark >= 0 for leaf in shape.tree.leaves) else []
-        asked = (hosts, devices, routers, hosts) if (homes >= 0).any() else ([], [], [], [])   # else they do not matter
+        asked = (hosts, devices, devices, hosts) if (homes >= 0).any() else ([], [], [], [])   # else they do not matter
         shown = [[among(keyed(streams, number), keys) for number in numbers]
                  for numbers, keys in zip(asked, known, strict=True)]
         code = homes.astype("u8")

@@ -38,7 +38,8 @@ class Judging(Part):
                           np.array([told.get(address, NOWHERE) for address in self._target[1][waiting].tolist()], "i4"),
                           self._packets.units.rows["kind"][self._packets.units.row[units]] == IS_FRAGMENT,
                           self._packets.unsure[self._starts[waiting]]
-                          & (self._packets.loose[self._starts[waiting]] | self._contested(waiting)),
+                          & (self._packets.loose[self._starts[waiting]] | self._contested(waiting)
+                             | (self._has_come(waiting, units) & self._doubles())),
                           self._strange[units], among(self._stream[waiting], self._followed_streams()))
         judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances,
                        self._routed()).judge(pending)
@@ -65,6 +66,14 @@ class Judging(Part):
     def _doubles(self) -> bool:
         """Whether packets are doubled on their way: then even the number of those that look the same says little."""
         return any(shape.tree.doubles and not self._packets.twins[shape.starts[0]] for shape in self._shapes)
+
+    def _has_come(self, packets: np.ndarray, units: np.ndarray) -> np.ndarray:
+        """Whether packets were seen last where they had come to. Of those that look the same no fewer are missing
+        behind the host where they began than were sent and did not come, however often others came; elsewhere, what
+        came may be doubles."""
+        began = self._origin[packets]
+        return (self._layout.host[self._place[units]] != self._layout.host[self._place[began]]) | (
+            self._packets.leg[units] != self._packets.leg[began]) | (self._layout.arrives[self._place[began]] == FAR)
 
     def _contested(self, packets: np.ndarray) -> np.ndarray:
         """Whether one that looks the same ended where it came out of a VM, or was dropped, and yet seems to have gone

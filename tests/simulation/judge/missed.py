@@ -15,6 +15,7 @@ _MARGIN = 0.3        # s: so near to the ends of a window nothing must be said
 _ADDRESSES = {"4": 34, "6": 54}   # header bytes with a sender's address
 _REFUSES = "br_handle_frame_finish"
 _COMPARED = 20_000   # µs: clocks that are closer than this are compared well
+_APART = 2e-3        # s: sendings of the same bytes that are closer than this may be taken for each other
 
 
 @dataclass
@@ -91,7 +92,9 @@ class _Sure:
     def __init__(self, truth: Truth, summary: Mapping[str, Any]) -> None:
         self.truth, self.summary, self.world = truth, summary, truth.world
         self.some_nonlinear = any(host.tracing.nonlinear for host in self.world.observed)
-        self.bare = collections.Counter(_bare(packet) for packet in self.world.packets)
+        self.bare: dict[tuple[object, ...], list[Packet]] = collections.defaultdict(list)
+        for packet in self.world.packets:
+            self.bare[_bare(packet)].append(packet)
         self.sent: dict[tuple[str, str, str], list[float]] = collections.defaultdict(list)   # host, tap, address: when
         self.linked = {packet.flow for packet in self.world.packets if packet.flow.nat and _is_translated(packet)}
         for packet in self.world.packets:
@@ -107,14 +110,26 @@ class _Sure:
             return False
         if packet.flow.kind == "frag" or (not packet.ident and packet.proto == UDP and self.some_nonlinear):
             return False
-        if packet.proto == TCP and not packet.size and self.bare[_bare(packet)] > 1:
+        if packet.proto == TCP and not packet.size and len(self.bare[_bare(packet)]) > 1:
             return False
+        if packet.proto == TCP and self.world.fleet.duplication and not self._is_timed(packet):
+            return False      # one that was sent again may have come twice, or been dropped beside its double
         if not self._is_told_from_copies(packet):
             return False
         loss = packet.gone[0]
         if loss.sight is not None and loss.sight.recorded:
             return self._is_its_own(packet, loss)
         return loss.kind in ("wire", "silent") and self._vanished(packet, loss)
+
+    def _is_timed(self, packet: Packet) -> bool:
+        """Whether, of those that look the same, clocks tell which of them a packet is that another host saw."""
+        others = [abs(other.born - packet.born) for other in self.bare[_bare(packet)] if other is not packet]
+        names = {packet.flow.ends[packet.way].at(packet.born)[0].name} | packet.gone[0].hosts
+        if not others or len(names) == 1:
+            return True
+        clocks = [self.summary["hosts"][name]["clock"] for name in names if name in self.truth.observed]
+        bounds = [clock["bound_us"] for clock in clocks if not clock["method"].startswith("reference")]
+        return None not in bounds and min(others) > 2e-6 * sum(bounds) + _APART
 
     def _is_told_from_copies(self, packet: Packet) -> bool:
         """Whether it is known which branch is the packet: there are no copies, or its receiver's home is known."""
