@@ -63,6 +63,34 @@ options:
       - For so many seconds a tracer counts, before it is armed, how much it would record. 0 leaves that out.
     type: float
     default: 0
+  unit:
+    description:
+      - Whether O(state=armed) starts each tracer as a transient unit of systemd, C(skbfleet-RUN-TRACER.service), where
+        systemd runs. The unit has the limits below; it can send nothing over IP, write nothing but its own files and to
+        C(/run), and has only the capabilities that it uses. A systemd that is too old for some of that leaves it out.
+      - Where there is none, the tracer is a process by itself, with a lower priority, and those of the limits that a
+        process can have. RV(units) says what it is.
+      - Either way the kernel ends it before anything else when the host has no memory left.
+    type: bool
+    default: true
+  max_cpu:
+    description:
+      - How much of the CPUs each tracer may take, in percent of one. A unit is slowed down to that; a process by itself
+        is ended when it has taken so much of O(lasts).
+    type: int
+    default: 200
+  max_memory:
+    description:
+      - How many bytes of memory each tracer may take; it is killed or fails when it needs more. To a unit count its
+        child processes and its maps in the kernel, too, and no swap is used; a process by itself has that much data.
+    type: int
+    default: 536870912
+  lasts:
+    description:
+      - Seconds after which a tracer is ended that should long have ended by itself; 0 for never. A unit is ended then;
+        of a process by itself it counts for O(max_cpu) alone.
+    type: float
+    default: 0
   start_ns:
     description: When the window opens, in nanoseconds of the controller's clock. Required for O(state=started).
     type: int
@@ -194,6 +222,11 @@ commands:
   description: The command line of each tracer.
   returned: O(state=armed)
   type: dict
+units:
+  description:
+    - For each tracer the C(name) of its unit of systemd, or C(why) it is none, and which properties systemd C(refused).
+  returned: O(state=armed)
+  type: dict
 stopped:
   description: The signal that ended each tracer that was still running.
   returned: O(state=absent)
@@ -227,6 +260,10 @@ ARGUMENTS = {
     "evidence": {"type": "bool", "default": False},
     "wait_window": {"type": "float", "default": 600},
     "measure": {"type": "float", "default": 0},
+    "unit": {"type": "bool", "default": True},
+    "max_cpu": {"type": "int", "default": 200},
+    "max_memory": {"type": "int", "default": 536870912},
+    "lasts": {"type": "float", "default": 0},
     "start_ns": {"type": "int"},
     "end_ns": {"type": "int"},
     "clock_difference_ns": {"type": "int", "default": 0},

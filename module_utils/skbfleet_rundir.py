@@ -3,10 +3,11 @@
 
 <remote_dir>/<run_id>/tools.tar.gz, tools/       what was pushed
 <remote_dir>/<run_id>/<tracer>/                  the tracer's run directory (0700)
-    process.json   who runs there                written here
+    process.json   who runs there, and how       written here
     window.json    when records count            written here
     status.json    what the tracer is doing      written by the tracer
     draft.json     the manifest so far           written by the tracer, gone when it has finished
+    ending.json    why it was gone before        written here, for --salvage
     manifest.json, records.bin, tracer.log       the outcome
 <remote_dir>/<run_id>/bundle/bundle.tar.gz       all tracers' outcome, for the ssh user (0700, 0600)
 """
@@ -18,6 +19,8 @@ import subprocess
 import tarfile
 import time
 
+from ansible.module_utils import skbfleet_ending, skbfleet_unit
+
 PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing": "packet_datapath_tracing.py"}
 ARCHIVE = "tools.tar.gz"
 ROSTER = "/run/skbfleet"  # DIRECTORY of the tracers' host/roster.py
@@ -25,6 +28,8 @@ POLL_S = 0.02
 POLL_SHARE = 0.1    # of a processor, at most, that waiting takes from those it waits for
 TERM_GRACE_S = 5.0  # a tracer ends within a second of SIGTERM; a busy host gets more
 ENDED = ("finished", "failed", "killed")
+ENVIRONMENT = ("BCC_", "LANG", "LC_", "LD_LIBRARY_PATH", "PATH", "PYTHON", "TMPDIR")  # what of it a unit gets, too
+NAMES = {"SKBTRACE_NAMES": "capture_"}  # how options are called in what a tracer says
 
 
 class RunError(Exception):
@@ -91,6 +96,7 @@ class Tracer:
         self.name = name
         self.directory = os.path.join(run_dir, name)
         self.program = os.path.join(run_dir, "tools", PROGRAMS[name])
+        self._why_gone = ""
 
     def path(self, name):
         """Return the path of a file in the tracer's directory."""
@@ -100,22 +106,50 @@ class Tracer:
         """Return whether this run has this tracer."""
         return os.path.exists(self.path("process.json"))
 
-    def spawn(self, command):
-        """Start the tracer detached: its own session and files, so that it outlives ssh and holds nothing of it."""
+    def spawn(self, command, limits, unit=True):
+        """Start the tracer detached, so that it outlives ssh and holds nothing of it; as a unit, if that can be had.
+
+        limits: of skbfleet_unit.properties; unit: whether one is wanted.
+        """
         os.mkdir(self.directory, 0o700)
+        process = {"command": command, "limits": limits, "boot_id": skbfleet_ending.boot_id()}
+        try:
+            if not unit:
+                raise skbfleet_unit.NoUnit("capture_unit is false")
+            self._spawn_unit(process)
+        except skbfleet_unit.NoUnit as error:
+            self._spawn_process(dict(process, no_unit=str(error)))
+
+    def _spawn_unit(self, process):
+        name = skbfleet_unit.name_of(os.path.basename(os.path.dirname(self.directory)), self.name, self.directory)
+        if not os.access(process["command"][0], os.X_OK):
+            raise skbfleet_unit.NoUnit("its Python cannot be run")
+        environment = {key: value for key, value in os.environ.items() if key.startswith(ENVIRONMENT)}
+        process = dict(process, unit=name, environment=dict(environment, **NAMES))
+        write_json(self.path("process.json"), process)  # first: whoever cleans up knows of it, whatever happens here
+        pid, refused = skbfleet_unit.start(name, process["command"][0], self.directory, skbfleet_unit.properties(
+            self.directory, process["limits"]))
+        self._note(dict(process, refused=refused), pid)
+
+    def _spawn_process(self, process):
+        """Start it with a session and files of its own."""
+        command = process["command"]
         log = os.open(self.path("tracer.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-                                     start_new_session=True, env=dict(os.environ, SKBTRACE_NAMES="capture_"))
+                                     start_new_session=True, env=dict(os.environ, **NAMES))
         except OSError as error:
             shutil.rmtree(self.directory)
             raise RunError("capture_tracer_python is %r: it must be a Python that runs on this host: %s"
                            % (command[0], error.strerror)) from error
         finally:
             os.close(log)
-        state = process_state(child.pid)
-        write_json(self.path("process.json"),
-                   {"pid": child.pid, "start_ticks": state[1] if state else 0, "command": command})
+        self._note(process, child.pid)
+        skbfleet_unit.restrain(child.pid, process["limits"])
+
+    def _note(self, process, pid):
+        state = process_state(pid)
+        write_json(self.path("process.json"), dict(process, pid=pid, start_ticks=state[1] if state else 0))
 
     def pid(self):
         """Return the process id if the process that was started is still there, else None.
@@ -123,6 +157,9 @@ class Tracer:
         A process id may have been given to someone else since: start time and command line have to agree.
         """
         process = read_json(self.path("process.json"))
+        if process.get("unit") and "pid" not in process:  # who started it did not live to note it
+            self._note(process, skbfleet_unit.main_pid(process["unit"]))
+            process = read_json(self.path("process.json"))
         state = process_state(process.get("pid", 0))
         if not state or state[0] in "ZX" or state[1] != process["start_ticks"]:
             return None
@@ -155,12 +192,18 @@ class Tracer:
         errors = [line[len("error: "):] for line in lines if line.startswith("error: ")]
         if errors:
             return "failed", errors[-1]
-        return "killed", "it was gone before its end" + (", its log ends in: " + lines[-1] if lines else "")
+        return "killed", self._ending() + (", its log ends in: " + lines[-1] if lines else "")
+
+    def _ending(self):
+        noted = self._why_gone or read_json(self.path("ending.json")).get("why")  # by and by the kernel's log forgets
+        self._why_gone = noted or skbfleet_ending.why(read_json(self.path("process.json")))
+        return self._why_gone
 
     def salvage(self, seconds):
         """Have a bundle made of what a tracer recorded that is gone and could not do so itself."""
         if not os.path.exists(self.path("draft.json")):
             return
+        write_json(self.path("ending.json"), {"why": self._ending()})
         command = read_json(self.path("process.json"))["command"]
         with open(self.path("tracer.log"), "ab") as log:
             try:
@@ -183,6 +226,18 @@ class Tracer:
             if wait_until(lambda: self.pid() is None, grace):
                 return signal.Signals(number).name
         raise RunError("the %s (process %s) does not end, not even by SIGKILL" % (self.name, self.pid()))
+
+    def unit(self):
+        """Return its unit's `name`, "" if it is none, `why` it is none, and the properties that systemd `refused`."""
+        process = read_json(self.path("process.json"))
+        return {"name": process.get("unit", ""), "why": process.get("no_unit", ""),
+                "refused": process.get("refused", [])}
+
+    def end_unit(self):
+        """End what is left of its unit, if it is one, after the tracer itself."""
+        name = self.unit()["name"]
+        if name:
+            skbfleet_unit.end(name)
 
 
 def strike_off(run_id, directory=ROSTER):

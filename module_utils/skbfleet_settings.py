@@ -33,8 +33,8 @@ TYPES = {"bool": "true or false", "int": "a whole number", "float": "a number", 
          "str": "text", "path": "a path", "dict": "a mapping"}
 TEXT, ITEM, ITEMS = 4000, 500, 500  # characters of a text, of a text in a list, and texts in a list
 # limits of what no tracer sees: variable -> lowest, highest
-RANGES = {"max_load": (1, 10 ** 9), "start_delay": (0, 3600), "arm_timeout": (1, 3600), "end_timeout": (1, 3600),
-          "fetch_throttle": (1, 1000)}
+RANGES = {"max_load": (1, 10 ** 9), "max_cpu": (10, 100000), "max_memory": (128 << 20, 1 << 40),
+          "start_delay": (0, 3600), "arm_timeout": (1, 3600), "end_timeout": (1, 3600), "fetch_throttle": (1, 1000)}
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

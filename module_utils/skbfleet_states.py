@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What skbfleet_capture does in each of its states: functions from the module's parameters to its result."""
 import os
+import re
 import shutil
 import time
 
@@ -21,6 +22,7 @@ from ansible.module_utils.skbfleet_rundir import (
     wait_until,
     write_json,
 )
+from ansible.module_utils.skbfleet_unit import in_memory
 
 CLOCK_TRUST_NS = 2 * 10**9  # a clock that is right to this is the host's own affair
 ANSWER_S = 2.0              # a tracer looks for its window every few milliseconds
@@ -99,20 +101,28 @@ def armed(params, check_mode):
     tracers = [Tracer(run_dir, name) for name in sorted(params["tracers"])]
     commands = {tracer.name: command_line(tracer, params) for tracer in tracers}
     if check_mode:
-        return {"changed": True, "tracers": {}, "commands": commands, "why": ""}
+        return {"changed": True, "tracers": {}, "commands": commands, "units": {}, "why": ""}
     check_run(run_dir)
     waiting = [tracer for tracer in tracers if not tracer.was_started()]
     if waiting:
         check_space(run_dir)
         unpack_tools(os.path.join(run_dir, ARCHIVE), os.path.join(run_dir, "tools"))
     for tracer in waiting:
-        tracer.spawn(commands[tracer.name])
+        tracer.spawn(commands[tracer.name], limits_of(run_dir, commands[tracer.name], params), params["unit"])
     wait_until(lambda: all(one["state"] != "starting" for one in outcomes_of(tracers).values()), params["timeout"])
     for tracer in tracers:
         give_up_unarmed(tracer, params["timeout"])
     outcomes = outcomes_of(tracers)
     return {"changed": bool(waiting), "tracers": outcomes, "commands": commands, "why": reasons(outcomes),
+            "units": {tracer.name: tracer.unit() for tracer in tracers},
             "failed": all(one["state"] in ENDED for one in outcomes.values()), "msg": reasons(outcomes)}
+
+
+def limits_of(run_dir, command, params):
+    """Return what a tracer is held to, as skbfleet_unit.properties has it."""
+    records = [int(word.partition("=")[2]) for word in command if re.fullmatch("--max-bytes=[0-9]{1,18}", word)]
+    return {"max_cpu": params["max_cpu"], "max_memory": params["max_memory"], "lasts": params["lasts"],
+            "memory_of_records": sum(records) if in_memory(run_dir) else 0}
 
 
 def give_up_unarmed(tracer, seconds):
@@ -201,6 +211,8 @@ def absent(params, check_mode):
         waiting.update({name: what_waits(run_dir)} if what_waits(run_dir) else {})
         for tracer in tracers_of(run_dir):
             signal_name = ("SIGTERM" if tracer.pid() else None) if check_mode else tracer.stop()
+            if not check_mode:
+                tracer.end_unit()
             if signal_name:
                 stopped["%s/%s" % (name, tracer.name)] = signal_name
         removed.append(run_dir)

@@ -83,8 +83,8 @@ class Host:
     def module(self, state: str, **parameters: object) -> dict:
         """Have the module bring the run into a state; its answer."""
         given = {"run_id": self.run_id, "remote_dir": self.base, "host": self.name, "python": PYTHON, "evidence": False,
-                 "wait_window": 60, "measure": 0, "clock_difference_ns": 0, "close": False, "owner": 0, "timeout": 60,
-                 **parameters}
+                 "wait_window": 60, "measure": 0, "unit": True, "max_cpu": 200, "max_memory": 512 << 20, "lasts": 0,
+                 "clock_difference_ns": 0, "close": False, "owner": 0, "timeout": 60, **parameters}
         return json.loads(self.place.run([PYTHON, MODULE, state, json.dumps(given)], timeout=120).stdout)
 
     def file(self, name: str) -> dict:

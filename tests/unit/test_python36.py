@@ -118,7 +118,7 @@ sys.modules["ansible.module_utils"].__path__ = [os.path.join(root, "module_utils
 from ansible.module_utils.skbfleet_states import STATES
 params = {"run_id": "r", "remote_dir": base, "tracers": {"drop_monitor": []}, "python": sys.executable, "host": "h",
           "wait_window": 20, "measure": 0, "timeout": 10, "close": False, "owner": os.getuid(),
-          "clock_difference_ns": 0,
+          "clock_difference_ns": 0, "unit": True, "max_cpu": 200, "max_memory": 512 << 20, "lasts": 60,
           "start_ns": int((time.time() + 0.5) * 1e9), "end_ns": int((time.time() + 0.6) * 1e9)}
 os.umask(0o077)
 states = [STATES[state](params, False) for state in ("armed", "started", "finished", "absent")]

@@ -39,7 +39,8 @@ class Host:
         """Call the module."""
         defaults = {"run_id": "run1", "remote_dir": str(self.base), "tracers": BOTH, "python": self.python,
                     "host": "hv-a", "wait_window": 20, "measure": 0, "timeout": 10, "close": False,
-                    "owner": os.getuid(), "clock_difference_ns": 0}
+                    "owner": os.getuid(), "clock_difference_ns": 0, "unit": False, "max_cpu": 200,
+                    "max_memory": 512 << 20, "lasts": 0}
         return STATES[state]({**defaults, **params}, check_mode)
 
     def start(self, opens_in: float = 0.1, seconds: float = 0.1, clock_ahead_s: float = 0, **params) -> dict:
