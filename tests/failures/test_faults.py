@@ -3,11 +3,12 @@
 import contextlib
 import pathlib
 
+import numpy as np
 import pytest
 from failures import promises
-from failures.host import pack
-from failures.run import EACH, Run
-from failures.table import FAULTS, Fault
+from failures.host import PROBE, pack
+from failures.run import EACH, PORT, Run
+from failures.table import FAULTS, STRAY, Fault, make_probe
 from support.lab import Lab
 
 
@@ -64,6 +65,31 @@ def judge(run: Run, fault: Fault) -> None:
     if fault.matched is not None:
         assert counters["matched"] == fault.matched
     promises.kept(run, run.b, counters["written"] if fault.kept is None else fault.kept)
+
+
+def test_the_stacks_of_a_tracer_that_was_killed_are_kept(lab: Lab, tools: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    run = Run(lab, tmp_path / "run", tools)
+    before = run.b.files(), run.b.processes()
+    with contextlib.ExitStack() as ends:
+        make_probe(run.b)
+        ends.callback(run.b.place.run, ["ip", "link", "del", "probe0"])
+        ends.callback(run.remove)
+        run.arm()
+        run.open()
+        run.b.place.python(PROBE, "10.98.0.2", PORT, 5)
+        run.b.wait_for(STRAY)
+        run.b.kill()
+        run.finish()
+        bundle = promises.bundle_of(run, run.b)
+        read = np.fromfile(bundle.path, bundle.dtype)
+        stacks = set(read["stack_id"][read["stack_id"] >= 0])
+        assert stacks
+        for stack in stacks:
+            names = [bundle.manifest["symbols"][address] for address in bundle.manifest["stacks"][str(stack)]]
+            assert len(names) > 3
+            assert not [name for name in names if name.startswith(("0x", "bpf_", "__bpf", "__traceiter"))], names
+        run.remove()
+    promises.clean(run.b, *before)
 
 
 def test_records_wait_until_their_disk_has_room_to_hand_them_over(lab: Lab, tools: pathlib.Path,

@@ -188,6 +188,19 @@ def test_nothing_is_left_of_a_tracer_that_was_killed(machine: Machine) -> None:
     nothing_new(machine, before)
 
 
+def test_a_module_stays_or_its_points_are_said_to_be_blind(machine: Machine) -> None:
+    """fentry holds the module of its function; a kprobe dies with it, and does not live again when that comes back."""
+    unload = "modprobe -r geneve && modprobe geneve"
+    with tracing(machine, "datapath_tracing", "--point", "geneve.tx", "--point", "dev.tx") as run:
+        assert "skipped" not in run.log
+        done = machine.run(unload, check=False)
+        run.stop("INT")
+    blind = "the kernel's module geneve was unloaded: from then on nothing was seen at geneve.tx"
+    assert (blind in run.log) == (done.returncode == 0), (done, run.log)
+    assert done.returncode == 0 or "in use" in done.stderr
+    machine.run(unload)
+
+
 def test_a_limit_of_locked_memory_is_named_where_it_counts(machine: Machine) -> None:
     """Root without CAP_SYS_RESOURCE cannot lift it; kernels from 5.11 on do not count maps as locked memory."""
     limited = "prlimit --memlock=65536:65536 setpriv --bounding-set=-sys_resource"

@@ -7,6 +7,7 @@ import stat
 from typing import Any
 
 RECORDS, STATUS, DRAFT, MANIFEST = "records.bin", "status.json", "draft.json", "manifest.json"
+ENDING = "ending.json"  # why the tracer was gone before its end, as whoever collects the run found out
 MODE = 0o600
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 

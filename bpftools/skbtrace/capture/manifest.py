@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """manifest.json: what a bundle holds, and how far to trust it."""
+import contextlib
 import hashlib
 import os
 import platform
@@ -7,9 +8,9 @@ import sys
 from typing import Any, Dict, Set, Tuple
 
 from .. import VERSION, foreign
-from ..host import clock
+from ..host import clock, confinement
 from ..programs import expressions, filters, queues, sample
-from . import files
+from . import files, stacks
 
 FORMAT = "skbfleet-bundle/1"
 _CHUNK = 1 << 20
@@ -63,11 +64,10 @@ def _name_stacks(tracer: Any, records_path: str) -> None:
 
 
 def drop_draft() -> None:
-    """Remove the draft: there is a manifest."""
-    try:
-        os.unlink(files.DRAFT)
-    except FileNotFoundError:  # there was no room for one
-        pass
+    """Remove the draft, and what belongs to it: there is a manifest."""
+    for name in (files.DRAFT, stacks.NAME):
+        with contextlib.suppress(FileNotFoundError):  # there was no room for one, or no stack
+            os.unlink(name)
 
 
 def known(tracer: Any) -> Dict[str, Any]:
@@ -85,7 +85,7 @@ def known(tracer: Any) -> Dict[str, Any]:
         "drop_reasons": {str(key): name for key, name in tracer.reasons.items()},
         "netns": {str(key): name for key, name in tracer.scope.names.items()}, "devices": tracer.devices.rows(),
         "points": _points(tracer), "window": _window(tracer), "clock": dict(clock.discipline(), pairs=tracer.pairs),
-        "seconds": tracer.seconds,
+        "seconds": tracer.seconds, "confinement": confinement.read(),
     }
 
 
@@ -114,6 +114,7 @@ def _why_partial(tracer: Any, budget: Any) -> str:
     reasons = ["limit %s was reached: %s" % (limit["limit"], limit["what"]) for limit in budget.limits]
     if tracer.stopped_by in ("signal", "closed") and not tracer.window.endless:
         reasons.append("the tracer was stopped before the window's end")
+    reasons += tracer.went_blind()
     if tracer.window.late_by_ns:
         reasons.append("the window was set %.3f s after its start" % (tracer.window.late_by_ns / 1e9))
     return "; ".join(reasons)

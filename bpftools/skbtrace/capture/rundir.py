@@ -4,7 +4,8 @@
 window.json  the caller writes {"start_realtime_ns", "end_realtime_ns"} of this host's clock, or {"close": true}
 status.json  the tracer writes its state: starting, armed (with the load, if it was to measure that), started,
              finished or failed, with counts
-draft.json   what the manifest will say as far as it is known when the window is set; gone when that is written
+draft.json, stacks.txt  what the manifest will say as far as it is known when the window is set, and the call stacks
+             so far; gone when that is written
 records.bin, evidence.json, manifest.json  the bundle; the manifest comes last and makes it whole. Of a tracer that was
              killed, salvage.py makes one from the draft, the last status and the records
 """
@@ -16,7 +17,7 @@ from typing import Any, Dict, Optional
 from ..errors import InputError, TracerError, option
 from ..host import clock, limits
 from ..kernel import symbols
-from . import evidence, files, manifest, nearest
+from . import evidence, files, manifest, nearest, stacks
 from .load import Load
 from .spool import Budget, Spool
 from .window import WindowFile
@@ -66,6 +67,7 @@ class RunDir:
         self._wait_seconds = options.wait_window
         self._measure_seconds = options.measure
         self._load: Optional[Load] = None  # while it is measured
+        self._stacks = stacks.Stacks()
         self._next_status = 0.0
         self.write_status("starting")
 
@@ -193,6 +195,8 @@ class RunDir:
         self.write_status(state, why, lost=totals["lost"], shed=totals["shed"], window=window, **more)
 
     def _tell_so_far(self, tracer: Any) -> None:
+        if tracer.takes_stacks():
+            self._stacks.look(tracer.symbols)
         window, now = tracer.window, clock.pair("last")
         rows = tracer.counters()
         try:

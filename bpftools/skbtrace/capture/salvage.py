@@ -2,16 +2,17 @@
 """The bundle of a tracer that was killed, or whose host went down: a manifest for the records that it left.
 
 What the tracer knew when its window was set is in its draft, what it had counted half a second before its end, at most,
-in its last status. Stacks are gone with it, and so is what still lay in its buffer.
+in its last status, and the stacks until then in a file of their own. What still lay in its buffer is gone with it.
 """
 import fcntl
 import json
 import os
-from typing import Any, Dict, Set, Tuple
+from typing import Any, Dict, List, Set, Tuple
 
+from .. import foreign
 from ..errors import InputError, TracerError
 from ..kernel import symbols
-from . import files, manifest, record, tracer
+from . import files, manifest, record, stacks, tracer
 
 _MOST_BYTES = 64 << 20  # of draft and status
 _CHUNK_RECORDS = 4096
@@ -28,7 +29,8 @@ def salvage(directory: str) -> None:
             return
         draft, status = _read(files.DRAFT), _read_if_whole(files.STATUS)
         _require_dead()
-        content = _made(draft, status)
+        content = dict(_made(draft, status), why="%s: what it had in its buffer, and what came later, is not known"
+                       % _why_gone())
     except OSError as error:
         raise _refusal(directory, "%s: %s" % (error.filename, error.strerror)) from None
     except ValueError as error:
@@ -73,6 +75,14 @@ def _read_if_whole(path: str) -> Dict[str, Any]:
         return {}
 
 
+def _why_gone() -> str:
+    """Return why the tracer is gone, if whoever collects its records knows."""
+    why = _read_if_whole(files.ENDING).get("why")
+    if not isinstance(why, str) or not why:
+        return "the tracer was gone before its end"
+    return foreign.shown(why.encode("utf-8", "replace"))
+
+
 def _require_dead() -> None:
     """Raise ValueError if the tracer, which holds a lock on its spool, is at work."""
     with open(files.RECORDS, "rb") as spool:
@@ -105,13 +115,23 @@ def _complete(draft: Dict[str, Any], status: Dict[str, Any], layout: record.Layo
     totals.update(written=sum(written.values()), cut=0)
     last = status.get("clock") or draft["clock"]["pairs"][-1]
     window, clock = draft["window"], draft["clock"]
+    here = draft["kernel"] == manifest.kernel()     # else nobody knows any more what these addresses mean
+    taken = stacks.read() if here else {}
+    known = symbols.of_modules(locations.union(*taken.values()), modules) if here else {}
     return dict(
         draft, counters=totals, per_point=rows, limits=[], status="partial", ended_by="killed",
-        why="the tracer was gone before its end: what it had in its buffer, and what came later, is not known",
         window=dict(window, ended_ns=max(window["start_ns"], min(last["monotonic_ns"], window["end_ns"]))),
-        clock=dict(clock, pairs=clock["pairs"] + [last]), stacks={},
-        symbols=symbols.of_modules(locations, modules) if draft["kernel"] == manifest.kernel() else {},
+        clock=dict(clock, pairs=clock["pairs"] + [last]), symbols=known,
+        stacks={str(number): ["0x%x" % frame for frame in _without_own(frames, known)]
+                for number, frames in taken.items()},
         files={files.RECORDS: manifest.file_entry(files.RECORDS)})
+
+
+def _without_own(frames: List[int], names: Dict[str, str]) -> List[int]:
+    """Leave out of a stack what the tracer put there: its programs have no names any more, what they watch has."""
+    shown = [names.get("0x%x" % frame, "") for frame in frames]
+    unnamed = next((depth for depth, name in enumerate(shown) if not name.startswith("0x")), 0)
+    return symbols.without_own(frames, [symbols.GONE] * unnamed + shown[unnamed:])
 
 
 def _survey(layout: record.Layout) -> Tuple[Dict[int, int], Set[int]]:

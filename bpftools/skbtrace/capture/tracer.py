@@ -67,6 +67,7 @@ class Tracer:
         self.reasons = reasons.read(self._types)
         self.pairs: List[Dict[str, Any]] = []
         self.ended_ns = 0  # CLOCK_MONOTONIC: when the window really ended
+        self.unloaded: Dict[str, str] = {}  # point -> its module, which went away before the end
 
     def arm(self) -> None:
         """Compile, load and attach with a closed window; raises TracerError if no point can be had."""
@@ -194,13 +195,24 @@ class Tracer:
         """Close the window, let go of every program, take what is left in the buffer."""
         self.window.close()
         self.sharing.end()
-        if any(point.stack for point in self.wanted):
+        self.unloaded = self.program.unloaded()
+        if self.takes_stacks():
             self.symbols.learn()
         self.program.detach()
         while self._buffer.drain():
             pass
         self.ended_ns = min(clock.monotonic_ns(), self.window.end_ns)
         self.pairs.append(clock.pair("end"))
+
+    def went_blind(self) -> List[str]:
+        """Say which points saw nothing any more from some moment on."""
+        return ["the kernel's module %s was unloaded: from then on nothing was seen at %s" % (
+            module, ", ".join(sorted(point for point, home in self.unloaded.items() if home == module)))
+            for module in sorted(set(self.unloaded.values()))]
+
+    def takes_stacks(self) -> bool:
+        """Whether some point takes call stacks."""
+        return any(point.stack for point in self.wanted)
 
     def counters(self) -> Dict[str, Dict[str, Any]]:
         """Return point -> counters, each summed over the CPUs, and `lost_per_cpu` where there is loss."""

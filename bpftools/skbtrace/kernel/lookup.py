@@ -90,6 +90,14 @@ def is_loaded(module: str) -> bool:
     return os.path.isdir("/sys/module/" + module)
 
 
+def loading_of(module: str) -> int:
+    """Return a number that tells this loading of a module from a later one; 0 if it is not loaded."""
+    try:
+        return os.stat("/sys/module/" + module).st_ino
+    except OSError:
+        return 0
+
+
 class NoTracepoint(LookupError):
     """This kernel has no such tracepoint."""
 

@@ -3,12 +3,13 @@
 import ctypes
 import itertools
 import re
-from typing import Any, Dict, Iterable, List
+from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 _NO_FRAME = 0
 _ENOUGH = 1000  # symbols: the first ones of all may lie at 0 (per-CPU data)
 _OWN_DEPTH = 5  # frames within which the tracer's own are
-_OWN_FRAMES = ("bpf_prog_", "bpf_trampoline_", "bpf_trace_run", "__bpf_trace_", "__traceiter_")
+GONE = "bpf_prog_"  # how programs are called; one that is gone has no name
+_OWN_FRAMES = (GONE, "bpf_trampoline_", "bpf_trace_run", "__bpf_trace_", "__traceiter_")
 
 
 def _lookup(bpf: Any, address: int) -> str:
@@ -36,6 +37,15 @@ def of_modules(addresses: Iterable[int], were: Dict[str, str]) -> Dict[str, str]
     names = {"0x%x" % address: _lookup(bcc.BPF, address) for address in addresses}
     moved = {name for name in set(now) | set(were) if now.get(name) != were.get(name)}
     return {address: name for address, name in names.items() if name.partition(" [")[2].rstrip("]") not in moved}
+
+
+def without_own(frames: List[int], names: List[str]) -> List[int]:
+    """Leave out of a stack what a tracer itself put there: its program and the kernel's call of it.
+
+    names: of the first frames.
+    """
+    own = [depth for depth, name in enumerate(names[:_OWN_DEPTH]) if name.startswith(_OWN_FRAMES)]
+    return frames[own[-1] + 1:] if own else frames
 
 
 class Symbols:
@@ -71,11 +81,20 @@ class Symbols:
                 self.stacks[stack_id] = []
         return self.stacks[stack_id]
 
+    def untold(self, told: Set[int]) -> Iterator[Tuple[int, List[int]]]:
+        """Yield (id, addresses) of each stack that the kernel has taken since; told: ids, to which it is added.
+
+        Addresses are as they were taken, and no symbol is looked up: that takes its time.
+        """
+        table = self._bpf["stacks"]
+        for key in table:
+            if key.value not in told:
+                told.add(key.value)
+                yield key.value, [frame for frame in table[key].ip if frame != _NO_FRAME]
+
     def _without_own(self, frames: List[int]) -> List[int]:
         """Leave out what the tracer itself put on the stack: its program and the kernel's call of it."""
-        own = [depth for depth, frame in enumerate(frames[:_OWN_DEPTH])
-               if _lookup(self._bpf, frame).startswith(_OWN_FRAMES)]
-        return frames[own[-1] + 1:] if own else frames
+        return without_own(frames, [_lookup(self._bpf, frame) for frame in frames[:_OWN_DEPTH]])
 
     def stack(self, stack_id: int) -> List[str]:
         """Return the names of a stack's frames, innermost first."""

@@ -57,6 +57,7 @@ class Program:
         self.attached: List[Attached] = []
         self.skipped: Dict[str, str] = {}
         self.missed: Dict[int, int] = {}  # id of a point -> packets that its program was not run for
+        self._homes: Dict[str, Tuple[str, int]] = {}  # point -> the module that its hook is in, and which loading of it
         functions = hooks.wanted_functions(wanted)
         found = lookup.find_functions(functions) if functions else {}
         self._offers = [hooks.candidates(point, types, found) for point in wanted]
@@ -113,6 +114,8 @@ class Program:
                 reasons.append("the kernel refused a %s: %s" % (hook.kind.replace("_", " "), error.strerror))
                 continue
             self._programs[number] = program
+            if hook.module:
+                self._homes[point.name] = hook.module, lookup.loading_of(hook.module)
             return Attached(number, point.name, hook.kind, hook.target, point.made_up,
                             point.name in self._only_followed), reasons
         return None, reasons
@@ -131,6 +134,15 @@ class Program:
     def _keep(self, descriptor: int) -> int:
         self._descriptors.append(descriptor)
         return descriptor
+
+    def unloaded(self) -> Dict[str, str]:
+        """Return point -> module of the points whose module was unloaded since, and perhaps loaded anew.
+
+        The kernel does not let go of a module in which there is a tracepoint or a function with fentry; a kprobe does
+        not hold its module, and dies with it.
+        """
+        return {point: module for point, (module, loading) in self._homes.items()
+                if lookup.loading_of(module) != loading}
 
     def _count_missed(self) -> Dict[int, int]:
         return {number: loader.missed(program) for number, program in self._programs.items()}

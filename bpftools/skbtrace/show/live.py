@@ -42,7 +42,8 @@ def run(tracer: Any) -> None:
             shown = summary.as_json if options.format == "json" else summary.table
             lines.write(shown(tracer.counters(), tracer.totals()))
         lines.drain(_PATIENCE_S)
-        _say(remarks, [*_unmatched(tracer), *passed, _summary(tracer, budget, terminal.unshown())])
+        _say(remarks, [*tracer.went_blind(), *_unmatched(tracer), *passed,
+                       _summary(tracer, budget, terminal.unshown())])
 
 
 def _say(remarks: Stream, sentences: List[str]) -> None:

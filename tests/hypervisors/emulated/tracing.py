@@ -13,9 +13,10 @@ from .machine import Machine
 
 TOOLS = "/opt/skbfleet/bpftools"
 COMMANDS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing": "packet_datapath_tracing.py"}
-# the ids of all loaded BPF programs, maps and kprobes: what must be the same before and after a run
+# the ids of all loaded BPF programs, maps and kprobes, files, units and processes of tracers: what must be the same
+# before and after a run
 LEFTOVERS = r"""
-import ctypes, json, os
+import ctypes, json, os, subprocess
 libc = ctypes.CDLL(None, use_errno=True)
 class NextId(ctypes.Structure):
     _fields_ = [("start", ctypes.c_uint32), ("next", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
@@ -27,7 +28,12 @@ def ids(command):
     return found
 with open("/sys/kernel/debug/kprobes/list") as handle:
     kprobes = sorted(handle.read().splitlines())
-print(json.dumps({"programs": ids(11), "maps": ids(12), "kprobes": kprobes, "files": sorted(os.listdir("/var/tmp"))}))
+def output(*words):
+    return subprocess.run(words, stdout=subprocess.PIPE, universal_newlines=True).stdout.splitlines()
+units = output("systemctl", "list-units", "--all", "--plain", "--no-legend", "skbfleet-*")
+tracers = [words for words in output("ps", "-ww", "-eo", "args") if "--run-dir=" in words or "host_evidence" in words]
+print(json.dumps({"programs": ids(11), "maps": ids(12), "kprobes": kprobes, "units": units, "processes": tracers,
+                  "files": sorted(os.listdir("/var/tmp") + [name for name in os.listdir("/run") if "skb" in name])}))
 """
 
 
@@ -93,12 +99,12 @@ def trial(machine: Machine, tracer: str, *options: object) -> dict:
 
 
 def leftovers(machine: Machine) -> dict:
-    """Return the BPF programs, maps, kprobes and files that are there now."""
+    """Return the BPF programs, maps, kprobes, files, units and processes that are there now."""
     return dict(json.loads(machine.run("python3 -", data=LEFTOVERS.encode()).stdout))
 
 
 def nothing_new(machine: Machine, before: dict) -> None:
-    """Check that programs, maps, kprobes and files are as before; the kernel frees them a little after their user."""
+    """Check that all of it is as before; the kernel frees them a little after their user."""
     for _ in range(50):
         now = leftovers(machine)
         if now == before:

@@ -123,6 +123,29 @@ def test_a_manifest_that_is_whole_stays_and_half_a_one_is_replaced(remains, monk
     assert remains.salvaged(monkeypatch).manifest == whole
 
 
+def test_stacks_until_the_end_without_the_tracer_s_own_frames(remains, monkeypatch):
+    """Of the last line only a part was written; the program on top of the stack is gone, and its name."""
+    (remains.directory / "stacks.txt").write_text("7 99 aa bb cc\n9 bb cc\n11 bb c")
+    names = {"0x99": "0x99", "0xaa": "bpf_trace_run4+0x1", "0xbb": "kfree_skb_reason+0x2", "0xcc": "tun_net_xmit+0x3"}
+    monkeypatch.setattr("skbtrace.kernel.symbols.of_modules", lambda where, were: {
+        "0x%x" % address: names.get("0x%x" % address, "?") for address in where})
+    draft = json.loads((remains.directory / "draft.json").read_text())
+    remains.write("draft.json", {**draft, "kernel": manifest.kernel()})
+    made = remains.salvaged(monkeypatch).manifest
+    assert made["stacks"] == {"7": ["0xbb", "0xcc"], "9": ["0xbb", "0xcc"]}
+    assert made["symbols"]["0xcc"] == "tun_net_xmit+0x3"
+    assert not (remains.directory / "stacks.txt").exists()
+
+
+@pytest.mark.parametrize(("ending", "why"), [
+    ({"why": "it was killed because it used more than 9 MiB"}, "it was killed because it used more than 9 MiB: "),
+    ({"why": "a\x1b[2J\ud800"}, r"a\x1b[2J?: "), ({"why": 3}, "the tracer was gone before its end: "),
+    ({}, "the tracer was gone before its end: ")])
+def test_why_it_is_gone_is_told_by_whoever_knows(remains, monkeypatch, ending, why):
+    remains.write("ending.json", ending)
+    assert remains.salvaged(monkeypatch).manifest["why"].startswith(why)
+
+
 def test_what_is_no_capture_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="it must be the run directory of a tracer that was killed"):
