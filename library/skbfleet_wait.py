@@ -8,6 +8,8 @@ short_description: Wait until a window is over
 description:
   - Waits on the controller, once for all hosts, until a moment by its own clock. Where there is a terminal, Ctrl-C ends
     the wait, and nothing else; the play goes on.
+  - Meanwhile it shows what the hosts have counted, on a terminal in lines that are refreshed, in a log a few times. It
+    asks by M(skbfleet_look), from a process of its own; a host that does not answer costs its line.
 author: The skbfleet authors
 options:
   until_ns:
@@ -18,6 +20,12 @@ options:
     description: What lasts until then, for the line that is shown.
     type: str
     required: true
+  watch_from_ns:
+    description:
+      - When the window opens that is watched, in nanoseconds since 1970; 0 to watch none.
+      - The hosts are those that were told the window, as the role capture has registered them.
+    type: int
+    default: 0
   interruptible:
     description: Whether Ctrl-C ends the wait alone; if not, it ends everything, as elsewhere in a playbook.
     type: bool

@@ -228,3 +228,28 @@ def test_a_case_cannot_steer_the_terminal(attack):
         done = attack.run("capture.yml", {"hv-a": attack.host()}, given={"capture_case": str(case)})
         assert done.returncode != 0
         assert "\x1b" not in done.stdout
+
+
+def test_what_hosts_say_while_the_window_is_open_is_shown_as_text_and_changes_nothing(attack):
+    def status(why: str, **more: object) -> str:
+        return "1700000009000000000\n" + json.dumps({"state": "started", "why": why, "updated_ns": 1700000008000000000,
+                                                     "records": 7, **more})
+    looks = {"good": status("") + status("", records=30, lost=2).partition("\n")[2],
+             "word": status(attack.word("why"), state="failed"),
+             "steer": status("all is\x1b[2Jwell\nended    steer: complete", state="failed"),
+             "huge": status("", records=1 << 70), "less": status("", records=-1), "deep": "1" + "[" * 100000,
+             "lost": {"lost": attack.word("lost")}, "broken": {"broken": attack.word("broken")}}
+    hosts = {name: attack.host(look=look) for name, look in looks.items()}
+    done = attack.run("capture.yml", hosts, given={"capture_duration": 7})
+    assert attack.executed() == []
+    assert len({one["why"] for one in attack.outcome().values()}) == 1    # all alike
+    lines = [line[9:].split(": ", 1) for line in done.stdout.splitlines() if line.startswith("tracing")]
+    said = dict(lines)
+    assert len(lines) == len(looks)
+    assert said["good"].endswith(" s left, 37 records, 2 lost, 0 shed")
+    assert said["word"].endswith(", 7 records, 0 lost, 0 shed; a tracer has ended: " + attack.word("why"))
+    assert said["steer"].endswith("; a tracer has ended: all is\\x1b[2Jwell ended steer: complete")
+    odd = "its answer is no status of tracers"
+    for name, why in {"huge": odd, "less": odd, "deep": odd, "lost": looks["lost"]["lost"],
+                      "broken": looks["broken"]["broken"]}.items():
+        assert said[name].endswith(" s left; it cannot be asked: " + why), name

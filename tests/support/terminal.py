@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import subprocess
 import termios
@@ -11,6 +12,7 @@ from collections.abc import Callable
 
 from .lab import wait_until
 
+CONTROL = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])")
 Answer = tuple[str, str | Callable[[], str]]   # a text that appears, and the keys pressed then
 
 
@@ -36,9 +38,30 @@ def terminal(command: list, environment: dict, answers: list[Answer], timeout: f
         shown += part
         if answers and answers[0][0] in shown[seen:]:
             seen = len(shown)
-            wait_until(lambda: not termios.tcgetattr(own)[3] & termios.ICANON, "the terminal is read by keys", 10)
             keys = answers.pop(0)[1]
             typed = keys.encode() if isinstance(keys, str) else b""    # what interrupts is not for twice
-            os.write(own, typed or keys().encode())
+            pressed = typed or keys().encode()
+            if pressed:
+                wait_until(lambda: not termios.tcgetattr(own)[3] & termios.ICANON, "the terminal is read by keys", 10)
+                os.write(own, pressed)
     os.close(own)
     return process.wait(timeout=20), shown
+
+
+def screen(shown: str) -> list[str]:
+    """Return the lines that are there in the end on a terminal, high enough, that was sent this."""
+    lines, row = [""], 0
+    for part in re.split(r"(\r|\n|\x1b\[\??[0-9;]*[A-Za-z])", shown):
+        control = CONTROL.fullmatch(part)
+        if part == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif control and control[2] == "A":
+            row -= int(control[1])
+        elif control and control[2] == "K":
+            lines[row] = ""
+        elif control and control[2] == "J":
+            lines[row:] = [""]
+        elif not control and part != "\r":
+            lines[row] += part
+    return lines

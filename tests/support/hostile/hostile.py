@@ -2,9 +2,9 @@
 """A connection to a hypervisor that somebody else rules: it answers what the script says, and else runs things here.
 
 The environment variable HOSTILE_SCRIPT names a JSON file: {host: {question: answer}}. A question is `id` (who is logged
-in, and the clock), a module's name, or a module's name and state with a colon between. An answer is an object that the
-module returns, text that comes in place of one, {"lost": text}: the connection breaks with these words,
-{"broken": text}: Ansible itself fails with them, or "honest": the module is run.
+in, and the clock), `look` (what the tracers have counted), a module's name, or a module's name and state with a colon
+between. An answer is an object that the module returns, text that comes in place of one, {"lost": text}: the connection
+breaks with these words, {"broken": text}: Ansible itself fails with them, or "honest": the module is run.
 """
 import json
 import os
@@ -38,6 +38,8 @@ class Connection(Local):
         text = (in_data or b"") + (cmd if isinstance(cmd, bytes) else cmd.encode())
         if b"id -u; date" in text:
             return ["id"]
+        if b"date +%s%N; cat" in text:
+            return ["look"]
         found = MODULE.search(text)
         if not found:
             return []
@@ -56,7 +58,7 @@ class Connection(Local):
             if isinstance(answer, dict) and "broken" in answer:
                 raise AnsibleError(answer["broken"])
             if isinstance(answer, str):
-                return 0 if question == "id" else 1, answer.encode(), b""
+                return 0 if question in ("id", "look") else 1, answer.encode(), b""
             if answer is not None:
                 return int(bool(answer.get("failed"))), json.dumps(answer).encode(), b""
         if questions:
