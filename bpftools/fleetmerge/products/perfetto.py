@@ -97,7 +97,8 @@ def _journey(out: TraceProtoBuilder, tracks: _Tracks, packet: Packet, why: str) 
         event = _event(out, begin, track, TrackEvent.TYPE_INSTANT if last else TrackEvent.TYPE_SLICE_BEGIN)
         event.name = "%s: %s" % (packet.outcome.replace("_", " "), packet.flow) if last else packet.flow
         event.categories.append(packet.kind)
-        (event.terminating_flow_ids if last else event.flow_ids).append(flow)
+        if len(steps) > 1:    # an arrow has two ends
+            (event.terminating_flow_ids if last else event.flow_ids).append(flow)
         bound = packet.places[number]["bound_us"]
         for name, value in (("journey", packet.journey), ("certainty", packet.certainty), ("why", why if last else ""),
                             ("bound_us", "" if bound is None else "%.1f" % bound)):
