@@ -61,9 +61,13 @@ def command_line(tracer, params):
 
 
 def evidence(tracer, params):
-    """Return the word by which one of the tracers of a host reads its configuration, too."""
-    reader = min(params["tracers"], key=lambda name: name != "drop_monitor")
-    return ["--evidence"] if params.get("evidence") and tracer.name == reader else []
+    """Return the word by which a tracer reads the host's configuration, too: if there are two, one reads all but Open
+    vSwitch, which the other does, that saw packets come in."""
+    if not params.get("evidence"):
+        return []
+    if len(params["tracers"]) < 2:
+        return ["--evidence"]
+    return ["--evidence=host" if tracer.name == "drop_monitor" else "--evidence=switch"]
 
 
 def check_space(run_dir):

@@ -105,10 +105,11 @@ def _add_output(output: Any) -> None:
                         help="with --run-dir: arm with a closed window, and wait so long for DIR/window.json")
     output.add_argument("--measure", metavar="SECONDS",
                         help="with --wait-window: before it is armed, count for so long how much would be recorded")
-    output.add_argument("--evidence", action="store_true",
+    output.add_argument("--evidence", nargs="?", const="all", default="", metavar="OF",
                         help="with --run-dir: before the window and after it, read what of this host's configuration "
                              "can drop packets, with its counters, and in between who takes packets from taps and UDP "
-                             "sockets, into DIR/evidence.json; host_evidence.py --help")
+                             "sockets (host); what Open vSwitch has, and what it would do with packets that were "
+                             "recorded (switch); or all, the default; into DIR/evidence.json; host_evidence.py --help")
     output.add_argument("--no-nearest", action="store_true",
                         help="where nothing matched until the window's end, do not look for a second at the headers of "
                              "what passes without a filter, to name the flows that are nearest to it")
@@ -184,6 +185,13 @@ def _check_choice(options: Any) -> None:
         raise InputError("%s needs %s: without it, every packet is taken" % (option("sample-drops"), option("sample")))
 
 
+def _check_evidence(options: Any) -> None:
+    if options.evidence not in ("", "all", "host", "switch"):
+        raise InputError("%s is %r: it must be host, switch or all" % (option("evidence"), options.evidence))
+    if options.evidence and not options.run_dir:
+        raise InputError("%s needs %s: the readings are written there" % (option("evidence"), option("run-dir")))
+
+
 def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, filters.Filter]:
     """Return (options with numbers as numbers, filter); raises InputError. Touches nothing on the host."""
     options = parser.parse_args(arguments)
@@ -214,8 +222,7 @@ def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, f
     if options.measure and not options.wait_window:
         raise InputError("%s needs %s: it is measured while the window is closed"
                          % (option("measure"), option("wait-window")))
-    if options.evidence and not options.run_dir:
-        raise InputError("%s needs %s: the readings are written there" % (option("evidence"), option("run-dir")))
+    _check_evidence(options)
     for name, value in (("run-id", options.run_id), ("host", options.host)):
         if value and not _NAME.match(value):
             raise InputError("%s is %r: it must be letters, digits, dots, dashes and underscores, at most 100"

@@ -2,9 +2,11 @@
 """evidence.json: this host's configuration before the window and after it, and who took packets from its queues
 meanwhile, read by programs of their own.
 
-    {"format", "before": reading, "during": looks, "after": reading}    {"why"}: there is none
+    {"format", "before": reading, "during": looks, "after": reading,
+     "switch-before": reading, "switch-after": reading}    {"why"}: there is none
 
-host/reading.py has what a reading is, host/looks.py what looks are.
+host/reading.py has what a reading is, host/looks.py what looks are, host/openvswitch.py what is read of Open vSwitch.
+What was not asked for has no entry.
 
 They run beside the compiler and the capture, and end by themselves.
 """
@@ -12,13 +14,14 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
-from ..host import netns, reading
+from ..host import netns, openvswitch, reading
 from . import files
 from .watch import Watch
 
 FORMAT = "skbfleet-evidence/1"
+PARTS = {"host": ["before", "during", "after"], "switch": ["switch-before", "switch-after"]}
 NAME = "evidence.json"
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "host_evidence.py")
 _GRACE_SECONDS = 4.0     # beyond the reading's own end
@@ -26,27 +29,63 @@ _HURRY_SECONDS = 2.0     # for a reading after a signal
 _MOST_BYTES = 3 * reading.MOST_BYTES   # of a reading; JSON takes more than what was read
 
 
-class Evidence:
-    """The two readings of one capture and the looks between them, in the current directory."""
+class Reader:
+    """A program that reads once; its output becomes a file."""
 
-    def __init__(self, places: List[str]) -> None:
-        """places: paths of the network namespaces to read."""
-        self._places = places
+    def __init__(self, command: List[str], path: str, seconds: float) -> None:
+        """Start it; seconds: after which it has ended by itself."""
+        self.why = ""     # there is no output
+        self._seconds = seconds + _GRACE_SECONDS
         self._child: Optional[Any] = None
-        self._seconds = 0.0
-        self._why = dict.fromkeys(("before", "during", "after"), "it was not begun")
+        try:
+            with files.open_new(path) as output:
+                self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, start_new_session=True)
+        except OSError as error:  # no memory, no more processes, no disk
+            self.why = str(error.strerror)
+
+    def wait(self) -> None:
+        """Return when it has ended; one that does not is ended."""
+        if self._child is None:
+            return
+        try:
+            self.why = "it ended with status %d" % self._child.wait(self._seconds)
+        except subprocess.TimeoutExpired:
+            self.why = "it did not end within %g s" % self._seconds
+            self.cancel()
+        self._child = None
+
+    def cancel(self) -> None:
+        """End it; nobody wants its output any more."""
+        if self._child:
+            self._child.kill()
+            self._child.wait()
+        self._child = None
+
+
+class Evidence:
+    """The readings of one capture and the looks between them, in the current directory."""
+
+    def __init__(self, places: List[str], of: str = "host") -> None:
+        """places: paths of the network namespaces to read; of: host, switch, or all."""
+        self._places = places
+        self._parts = [part for kind, parts in PARTS.items() if of in (kind, "all") for part in parts]
+        self._readers: Dict[str, Reader] = {}
         self._watch: Optional[Watch] = None
 
     def begin(self, when: str, hurry: bool = False) -> None:
-        """Begin to read; when: before or after."""
+        """Begin to read the host; when: before or after."""
         seconds = _HURRY_SECONDS if hurry else reading.SECONDS
-        command = self._command("--seconds=%g" % seconds)
-        self._when, self._seconds = when, seconds + _GRACE_SECONDS
-        try:
-            with files.open_new(_part(when)) as output:
-                self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, start_new_session=True)
-        except OSError as error:  # no memory, no more processes, no disk
-            self._why[when] = str(error.strerror)
+        self._begin(when, self._command("--seconds=%g" % seconds), seconds)
+
+    def begin_switch(self, when: str, hurry: bool = False, flows: Sequence[Dict[str, str]] = ()) -> None:
+        """Begin to read Open vSwitch, and what it would do with packets; flows: their `device` and `flow`."""
+        seconds = _HURRY_SECONDS if hurry else openvswitch.SECONDS
+        words = ["--flow=%(device)s %(flow)s" % flow for flow in flows]
+        self._begin("switch-" + when, [sys.executable, _PROGRAM, "--switch", "--seconds=%g" % seconds] + words, seconds)
+
+    def _begin(self, part: str, command: List[str], seconds: float) -> None:
+        if part in self._parts:
+            self._readers[part] = Reader(command, _file_of(part), seconds)
 
     def _command(self, word: str) -> List[str]:
         return [sys.executable, _PROGRAM, word] + ["--netns=" + path for path in self._places]
@@ -54,7 +93,9 @@ class Evidence:
     def prepare(self) -> None:
         """Begin with what is read before the window, and find out whom to look at while it is open."""
         self.begin("before")
-        self._watch = Watch(self._command("--watch"), _part("during"))
+        self.begin_switch("before")
+        if "during" in self._parts:
+            self._watch = Watch(self._command("--watch"), _file_of("during"))
 
     def opened(self) -> None:
         """Look, from now on."""
@@ -67,53 +108,42 @@ class Evidence:
             self._watch.end()
 
     def wait(self) -> None:
-        """Return when the reading has ended, and the looks can begin; a reading that does not end is ended."""
+        """Return when the readings have ended, and the looks can begin; a reading that does not end is ended."""
         if self._watch:
             self._watch.ready()
-        if self._child is None:
-            return
-        try:
-            self._why[self._when] = "it ended with status %d" % self._child.wait(self._seconds)
-        except subprocess.TimeoutExpired:
-            self._why[self._when] = "it did not end within %g s" % self._seconds
-            self.cancel()
-        self._child = None
-
-    def cancel(self) -> None:
-        """End a reading that nobody wants any more."""
-        if self._child:
-            self._child.kill()
-            self._child.wait()
-        self._child = None
+        for reader in self._readers.values():
+            reader.wait()
 
     def give_up(self) -> None:
         """End everything: there is no capture."""
-        self.cancel()
+        for reader in self._readers.values():
+            reader.cancel()
         if self._watch:
             self._watch.cancel()
 
     def write(self) -> None:
         """Make one file of all of it; raises OSError."""
+        whys = {part: reader.why for part, reader in self._readers.items()}
         if self._watch:
             self._watch.wait()
-            self._why["during"] = self._watch.why
+            whys["during"] = self._watch.why
         with files.open_new(NAME) as output:
             output.write(b'{"format": "%s"' % FORMAT.encode())
-            for when, why in self._why.items():
-                part = _read_part(when) or json.dumps({"why": why}).encode()
-                output.write(b', "%s": ' % when.encode() + part)
+            for part in self._parts:
+                content = _read_part(part) or json.dumps({"why": whys.get(part, "it was not begun")}).encode()
+                output.write(b', "%s": ' % part.encode() + content)
             output.write(b"}\n")
 
 
-def _part(when: str) -> str:
-    return "evidence-%s.json" % when
+def _file_of(part: str) -> str:
+    return "evidence-%s.json" % part
 
 
-def _read_part(when: str) -> bytes:
+def _read_part(part: str) -> bytes:
     """Return a reading as it was written, and remove it; empty if it was not written whole."""
     try:
-        data = files.read_foreign(_part(when), _MOST_BYTES)
-        os.unlink(_part(when))
+        data = files.read_foreign(_file_of(part), _MOST_BYTES)
+        os.unlink(_file_of(part))
     except OSError:
         return b""
     return data if data.endswith(b"}") else b""

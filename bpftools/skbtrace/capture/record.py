@@ -84,6 +84,12 @@ class Layout:
         """Yield the number of each record's point."""
         return (number for (number,) in self._each("point", "H", spool))
 
+    def places(self, spool: bytes) -> Iterator[Tuple[int, int, int]]:
+        """Yield the numbers of each record's point and device, and the address of its skb."""
+        for point, (device,), (skb,) in zip(self.points(spool), self._each("ifindex", "I", spool),
+                                            self._each("skb", "Q", spool)):
+            yield point, device, skb
+
     def _each(self, name: str, code: str, spool: bytes) -> Iterator[Any]:
         before = RING_HEADER + next(field.offset for field in self.fields if field.name == name)
         after = self.stride - before - struct.calcsize(code)

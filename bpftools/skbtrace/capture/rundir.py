@@ -17,7 +17,7 @@ from typing import Any, Dict, Optional
 from ..errors import InputError, TracerError, option
 from ..host import clock, limits
 from ..kernel import symbols
-from . import evidence, files, manifest, nearest, stacks
+from . import entered, evidence, files, manifest, nearest, stacks
 from .load import Load
 from .spool import Budget, Spool
 from .window import WindowFile
@@ -82,7 +82,8 @@ class RunDir:
     def prepare(self, tracer: Any) -> None:
         """Begin, before the tracer is armed, what takes its time beside that."""
         if tracer.options.evidence:
-            self._evidence = evidence.Evidence(evidence.places_of(tracer.scope.paths, tracer.scope.netns is not None))
+            places = evidence.places_of(tracer.scope.paths, tracer.scope.netns is not None)
+            self._evidence = evidence.Evidence(places, tracer.options.evidence)
             self._evidence.prepare()
 
     def give_up(self, why: str) -> None:
@@ -126,11 +127,17 @@ class RunDir:
         if not tracer.window.is_set():
             self._manifest.give_up()
             raise TracerError(self._why_no_window(tracer))
+        self._read_switch(tracer)
         content = manifest.build(tracer, self._budget, nearest.take(tracer))
         content["files"].update(self._write_evidence())
         self._manifest.write(content)
         manifest.drop_draft()
         self._tell("finished", content["counters"], content["window"], content["why"])
+
+    def _read_switch(self, tracer: Any) -> None:
+        """Begin to ask Open vSwitch about packets that were recorded."""
+        if self._evidence and tracer.stopped_by != "closed":
+            self._evidence.begin_switch("after", tracer.stopped_by == "signal", entered.flows(tracer, files.RECORDS))
 
     def _tell_opened(self) -> None:
         if self._evidence:

@@ -12,6 +12,10 @@ MOST_DEVICES = 64   # that are asked one by one
 MIB = 1 << 20
 
 
+class Unread(Exception):
+    """A collector has nothing to give; the message says why."""
+
+
 class Collector(NamedTuple):
     """A row of the table."""
 
@@ -61,10 +65,6 @@ def _iptables() -> str:
 
 def _bridges() -> str:
     return "" if _kernel_has("bridge", b"br_handle_frame") else "the kernel has no bridge loaded"
-
-
-def _openvswitch() -> str:
-    return "" if os.path.exists("/sys/module/openvswitch") else "openvswitch is not loaded"
 
 
 def _with_filters(read: Dict[str, Any]) -> List[str]:
@@ -123,8 +123,6 @@ TABLE = [
     Collector("interrupts", files="/proc/interrupts", most=4 * MIB, everywhere=True),
     Collector("pressure", files="/proc/pressure/*", everywhere=True),
     Collector("drivers", ["ethtool", "-S", "{device}"], devices=_cards, everywhere=True),
-    Collector("datapath", ["ovs-appctl", "-T", "2", "dpctl/dump-flows", "-m"], most=4 * MIB, needs=_openvswitch,
-              everywhere=True),
 ]
 
 

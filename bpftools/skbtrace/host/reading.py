@@ -1,35 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A reading: all collectors, one after the other, each within its time and its bytes; a program of its own.
+"""A reading: all collectors, one after the other, each within its time and its bytes.
 
     {"began_ns", "ended_ns",    of CLOCK_MONOTONIC
      "host": {collector: entry}, "namespaces": {inode: {collector: entry}}}
 
 An entry has `value`, or `why` there is none, and the `seconds` that it took.
 """
-import argparse
 import json
 import os
 import selectors
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from typing import Any, Dict, List, Optional, Tuple
 
 from .. import foreign
-from ..errors import InputError
-from . import children, clock, collectors, looks, netns
-from .collectors import Collector
+from . import children, clock, collectors, netns
+from .collectors import Collector, Unread
 
 SECONDS = 6.0              # for all together
 MOST_BYTES = 12 << 20
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SAID_BYTES = 4096         # of what a command complains about
-
-
-class Unread(Exception):
-    """A collector has nothing to give; the message says why."""
 
 
 class Budget:
@@ -52,15 +45,16 @@ def read_all(places: List[str], seconds: float) -> Dict[str, Any]:
         try:
             with netns.inside(path):
                 inode = str(netns.inode_of(netns.OWN))
-                found["namespaces"][inode] = _read([row for row in collectors.TABLE if not row.everywhere], budget)
+                found["namespaces"][inode] = collect([row for row in collectors.TABLE if not row.everywhere], budget)
         except OSError:  # the namespace is gone
             continue
-    found["host"] = _read([row for row in collectors.TABLE if row.everywhere], budget)
+    found["host"] = collect([row for row in collectors.TABLE if row.everywhere], budget)
     found["ended_ns"] = clock.monotonic_ns()
     return found
 
 
-def _read(rows: List[Collector], budget: Budget) -> Dict[str, Any]:
+def collect(rows: List[Collector], budget: Budget) -> Dict[str, Any]:
+    """Return the entries of these collectors."""
     values: Dict[str, Any] = {}
     entries: Dict[str, Any] = {}
     for row in rows:
@@ -85,9 +79,9 @@ def _collect(row: Collector, budget: Budget, read: Dict[str, Any]) -> Any:
     if row.files:
         return {path: _lines(_read_file(path, row, budget)) for path in collectors.paths(row.files)}
     if "{device}" in row.command:
-        return {device: _run([word.replace("{device}", device) for word in row.command], row, budget)
+        return {device: run([word.replace("{device}", device) for word in row.command], row, budget)
                 for device in row.devices(read)}
-    return _run(row.command, row, budget)
+    return run(row.command, row, budget)
 
 
 def _read_file(path: str, row: Collector, budget: Budget) -> bytes:
@@ -114,7 +108,7 @@ def _program(name: str) -> Optional[str]:
     return shutil.which(name, path=_PATH)
 
 
-def _run(command: List[str], row: Collector, budget: Budget) -> Any:
+def run(command: List[str], row: Collector, budget: Budget) -> Any:
     """Return what a command prints, as lines or as what its JSON says; raises Unread."""
     try:
         child = children.start([_program(command[0]) or command[0]] + command[1:], {"PATH": _PATH, "LC_ALL": "C"})
@@ -179,33 +173,3 @@ def _end(child: Any) -> None:
             pass
     child.stdout.close()
     child.stderr.close()
-
-
-def _say_ready() -> None:
-    """Print what JSON may begin with."""
-    sys.stdout.write("\n")
-    sys.stdout.flush()
-
-
-def main(arguments: List[str]) -> int:
-    """Print a reading and return the exit status."""
-    parser = argparse.ArgumentParser(description="Print what on this host can drop packets: rules, routes, queues, "
-                                                 "ports and their counters, as JSON. Changes nothing.")
-    parser.add_argument("--netns", action="append", default=[], metavar="NETNS",
-                        help="of this network namespace: a name, a path, a pid, or self (the default); may be given "
-                             "more than once")
-    parser.add_argument("--seconds", type=float, default=SECONDS, metavar="N",
-                        help="what takes longer is left out (default %g)" % SECONDS)
-    parser.add_argument("--watch", action="store_true",
-                        help="instead: look at who takes packets from taps and UDP sockets, from the first byte of "
-                             "standard input to its end")
-    options = parser.parse_args(arguments)
-    try:
-        places = [netns.path_of(name) for name in options.netns or ["self"]]
-    except InputError as error:
-        sys.stderr.write("error: %s\n" % error)
-        return 2
-    content = looks.watch(places, sys.stdin.fileno(), _say_ready) if options.watch else read_all(
-        places, options.seconds)
-    json.dump(content, sys.stdout, sort_keys=True)
-    return 0

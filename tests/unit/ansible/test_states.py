@@ -70,11 +70,13 @@ def misbehave(host, how):
 
 
 @pytest.mark.parametrize(("tracers", "readers"), [
-    (BOTH, ["drop_monitor"]), ({"datapath_tracing": []}, ["datapath_tracing"])])
-def test_one_tracer_reads_the_configuration(host, tracers, readers):
-    for evidence, expected in ((True, readers), (False, [])):
+    (BOTH, {"drop_monitor": "--evidence=host", "datapath_tracing": "--evidence=switch"}),
+    ({"datapath_tracing": []}, {"datapath_tracing": "--evidence"})])
+def test_the_configuration_is_read_once(host, tracers, readers):
+    """Open vSwitch is asked by the tracer that saw packets come in."""
+    for evidence, expected in ((True, readers), (False, {})):
         commands = host.state("armed", True, tracers=tracers, evidence=evidence)["commands"]
-        assert [name for name, words in commands.items() if "--evidence" in words] == expected
+        assert {name: word for name, words in commands.items() for word in words if "--evidence" in word} == expected
 
 
 def test_a_capture_from_armed_to_absent(host):

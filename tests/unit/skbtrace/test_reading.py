@@ -11,6 +11,7 @@ from support.lab import wait_until
 
 from skbtrace.capture import evidence
 from skbtrace.host import collectors, reading
+from skbtrace.host import commands as programs
 from skbtrace.host.collectors import Collector
 
 
@@ -161,5 +162,5 @@ def test_a_reading_is_whole(here) -> None:
 
 
 def test_it_says_what_is_wrong_with_its_options(capsys) -> None:
-    assert reading.main(["--netns=no-such-place"]) == 2
+    assert programs.main(["--netns=no-such-place"]) == 2
     assert capsys.readouterr().err.startswith("error: --netns is 'no-such-place'")
