@@ -20,6 +20,7 @@ ROOT = HERE.parent.parent
 
 
 ROWS = pytest.StashKey[list[list[str]]]()
+RECORDED = pytest.StashKey[dict[str, table.Recorded]]()
 
 
 def _chosen(variable: str, possible: tuple[str, ...]) -> list[str]:
@@ -84,8 +85,17 @@ def rows(request: pytest.FixtureRequest) -> list[list[str]]:
     return request.config.stash.setdefault(ROWS, [])
 
 
+@pytest.fixture(scope="module")
+def recorded(request: pytest.FixtureRequest, machine: Machine) -> table.Recorded:
+    """How many points have recorded what passed them, of this machine's kernel."""
+    kernels = request.config.stash.setdefault(RECORDED, {})
+    return kernels.setdefault(machine.run("uname -r").stdout.strip(), table.Recorded())
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print what the kernels took."""
     if config.stash.get(ROWS, []):
         terminalreporter.section("points attached/skipped in each profile")
         terminalreporter.write_line(table.markdown(config.stash[ROWS]))
+    for kernel, counts in config.stash.get(RECORDED, {}).items():
+        terminalreporter.write_line(f"{kernel}: {counts.recorded} of {counts.points} points recorded what passed them")

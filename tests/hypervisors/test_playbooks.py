@@ -15,9 +15,10 @@ from support.playbooks import LOSS, PARTIAL, Play, kill
 
 ROOT = Path(__file__).parent.parent.parent
 TOOL = ROOT / "tests/hypervisors/hypervisors.py"
-PASSED, DROPPED = 40, 25
-OPEN, CLOSED = 5000, 4321
-SEND = f"for n in '{OPEN} {PASSED}' '{CLOSED} {DROPPED}'; do python3 /opt/workload.py udp bridge $n || exit; done"
+PASSED, DROPPED, EXCEEDED = 40, 25, 15
+OPEN, CLOSED, POLICED = 5000, 4321, 4444
+WHAT = f"'{OPEN} {PASSED}' '{CLOSED} {DROPPED}' '{POLICED} {EXCEEDED}'"
+SEND = f"for n in {WHAT}; do python3 /opt/workload.py udp bridge $n || exit; done"
 RUNS = "/var/tmp/skbfleet"
 MEMORY = 256 << 20
 # what systemd, and the kernel, say of a tracer's unit
@@ -69,16 +70,28 @@ def test_a_run_with_both_tracers_counts_right_and_leaves_nothing(machine: Machin
     assert done.returncode == LOSS, done.stdout[-3000:]
     seen = play.manifest("whole", machine.name, "datapath_tracing")["per_point"]
     for point in ("dev.tx", "dev.rx"):  # before the bridge, and behind it
-        assert seen[point]["matched"] == PASSED + DROPPED + PASSED
+        assert seen[point]["matched"] == PASSED + DROPPED + EXCEEDED + PASSED
     losses = [loss for loss in play.summary("whole")["losses"] if loss["kind"] == "drop"]
     assert [(loss["host"], loss["packets"], loss["certainty"]) for loss in losses] == [
-        (machine.name, DROPPED, "certain")]
+        (machine.name, DROPPED, "certain"), (machine.name, EXCEEDED, "certain")]
+    assert_causes(losses)
     shown = dict(line.split("=", 1) for line in machine.fetch("/root/shown").decode().splitlines() if "=" in line)
     assert {name: shown[name] for name in SHOWN} == SHOWN
     held = play.manifest("whole", machine.name, "datapath_tracing")["confinement"]
     assert held == {"unit": "skbfleet-whole-datapath_tracing.service", "memory_max": MEMORY, "cpus": 1.5, "nice": 5,
                     "oom_score_adj": 1000}
     nothing_new(machine, before)
+
+
+def assert_causes(losses: list[dict]) -> None:
+    """The rule and the policer are named, by what they counted."""
+    causes = [loss["cause"] for loss in losses]
+    assert [(cause["certainty"], cause["drops"]) for cause in causes] == [
+        ("certain", DROPPED), ("certain", EXCEEDED)], causes
+    (rule,), (policer,) = (cause["candidates"] for cause in causes)
+    assert (rule["kind"], rule["chain"], rule["rose"]) == ("nftables", "forward", DROPPED)
+    assert (policer["kind"], policer["filter"], policer["pref"], policer["device"], policer["rose"]) == (
+        "tc", "flower", 7, "p-src", EXCEEDED)
 
 
 def test_a_tracer_that_uses_too_much_memory_dies_alone(machine: Machine, inventory: str, play: Play) -> None:

@@ -3,6 +3,7 @@
 """Traffic of known amount inside an emulated machine, and what the kernel itself counted of it.
 
     namespace src 192.168.32.10 -- br0 (Linux bridge, nft drops UDP to port 4321) -- namespace dst 192.168.32.20
+                                        (a policer at src's port drops UDP to port 4444)
     namespace osrc 192.168.33.10 -- ovs0 (Open vSwitch, a flow drops UDP to port 4321) -- namespace odst 192.168.33.20
 
   workload.py up             make all that
@@ -20,7 +21,7 @@ import sys
 import threading
 import time
 
-OPEN, DROPPED = 5000, 4321  # what goes to another port than the first is lost
+OPEN, DROPPED, POLICED = 5000, 4321, 4444  # what goes to another port than the first is lost
 FAULTS = {  # what makes it, and what ends it
     "netem": (["tc qdisc add dev p-dst root netem loss 100%"], ["tc qdisc del dev p-dst root"]),
     "vlan": (["ip link set br0 type bridge vlan_filtering 1", "bridge vlan del dev p-src vid 1"],
@@ -62,6 +63,9 @@ def up() -> None:
             run("ip -n %s link set eth0 up" % name)
             run("ip -n %s addr add %s.%d/24 dev eth0" % (name, network, host))
     run("nft -f -", RULES)
+    run("tc qdisc add dev p-src clsact")
+    run("tc filter add dev p-src ingress protocol ip pref 7 flower ip_proto udp dst_port %d "
+        "action police rate 8kbit burst 64 conform-exceed drop" % POLICED)  # all that is longer exceeds it
     run("ovs-ofctl add-flow ovs0 priority=10,udp,tp_dst=%d,actions=drop" % DROPPED)
     for source, _, network in PLACES.values():
         # learns the addresses, and waits until the ports forward

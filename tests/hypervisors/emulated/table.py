@@ -1,9 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the kernels took, as the Markdown table of the README."""
 
+from dataclasses import dataclass
+
 from skbtrace.programs import points
 
 PROFILES = ("nic", "drop", "bridge", "ovs", "ip", "netfilter", "queues", "full")
+
+
+@dataclass
+class Recorded:
+    """Points that were given their traffic on a kernel, and those of them that recorded it."""
+
+    points: int = 0
+    recorded: int = 0
 
 
 def row(default: dict, full: dict) -> list[str]:
