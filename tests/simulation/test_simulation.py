@@ -31,8 +31,8 @@ SEEDS = {"full": (*range(150), 498,   # parts of packets among others that look 
                   7300,                    # flooded, of which the filter shows some of the devices only
                   7045, 7162,              # sent again while the first is under way; doubled, and one like it dropped
                   1434, 6215, 6299, 6558,  # drops that were no copies': before a VM moved, with one IP id for all
-                  22263, 23602, 30008,     # doubles where only drops were seen; a mirror to a wire; a step of two equal ones
-                  30849, 32246, 32287,     # equal ones told of strangers; a tap not open yet; flooded on the way to a router
+                  22263, 23602, 30008,     # doubles where only drops were seen; a mirror out; a step of equal ones
+                  30849, 32246, 32287,     # equal ones showed strangers; a tap not open yet; flooded before a router
                   32346),                  # two flows of ARP by one name
          "plain": range(50),
          **{"plain,+" + name: range(1000 + 10 * number, 1003 + 10 * number) for number, name in enumerate(MORE)}}

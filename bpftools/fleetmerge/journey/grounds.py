@@ -31,7 +31,8 @@ FILTERED = Gap(1 << 6, UNKNOWN_, "{next} did not look for all packets that {here
 BLIND = Gap(1 << 7, UNKNOWN_, "a tracer did not look at {blind}")
 NOT_AFTER = Gap(1 << 8, LIKELY, "no later packet of this flow came to {next}: its receiver may have moved to a host "
                                 "that was not traced, or its path may have changed")
-NOT_BEFORE = Gap(1 << 9, LIKELY, "no earlier packet of this flow came to {next}: it may have gone another way before")
+NOT_BEFORE = Gap(1 << 9, LIKELY, "no packet of this flow that was sent well before it came to {next}: it may have gone "
+                               "another way")
 MOVED = Gap(1 << 10, LIKELY, "packets before and after it went to different hosts")
 TOLD = Gap(1 << 11, LIKELY, "that it should have come to {next} is known from the topology alone, as it was when the "
                             "capture began")

@@ -15,6 +15,7 @@ from .grounds import Trust
 
 _PATIENCE = 20e6   # ns that a packet may take where nobody knows how long it takes, before it is missing
 _HASTE = 5e6       # ns that it may take at least where others were quick
+_SETTLED = 5e6     # ns: what was sent so long before had come before; less, it may have come late, and another way
 _FARTHEST = 2e9    # ns that clocks of which nothing is known may be apart: a capture corrects what is further off
 _EDGE = 0.05       # of the window: if the clocks can be further apart, its ends are no mere edges
 BY_OUT, BY_OPEN, BY_FREED, BY_VM = range(4)   # how a packet was seen last
@@ -135,6 +136,7 @@ class Judge:
         layout = self._layout
         before, after = self._onward.at(pending.stream, pending.place, pending.time)
         has_before, has_after = before != NOWHERE, after != NOWHERE
+        settled = self._onward.at(pending.stream, pending.place, pending.time - int(_SETTLED))[0] != NOWHERE
         gaps = np.zeros(len(pending), "u4")
         out = np.where(has_before, before, after)
         host_before = layout.host[np.maximum(before, 0)]
@@ -151,7 +153,7 @@ class Judge:
         there = layout.host[np.maximum(out, 0)]
         resident = pending.stays & ((home_host == there) | (layout.host[pending.place] == there))
         gaps[has_before & ~has_after & ~resident] |= np.uint32(grounds.NOT_AFTER.bit)
-        gaps[has_after & ~has_before & ~resident] |= np.uint32(grounds.NOT_BEFORE.bit)
+        gaps[has_after & ~settled & ~resident] |= np.uint32(grounds.NOT_BEFORE.bit)
         gaps[(pending.how == BY_FREED) & ~(has_before & has_after)] |= np.uint32(grounds.FREED.bit)
         gaps[pending.how == BY_VM] |= np.uint32(grounds.IN_VM.bit)
         self._by_home(pending, out, gaps, home_host)

@@ -8,7 +8,7 @@ import numpy as np
 from ..bundle.fields import Recorded
 from ..clock.host import HostClock
 from ..excerpt.marks import Marks
-from ..packet.identity import FOLLOWED, UNREADABLE, among, mix
+from ..packet.identity import FOLLOWED, IS_FRAGMENT, UNREADABLE, among, mix
 from ..packet.places import FAR
 from ..packet.sample import Sample
 from .atlas import Atlas
@@ -64,13 +64,32 @@ class Part:
         self._shapes = find_shapes(packets, self._layout, setting.bounds)
         self._origin = self._origins()
         first = units.row[self._origin]
-        self._stream = mix(units.rows["flow"][first], units.rows["network"][first])
+        self._stream = self._streams(first)
         self._target = self._targets()
         self._many = among(units.said[first], setting.many)
         self._home, self._stays, self._moves = self._homes()
         self._results = Results.empty(len(self._starts))
         self._extras: list[Extra] = []
         self._ways: list[Way] = []
+
+    def _streams(self, first: np.ndarray) -> np.ndarray:
+        """Return keys of the packets that are expected to go the same way. first: the row with which each begins. A
+        fragment goes where the first one of its datagram does, which alone has ports."""
+        rows = {name: self._packets.units.rows[name][first] for name in ("flow", "network", "group", "ident", "kind",
+                                                                         "seq")}
+        out = mix(rows["flow"], rows["network"])
+        piece = (rows["kind"] == IS_FRAGMENT) & (rows["ident"] > 0)
+        begins = piece & (rows["seq"] == 0)
+        if not begins.any():
+            return out
+        datagram = mix(mix(rows["group"], rows["ident"]), rows["network"])
+        known, at, of = np.unique(datagram[begins], return_index=True, return_inverse=True)
+        streams = out[begins][at]
+        alone = np.bincount(of, out[begins] != streams[of]) == 0      # an id comes again
+        known, streams = known[alone], streams[alone]
+        own = piece & among(datagram, known)
+        out[own] = streams[np.searchsorted(known, datagram[own])]
+        return out
 
     def _targets(self) -> list[np.ndarray]:
         """Return the addresses that each packet is for: as it was seen last, as its flow is called last, as it was

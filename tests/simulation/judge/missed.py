@@ -15,6 +15,7 @@ _MARGIN = 0.3        # s: so near to the ends of a window nothing must be said
 _ADDRESSES = {"4": 34, "6": 54}   # header bytes with a sender's address
 _REFUSES = "br_handle_frame_finish"
 _COMPARED = 20_000   # µs: clocks that are closer than this are compared well
+_SETTLED = 6e-3      # s: what was sent so long before shows where it went then; later, it may have come late
 _APART = 2e-3        # s: sendings of the same bytes that are closer than this may be taken for each other
 
 
@@ -223,6 +224,14 @@ class _Sure:
         return "skb.free" in host.tracing.points and not any(
             sight.place[0] == host.name and sight.place[2] == "skb.free" for sight in packet.sights)
 
+    def _resides(self, packet: Packet, loss: Loss) -> bool:
+        """Whether a packet's receiver was seen before and after to send from a host where the packet was, or should
+        have come."""
+        receiver: VM = packet.flow.ends[1 - packet.way]
+        times = [time for _, host, tap in receiver.home if host.name in loss.hosts
+                 for time in self.sent.get((host.name, tap, _family(packet)), ())]
+        return min(times, default=loss.time) < loss.time < max(times, default=loss.time)
+
     def _is_shown(self, packet: Packet, last: Place, loss: Loss) -> bool:
         """Whether other packets of the same flow, before and after it, show where it should have been seen next."""
         before = after = False
@@ -236,6 +245,6 @@ class _Sure:
                 continue
             at = places.index(last)
             if any(place[:2] == loss.then if loss.then else place[0] == last[0] for place in places[at + 1:]):
-                before |= steps[at].time < loss.time
+                before |= steps[at].time < loss.time - (0 if self._resides(packet, loss) else _SETTLED)
                 after |= steps[at].time > loss.time
         return before and after
