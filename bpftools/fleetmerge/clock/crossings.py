@@ -290,7 +290,8 @@ def _passed_on(rows: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> _Foun
     goal = _only(rows, starts, sizes, ends)
     one = np.flatnonzero(passed & (goal >= 0))
     two = goal[one]
-    sure = (rows["in_ttl"][two] <= rows["out_ttl"][one]) & ~rows["born"][two]
+    # what came with more hops left was flooded, before the other machine had it
+    sure = (rows["least"][two] <= rows["out_ttl"][one]) & ~rows["born"][two]
     one, two = one[sure], two[sure]
     return one, two, rows["far_out"][one], rows["far_in"][two]
 
