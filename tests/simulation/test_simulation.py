@@ -33,7 +33,8 @@ SEEDS = {"full": (*range(150), 498,   # parts of packets among others that look 
                   1434, 6215, 6299, 6558,  # drops that were no copies': before a VM moved, with one IP id for all
                   22263, 23602, 30008,     # doubles where only drops were seen; a mirror out; a step of equal ones
                   30849, 32246, 32287,     # equal ones showed strangers; a tap not open yet; flooded before a router
-                  32346),                  # two flows of ARP by one name
+                  32346, 34060,            # two flows of ARP by one name; a clock by what was flooded before a router
+                  34078, 34169),           # one that came late by another way; fragments of two flows by two ways
          "plain": range(50),
          **{"plain,+" + name: range(1000 + 10 * number, 1003 + 10 * number) for number, name in enumerate(MORE)}}
 SECONDS = 60           # after which a seed is given up: its merge hangs
