@@ -5,6 +5,7 @@ Each host is asked over a connection that is made as for any task of it. On a te
 in place; elsewhere there are at most three looks, whose lines whoever waits shows when they are there.
 """
 import concurrent.futures
+import contextlib
 import json
 import os
 import signal
@@ -59,37 +60,27 @@ class _Mute:
 
 
 class Watch:
-    """A context: hosts are watched while it lasts."""
+    """A context: hosts are watched while it lasts. Whatever goes wrong costs what is shown, and nothing else."""
 
     def __init__(self, action, variables, start, end):
         """action: the plugin that waits; variables: of its task; start, end: s since 1970, start 0 to watch nobody."""
-        directories = watched(variables) if start else {}
-        self._action, self._directories, self._start, self._end = action, directories, start, end
-        self._main = os.getppid()
-        self._terminal = self._open_terminal()
-        self._rounds = rounds(self._terminal is not None, time.time(), start, end) if directories else []
-        self._pid = 0
+        self._action, self._variables, self._start, self._end = action, variables, start, end
+        self._main, self._pid = os.getppid(), 0
+        self._terminal = _terminal_of(self._main)
+        self._rounds = rounds(self._terminal is not None, time.time(), start, end) if start else []
         self._lines, self._to = os.pipe()
         os.set_blocking(self._lines, False)
 
-    def _open_terminal(self):
-        """Return a descriptor of the terminal that Ansible's main process writes to, None if it does not."""
-        try:
-            terminal = os.open("/proc/%d/fd/1" % self._main, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-        except OSError:
-            return None
-        if os.isatty(terminal) and os.environ.get("TERM", "dumb") != "dumb":
-            return terminal
-        os.close(terminal)
-        return None
-
     def __enter__(self):
         worker = os.getpid()
-        self._pid = os.fork() if self._rounds else 0
+        try:
+            self._pid = os.fork() if self._rounds else 0
+        except OSError:
+            self._rounds = []
         if self._rounds and not self._pid:
             try:
                 self._run(worker)
-            except Exception as error:  # whatever it is, it is no more than this
+            except Exception as error:
                 self._put(["the counters of the hosts cannot be shown: %s" % shown(error, 200)], 0)
             finally:
                 os._exit(0)
@@ -98,10 +89,8 @@ class Watch:
     def __exit__(self, *_error):
         if self._pid:
             for kill, victim in ((os.kill, self._pid), (os.killpg, self._pid)):  # it may not have a group yet
-                try:
+                with contextlib.suppress(OSError):
                     kill(victim, signal.SIGKILL)
-                except OSError:
-                    pass
             os.waitpid(self._pid, 0)
         for descriptor in (self._lines, self._to, self._terminal):
             if descriptor is not None:
@@ -125,22 +114,27 @@ class Watch:
             signal.signal(number, signal.SIG_DFL)
         from ansible.utils.display import Display
         Display()._final_q = _Mute()
-        looks = {host: _ready(self._action, host, directories) for host, directories in self._directories.items()}
+        hosts = watched(self._variables)
+        looks = {host: _ready(self._action, host, directories) for host, directories in hosts.items()}
         counted, drawn = {host: Counted() for host in looks}, 0
         asked = {}  # type: Dict[str, Any]
-        pool = concurrent.futures.ThreadPoolExecutor(min(len(looks), _forks()))
-        for at in self._rounds:
-            while time.time() < at:
-                if os.getppid() != worker or not os.path.exists("/proc/%d" % self._main):
-                    return
+        pool = concurrent.futures.ThreadPoolExecutor(_forks())
+        for at in self._rounds if looks else []:
+            while time.time() < at and self._needed(worker):
                 time.sleep(min(0.5, max(0, at - time.time())))
             for host in set(looks) - set(asked):
                 asked[host] = time.time(), pool.submit(looks[host].look)
             concurrent.futures.wait([future for _when, future in asked.values()], ANSWER_S)
             for host in [host for host, (_when, future) in asked.items() if future.done()]:
                 counted[host].take(asked.pop(host)[1].result())
+            if not self._needed(worker):
+                return
             waited = {host: max(1, round(time.time() - when)) for host, (when, _future) in asked.items()}
             drawn = self._put(table(counted, waited, self._start, self._end, time.time(), self._rows()), drawn)
+
+    def _needed(self, worker):
+        """Return whether there is still somebody who waits, and somebody to show it."""
+        return os.getppid() == worker and os.path.exists("/proc/%d" % self._main)
 
     def _rows(self):
         """Return how many lines there is room for."""
@@ -154,6 +148,22 @@ class Watch:
             columns = os.get_terminal_size(self._terminal).columns or 80
             os.write(self._terminal, frame(lines, drawn, columns).encode())
         return len(lines)
+
+
+def _terminal_of(main):
+    """Return a descriptor of the terminal that Ansible's main process writes to; None if it does not, or if what it
+    writes is somebody else's."""
+    from ansible import constants
+    if constants.DEFAULT_STDOUT_CALLBACK.split(".")[-1] != "skbfleet" or os.environ.get("TERM", "dumb") == "dumb":
+        return None
+    try:
+        terminal = os.open("/proc/%d/fd/1" % main, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    if os.isatty(terminal):
+        return terminal
+    os.close(terminal)
+    return None
 
 
 def _forks():

@@ -35,7 +35,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         end, watch_from = (int(self._task.args.get(name) or 0) / 1e9 for name in ("until_ns", "watch_from_ns"))
         words = "%s until %s, %d s from now" % (self._task.args["what"], clock(end), max(1, round(end - time.time())))
-        hint = "; Ctrl-C ends it early"
+        hint, self._keys = "; Ctrl-C ends it early", boolean(self._task.args.get("interruptible", True))
         with Watch(self, task_vars, watch_from, end) as watch:
             for moment in [*watch.moments(), end]:
                 early = self._pause(words, hint, moment)
@@ -49,13 +49,14 @@ class ActionModule(ActionBase):
         """Show words, with a hint for those who have a keyboard; wait, and return whether Ctrl-C ended that."""
         display = Display()
         try:
-            if not boolean(self._task.args.get("interruptible", True)):
-                raise AnsiblePromptNoninteractive
-            display.prompt_until(words + hint, private=True, seconds=max(0.0, end - time.time()),
-                                 interrupt_input=CTRL_C, complete_input=())
+            if self._keys:
+                display.prompt_until(words + hint, private=True, seconds=max(0.0, end - time.time()),
+                                     interrupt_input=CTRL_C, complete_input=())
         except AnsiblePromptInterrupt:
             return True
         except AnsiblePromptNoninteractive:
+            self._keys = False    # nobody is asked again: if Ansible's main process has died, there is no answer
+        if not self._keys:
             display.display(words)
         time.sleep(max(0.0, end - time.time()))
         return False
