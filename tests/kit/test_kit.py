@@ -59,6 +59,7 @@ def test_a_controller_captures(unpacked, tmp_path):
     assert done.returncode == LOSS, done.stdout
     summary = json.loads((tmp_path / "captures" / "latest" / "summary.json").read_text())
     assert [(loss["kind"], loss["host"], loss["packets"]) for loss in summary["losses"]] == [("drop", "hv-b", 5)]
+    assert (tmp_path / "captures" / "latest" / "journeys.perfetto-trace").exists()    # its package came with the kit
 
 
 @pytest.mark.parametrize(("name", "release"), RELEASES)
