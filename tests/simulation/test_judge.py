@@ -392,7 +392,8 @@ def test_segments_sent_again_may_have_come_as_doubles() -> None:
     """Where the wire doubles packets, a segment that was dropped may be the double of one that looks the same and got
     on, unless clocks tell their sendings apart. That its loss was not called certain was taken for an omission."""
     def is_missed(seconds: float, duplication: float = 0.01) -> bool:
-        scene, segment = Scene(kind="tcp"), {"proto": TCP, "ident": 0}
+        scene = Scene(kind="tcp")
+        segment: dict[str, Any] = {"proto": TCP, "ident": 0}
         scene.duplication = duplication
         scene.lose(scene.packet(TAP_A, OUT, IN, DROP, arrived=False, born=1.0, **segment), DROP)
         scene.packet(*WAY, born=1.0 + seconds, **segment)
