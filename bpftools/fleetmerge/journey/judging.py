@@ -167,9 +167,11 @@ class Judging(Part):
         # what came from another host may be a double of one that got on
         lossy |= (self._packets.units.rows["kind"][row] == UNREADABLE) & (entered != NEAR)
         results.gaps[rows[lossy]] |= np.uint32(grounds.LOSSY_HERE.bit)
+        unwatched = ~(np.bincount(layout.host, layout.receives, len(self._setting.facts.here)) > 0)[host]
         if self._doubles():
-            receives = np.bincount(layout.host, layout.receives, len(self._setting.facts.here)) > 0
-            results.gaps[rows[~receives[host]]] |= np.uint32(grounds.DOUBLED.bit)
+            results.gaps[rows[unwatched]] |= np.uint32(grounds.DOUBLED.bit)
+        flooded = unwatched & (results.ground[rows] == branches.ONLY) & layout.local[at] & self._crowded(rows, at)
+        results.gaps[rows[flooded]] |= np.uint32(grounds.NOT_ON_WAY.bit)
         start = self._starts[rows]
         # so may one of several that look the same, where others than those that were seen to be sent may have come
         alike = self._packets.twins[start] & (
@@ -177,6 +179,13 @@ class Judging(Part):
         results.gaps[rows[alike]] |= np.uint32(grounds.ALIKE.bit)
         away = (unwanted == CLOSED) & ~(self._stays[rows] & (self._home_hosts(rows) == host))
         results.gaps[rows[away]] |= np.uint32(grounds.AWAY.bit)
+
+    def _crowded(self, packets: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Whether packets for other addresses, too, were dropped at the same device. A VM has one, mostly; what is for
+        another one's was flooded."""
+        device = self._layout.device[places]
+        pairs = np.unique(np.stack([device.astype("u8"), self._target[0][packets]], 1), axis=0)
+        return np.bincount(pairs[:, 0].astype("i8"), minlength=int(self._layout.device.max()) + 1)[device] > 1
 
     def _between(self, packets: np.ndarray, hosts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (whether packets of the same flow got to their destination over these hosts both before and after
