@@ -10,7 +10,7 @@ from . import branches, grounds
 from .atlas import BRIDGE, CLOSED
 from .choosing import Way, keyed
 from .evidence import NOWHERE, around, onward_of
-from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH
+from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, UNKNOWN, VANISHED
 from .outcomes import BY_VM, Entrances, Judge, Pending, Verdicts, routed_key
 from .part import Part
 from .steps import Pair, Rows
@@ -43,6 +43,9 @@ class Judging(Part):
                           self._strange[units], among(self._stream[waiting], self._followed_streams()))
         judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances,
                        self._routed()).judge(pending)
+        miscounted = self._miscounted(pending, judged)
+        judged.gaps[miscounted] |= np.uint32(grounds.ALIKE.bit)
+        judged.outcome[miscounted] = UNKNOWN
         self._in_vms(pending, judged)
         results.outcome[waiting], results.after[waiting], results.gaps[waiting] = (judged.outcome, judged.after,
                                                                                  judged.gaps)
@@ -66,6 +69,27 @@ class Judging(Part):
     def _doubles(self) -> bool:
         """Whether packets are doubled on their way: then even the number of those that look the same says little."""
         return any(shape.tree.doubles and not self._packets.twins[shape.starts[0]] for shape in self._shapes)
+
+    def _miscounted(self, pending: Pending, judged: Verdicts) -> np.ndarray:
+        """Return which of those that look the same (positions) would have vanished between two places where no so many
+        of them are missing: which is which was taken from their order, and another one was lost elsewhere."""
+        units, layout = self._packets.units, self._layout
+        some = np.flatnonzero((judged.outcome == VANISHED) & self._packets.unsure[self._starts[pending.packet]])
+        if not len(some):
+            return some
+        keys = np.unique(units.key[pending.unit[some]])
+        mine = np.flatnonzero(among(units.key, keys))
+        key, place = np.searchsorted(keys, units.key[mine]), self._place[mine].astype("i8")
+        # what comes to a host may come by another of its devices
+        there = np.where(layout.arrives == FAR, len(layout.host) + layout.host, np.arange(len(layout.host)))
+        wide = 2 * len(layout.host) + len(self._setting.facts.here)
+        own = np.searchsorted(keys, units.key[pending.unit[some]]) * wide
+        left, came = own + pending.place[some], own + there[judged.after[some]]
+        seen, counts = np.unique(np.concatenate([
+            key * wide + place, (key * wide + there[place])[there[place] != place], left, came]), return_counts=True)
+        counts -= np.isin(seen, left)
+        _, of, claims = np.unique(left * wide + came % wide, return_inverse=True, return_counts=True)
+        return some[claims[of] > counts[np.searchsorted(seen, left)] - counts[np.searchsorted(seen, came)]]
 
     def _has_come(self, packets: np.ndarray, units: np.ndarray) -> np.ndarray:
         """Whether packets were seen last where they had come to. Of those that look the same no fewer are missing

@@ -105,8 +105,7 @@ def finish(packets: Packets, origin: np.ndarray, results: Results, extras: Seque
     _join_pieces(packets, origin, results, counts)
     _continue(packets, origin, results)
     _doubt_cut(packets, origin, results)
-    taken_back = _doubt_arrivals(packets, origin, results, layout, any(
-        shape.tree.doubles and not packets.twins[shape.starts[0]] for shape in shapes))
+    taken_back = _doubt_arrivals(packets, origin, results, layout, [shape for shape in shapes if shape.tree.doubles])
     asks = np.zeros(len(origin), bool)
     asks[counts] = keepalives(packets, origin[counts])
     holes: dict[int, int] = {}
@@ -149,11 +148,15 @@ def _doubted(extras: Sequence[Extra], taken_back: np.ndarray) -> Iterator[Extra]
 
 
 def _doubt_arrivals(packets: Packets, origin: np.ndarray, results: Results, layout: Layout,
-                    doubles: bool) -> np.ndarray:
-    """Take back that packets arrived where what arrived may be something else; return of which."""
+                    doubled: Sequence[Shape]) -> np.ndarray:
+    """Take back that packets arrived where what arrived may be something else; return of which. doubled: shapes of
+    packets that came to a host once more."""
     arrived = results.outcome == ARRIVED
     # where packets are doubled on their way, as many as were sent may have come though some were lost; so, too, where
     # one may have come that was not seen to be sent
+    key = packets.units.key
+    doubles = any(not packets.twins[shape.starts[0]] for shape in doubled) or among(key[origin], np.unique(
+        np.concatenate([np.zeros(0, "u8"), *(key[shape.starts] for shape in doubled)])))
     equal = arrived & packets.twins[origin] & (packets.loose[origin] | doubles)
     results.outcome[equal] = UNKNOWN
     results.outcome[arrived & packets.stray[origin]] = ENDED    # a part of one packet is no other
