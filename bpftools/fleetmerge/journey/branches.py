@@ -149,7 +149,7 @@ def _towards(tree: Tree, leaves: list[Leaf], sights: list[Sight], layout: Layout
         copies = {tree.legs[number].host for number in strays} <= set(shown.strangers)
         # where no other packet shows the way, even those strangers may be on it
         return Chosen(left[0], SHOWN if copies and len(left) == 1 else TRUNK if shown.hosts else ASTRAY)
-    if len(rest) == 1 and leads_away(rest[0]):
+    if len(rest) == 1 and len(tree.leaves) > 1 and leads_away(rest[0]):
         return Chosen(rest[0], ASTRAY)
     return _best(rest, shown, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
 
