@@ -87,12 +87,19 @@ def _by_systemd(unit, limits):
     """Say what systemd knows of a unit that failed."""
     result, status = unit.get("Result", ""), unit.get("ExecMainStatus", "")
     if result == "timeout":
-        return "systemd killed it because it had not ended by itself %d s after its start" % limits.get("lasts", 0)
-    if result == "oom-kill":
-        return "the kernel killed it because memory was short"
+        lasts = limits.get("lasts") or float("inf")
+        return "systemd killed it because it had not ended " + (
+            "by itself %d s after its start" % lasts if _lived_s(unit) >= lasts else "when it was told to")
+    if result == "oom-kill":    # by a daemon that ends processes in time, or by the kernel
+        return "it was killed because memory was short"
     if result in ("signal", "core-dump") and status.isdigit():
         return "%s, killed by %s" % (GONE, _signal_name(int(status)))
     return GONE
+
+
+def _lived_s(unit):
+    begun, ended = [unit.get("ExecMain%sTimestampMonotonic" % what, "") for what in ("Start", "Exit")]
+    return (int(ended) - int(begun)) / 1e6 if begun.isdigit() and ended.isdigit() else 0
 
 
 def _signal_name(number):

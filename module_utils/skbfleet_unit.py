@@ -16,13 +16,13 @@ NAME = re.compile(r"skbfleet-[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.service")
 PLACE = re.compile(r"(/[A-Za-z0-9._@+-]+)+")  # neither blanks nor what systemd would expand
 NICE, DIES_FIRST = 5, 1000
 ANSWER_S, START_S, STOP_S = 5, 30, 10  # s
+FACTS = "MainPID,Result,ExecMainStatus,ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic"
 BTF = "/sys/kernel/btf/vmlinux"
 # What the tracer does with each: load and attach programs, enter network namespaces (SYS_ADMIN, which stands for BPF
 # and PERFMON, too: older systemd does not know these); list rules and queues, ask where a tap is (NET_ADMIN); iptables
 # (NET_RAW); see whose taps and sockets are open (SYS_PTRACE); the kernel's symbols (SYSLOG); maps before Linux 5.11
-# (SYS_RESOURCE); files and sockets of daemons that are not root's, as Open vSwitch's (DAC_*).
-CAPABILITIES = ("CAP_SYS_ADMIN CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE CAP_SYSLOG CAP_SYS_RESOURCE CAP_DAC_OVERRIDE "
-                "CAP_DAC_READ_SEARCH")
+# (SYS_RESOURCE); files and sockets of daemons that are not root's, as Open vSwitch's (DAC_OVERRIDE).
+CAPABILITIES = "CAP_SYS_ADMIN CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE CAP_SYSLOG CAP_SYS_RESOURCE CAP_DAC_OVERRIDE"
 # Opens the log and becomes the tracer, unless a systemd that was slow starts it when it was given up already. So no
 # word of the tracer's command line reaches systemd, which would expand some, and any version can open the log.
 BECOME = """
@@ -48,7 +48,8 @@ def properties(directory, limits):
 
     directory: the tracer's, where it writes; limits: max_cpu (% of a CPU), max_memory and memory_of_records (bytes),
     lasts (s, 0: no limit).
-    The network namespace is the host's, whose devices, rules and counters the tracer reads; but nothing is sent.
+    The network namespace is the host's, whose devices, rules and counters the tracer reads: in one of its own
+    (PrivateNetwork) there is nothing but lo. But nothing can be sent.
     /run is where captures see each other, and where daemons are asked.
     """
     writable = [directory, "/run"] + ([] if os.path.exists(BTF) else ["/tmp"])  # where bcc unpacks headers
@@ -129,8 +130,8 @@ def start(name, python, directory, rows):
 
 
 def facts(name):
-    """Return {property: text} of a unit: MainPID, Result, ExecMainStatus; Result is success if there is none."""
-    return _facts(_call("systemctl", "show", "--property=MainPID,Result,ExecMainStatus", name)[1])
+    """Return {property: text} of a unit, by FACTS; Result is success if there is none."""
+    return _facts(_call("systemctl", "show", "--property=" + FACTS, name)[1])
 
 
 def main_pid(name):

@@ -3,8 +3,8 @@
 """systemd-run and systemctl without systemd: units are processes, and files in a directory.
 
 Called by either name; FAKE_SYSTEMD is the directory: calls.json has the words of all calls of systemd-run, refuses.txt
-what it answers to a property (NAME: SENTENCE, a line each), NAME.service the number of the process, NAME.failed the
-result of a unit that failed.
+what it answers to a property (NAME: SENTENCE, a line each), NAME.service the number of the process, NAME.failed of a
+unit that failed the result, the status, and how many seconds it lived.
 """
 import json
 import os
@@ -37,9 +37,10 @@ def control(words):
         print("Version=252")
     elif words[0] == "show":
         failed = HERE / f"{name}.failed"
-        result, status = failed.read_text().split() if failed.exists() else ("success", "0")
+        result, status, lived = failed.read_text().split() if failed.exists() else ("success", "0", "0")
         pid = (HERE / name).read_text() if (HERE / name).exists() else "0"
-        print(f"MainPID={pid}\nResult={result}\nExecMainStatus={status}")
+        print(f"MainPID={pid}\nResult={result}\nExecMainStatus={status}\nExecMainStartTimestampMonotonic=7000000")
+        print(f"ExecMainExitTimestampMonotonic={7000000 + int(lived) * 1000000}")
     elif words[0] == "stop":
         (HERE / name).unlink(missing_ok=True)
     elif words[0] == "reset-failed":

@@ -14,7 +14,7 @@ from .machine import Machine
 TOOLS = "/opt/skbfleet/bpftools"
 COMMANDS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing": "packet_datapath_tracing.py"}
 # the ids of all loaded BPF programs, maps and kprobes, files, units and processes of tracers: what must be the same
-# before and after a run
+# before and after a run. Programs of systemd count by their number: it makes them anew when units come and go
 LEFTOVERS = r"""
 import ctypes, json, os, subprocess
 libc = ctypes.CDLL(None, use_errno=True)
@@ -26,13 +26,29 @@ def ids(command):
         found.append(row.next)
         row.start = row.next
     return found
+class Open(ctypes.Structure):
+    _fields_ = [("id", ctypes.c_uint32), ("next", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
+class Info(ctypes.Structure):
+    _fields_ = [("fd", ctypes.c_uint32), ("length", ctypes.c_uint32), ("info", ctypes.c_uint64)]
+def name(program):
+    fd = libc.syscall(321, 13, ctypes.byref(Open(id=program)), 12)
+    if fd < 0:
+        return "gone"
+    text = ctypes.create_string_buffer(80)  # struct bpf_prog_info up to its name
+    libc.syscall(321, 15, ctypes.byref(Info(fd=fd, length=80, info=ctypes.addressof(text))), 16)
+    os.close(fd)
+    return text.raw[64:80].rstrip(b"\0").decode()
+names = {program: name(program) for program in ids(11)}
+# before version 251 its programs have no names
+programs = sorted("sd_" if not word or word.startswith("sd_") else str(key) for key, word in names.items()
+                  if word != "gone")
 with open("/sys/kernel/debug/kprobes/list") as handle:
     kprobes = sorted(handle.read().splitlines())
 def output(*words):
     return subprocess.run(words, stdout=subprocess.PIPE, universal_newlines=True).stdout.splitlines()
 units = output("systemctl", "list-units", "--all", "--plain", "--no-legend", "skbfleet-*")
 tracers = [words for words in output("ps", "-ww", "-eo", "args") if "--run-dir=" in words or "host_evidence" in words]
-print(json.dumps({"programs": ids(11), "maps": ids(12), "kprobes": kprobes, "units": units, "processes": tracers,
+print(json.dumps({"programs": programs, "maps": ids(12), "kprobes": kprobes, "units": units, "processes": tracers,
                   "files": sorted(os.listdir("/var/tmp") + [name for name in os.listdir("/run") if "skb" in name])}))
 """
 

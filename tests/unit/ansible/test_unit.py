@@ -170,9 +170,10 @@ def test_where_there_can_be_no_unit(host, monkeypatch, change, why):
 
 
 @pytest.mark.parametrize(("result", "why"), [
-    ("timeout 9", "systemd killed it because it had not ended by itself 120 s after its start"),
-    ("signal 9", "it was gone before its end, killed by SIGKILL"),
-    ("oom-kill 9", "the kernel killed it because memory was short"),
+    ("timeout 9 121", "systemd killed it because it had not ended by itself 120 s after its start"),
+    ("timeout 9 20", "systemd killed it because it had not ended when it was told to"),
+    ("signal 9 20", "it was gone before its end, killed by SIGKILL"),
+    ("oom-kill 9 20", "it was killed because memory was short"),
 ])
 def test_why_a_unit_is_gone(host, result, why):
     host.state("armed")
