@@ -100,7 +100,7 @@ def test_a_tracer_that_uses_too_much_memory_dies_alone(machine: Machine, invento
     begun = play.begin("drop_monitor.yml", "-i", inventory, capture_run_id="big", capture_duration=900,
                        capture_protocol="udp", capture_max_memory=MEMORY)
     status = f"cat {RUNS}/big/drop_monitor/status.json"
-    wait_until(lambda: '"started"' in machine.run(status, check=False).stdout, "the tracer is at work", 600)
+    wait_until(lambda: '"started"' in machine.run(status, check=False).stdout, "the tracer is at work", 900)
     kill(begun)
     start_ns = int(re.findall(r'"start_realtime_ns": (\d+)', machine.run(status).stdout)[0])
     wait_until(lambda: int(machine.run("date +%s%N").stdout) > start_ns, "the window is open", 60)
