@@ -50,8 +50,9 @@ options:
     type: str
   evidence:
     description:
-      - Whether one of the tracers also reads what of the host's configuration can drop packets, before the window and
-        after it, and looks in between at those who take packets from taps and UDP sockets. Used by O(state=armed).
+      - Whether the tracers also read what of the host's configuration can drop packets, before the window and after
+        it, ask Open vSwitch what it would do with packets that were recorded, and look in between at those who take
+        packets from taps and UDP sockets. Used by O(state=armed).
     type: bool
     default: false
   wait_window:

@@ -21,6 +21,7 @@ _MOST_BYTES = 96 << 20
 _MOST_VALUES = 4_000_000
 _LONGEST_TEXT = 4096
 _WHEN = ("before", "after")
+_SWITCH = "switch-"    # before `before` and `after`: what was read of Open vSwitch
 
 
 @dataclass
@@ -37,6 +38,12 @@ class Reading:
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]
+
+    def add(self, other: "Reading") -> None:
+        """Take in what another reading of the same has."""
+        self.before.update(other.before)
+        self.after.update(other.after)
+        self.why.update(other.why)
 
     def rows(self, name: str, when: str = "after") -> list[dict[str, Any]]:
         """Return what a collector gave, if that is a list, its objects."""
@@ -72,22 +79,27 @@ def read_evidence(directory: str, files: Mapping[str, Any]) -> Evidence | None:
     content = _load(os.path.join(directory, EVIDENCE), files[EVIDENCE])
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BundleError("its %s is not one of skbfleet's" % EVIDENCE)
-    readings = {when: content.get(when) for when in _WHEN}
     out = Evidence({}, Reading(), {})
-    for when, one in readings.items():
-        if not isinstance(one, dict) or "namespaces" not in one:
-            why = one.get("why") if isinstance(one, dict) else None
-            out.doubts.append("its configuration was not read %s the window%s" % (when, ": %s" % why if why else ""))
-            continue
-        out.seconds[when] = _seconds(one)
-        _take(out.host, when, one.get("host"))
-        spaces = one.get("namespaces")
-        for inode, entries in spaces.items() if isinstance(spaces, dict) else ():
-            if inode.isdecimal() and len(inode) < 11:
-                _take(out.namespaces.setdefault(int(inode), Reading()), when, entries)
+    for of, what in (("", "its configuration"), (_SWITCH, "its Open vSwitch")):
+        if any(of + when in content for when in _WHEN):
+            for when in _WHEN:
+                _add_reading(out, when, content.get(of + when), what)
     if "during" in content:
         _add_looks(out, content["during"])
     return out
+
+
+def _add_reading(out: Evidence, when: str, reading: Any, what: str) -> None:
+    if not isinstance(reading, dict) or "namespaces" not in reading:
+        why = reading.get("why") if isinstance(reading, dict) else None
+        out.doubts.append("%s was not read %s the window%s" % (what, when, ": %s" % why if why else ""))
+        return
+    out.seconds[when] = out.seconds.get(when, 0.0) + _seconds(reading)
+    _take(out.host, when, reading.get("host"))
+    spaces = reading.get("namespaces")
+    for inode, entries in spaces.items() if isinstance(spaces, dict) else ():
+        if inode.isdecimal() and len(inode) < 11:
+            _take(out.namespaces.setdefault(int(inode), Reading()), when, entries)
 
 
 def _add_looks(out: Evidence, content: Any) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..bundle.evidence import Evidence, Reading, read_evidence
-from ..bundle.labels import Labels, bare
+from ..bundle.labels import DROP_POINTS, Labels, bare
 from ..bundle.looks import Looks
 from ..bundle.manifest import Bundle
 from ..errors import BundleError
@@ -14,6 +14,7 @@ from ..findings.causes import candidates, unseen
 from ..findings.causes.drop import Budget, Candidate, Drop, Packet, TooLarge, conclude, sentence
 from ..findings.causes.hooks import plain
 from ..findings.causes.listeners import full_queue
+from ..findings.causes.openvswitch import is_by_rules
 from ..findings.devices import Key
 from ..findings.hosts import Host
 from ..findings.names import who
@@ -24,8 +25,11 @@ _PLACES = 500      # host, device, function and reason
 _FLOWS = 2000      # of each place
 _PACKETS = 100     # different ones of each flow
 _TARGET = re.compile(r" > \[?(?P<address>[0-9a-f.:]+)]?:(?P<port>[0-9]+) ")    # in the words for a flow
-_COLUMNS = ("protocol", "src", "dst", "src_port", "dst_port", "tcp_flags", "icmp_type", "icmp_code", "tos", "mark",
+COLUMNS = ("protocol", "src", "dst", "src_port", "dst_port", "tcp_flags", "icmp_type", "icmp_code", "tos", "mark",
             "vlan", "mac_src", "mac_dst")
+
+# what drops packets at a point that is no free, of which no record names the function
+_THERE = {"ovs.drop": "ovs_execute_actions"}
 
 _NOT_READ = "On %s, what dropped packets in the network namespace %s is not named: its configuration was not read."
 _TOO_MANY = "The rules of %s are too many to be followed: not all that dropped packets there is named."
@@ -79,10 +83,15 @@ def _add(known: Known, host: str, bundle: Bundle, evidence: Evidence) -> None:
     if len(evidence.namespaces) == 1 and bundle.manifest["filter"].get("netns"):
         # of a packet that has neither device nor socket, no record names the namespace
         known.spaces.setdefault((host, names.netns(0)), next(iter(evidence.namespaces.values())))
-    known.hosts[host], known.looks[host] = evidence.host, evidence.looks
-    known.budgets[host] = Budget()
-    known.entries[host] = {"seconds": evidence.seconds, "not_read": {
-        name: why for reading in [*evidence.namespaces.values(), evidence.host] for name, why in reading.why.items()}}
+    # each of a host's tracers may have read a part of it
+    known.hosts.setdefault(host, Reading()).add(evidence.host)
+    known.looks[host] = evidence.looks or known.looks.get(host)
+    known.budgets.setdefault(host, Budget())
+    entry = known.entries.setdefault(host, {"seconds": {}, "not_read": {}})
+    for when, seconds in evidence.seconds.items():
+        entry["seconds"][when] = entry["seconds"].get(when, 0.0) + seconds
+    entry["not_read"].update({name: why for reading in [*evidence.namespaces.values(), evidence.host]
+                              for name, why in reading.why.items()})
     known.doubts += ["On %s, %s." % (host, doubt) for doubt in evidence.doubts]
 
 
@@ -91,10 +100,11 @@ def add_causes(losses: Sequence[dict[str, Any]], store: Store, known: Known,
     """Give the drops among the losses their `cause`. devices: with their numbers, by host, namespace and name; drops:
     likewise, how many there were in all, if the losses are those of an excerpt."""
     by_place: dict[Where, list[dict[str, Any]]] = {}
+    read = {host for host, _ in known.spaces}
     for loss in losses:
-        if loss["kind"] == "drop" and (loss["host"], loss["netns"]) in known.spaces:
+        if loss["kind"] == "drop" and ((loss["host"], loss["netns"]) in known.spaces or _is_switched(loss, known)):
             by_place.setdefault(_where(loss), []).append(loss)
-        elif loss["kind"] == "drop" and loss["host"] in known.hosts:
+        elif loss["kind"] == "drop" and loss["host"] in read:
             known.doubts.append(_NOT_READ % (loss["host"], loss["netns"]))
     moments = _moments(store) if any(known.looks.values()) else {}
     rows = _rows(store, {(host, netns, entry["ifindex"]): name for (host, netns, name), entry in devices.items()}
@@ -106,6 +116,11 @@ def add_causes(losses: Sequence[dict[str, Any]], store: Store, known: Known,
         except TooLarge:
             known.doubts.append(_TOO_MANY % where[0])
     known.doubts = list(dict.fromkeys(known.doubts))
+
+
+def _is_switched(loss: Mapping[str, Any], known: Known) -> bool:
+    """Whether the rules of an Open vSwitch that was read decided, which are the same in all namespaces."""
+    return loss["host"] in known.hosts and is_by_rules(*_where(loss)[3:])
 
 
 def add_full_queues(entries: Sequence[dict[str, Any]], known: Known) -> None:
@@ -132,7 +147,8 @@ def add_unseen(losses: Sequence[dict[str, Any]], known: Known) -> None:
 
 
 def _where(loss: Mapping[str, Any]) -> Where:
-    return loss["host"], loss["netns"], loss["device"], loss["function"], loss["reason"]
+    function = _THERE.get(loss["point"], loss["function"])
+    return loss["host"], loss["netns"], loss["device"], function, loss["reason"]
 
 
 @dataclass
@@ -183,7 +199,7 @@ def _candidates(where: Where, rows: Sequence[_Row], known: Known, moments: Momen
         drop = Drop(host, netns, bare(device, netns), function, reason, list(frames), [row.packet for row in some],
                     known.budgets[host], max(row.limit for row in some), all(row.full for row in some),
                     known.inodes.get(where[:2], 0), moments, known.looks.get(host))
-        for one in candidates(drop, known.spaces[where[:2]], known.hosts[where[0]]):
+        for one in candidates(drop, known.spaces.get(where[:2], Reading()), known.hosts[where[0]]):
             out.setdefault(one.what, one)
     return out
 
@@ -191,17 +207,18 @@ def _candidates(where: Where, rows: Sequence[_Row], known: Known, moments: Momen
 def _rows(store: Store, names: Mapping[tuple[str, str, int], str]) -> dict[Where, dict[str, list[_Row]]]:
     """Return what the packets that were dropped look like: place -> flow -> rows."""
     found = store.rows("""
-        SELECT host, netns, device, "at", stack, reason, flow, %s, min(ttl) AS ttl, max(ttl) AS ttl_most,
+        SELECT host, netns, device, point, "at", stack, reason, flow, %s, min(ttl) AS ttl, max(ttl) AS ttl_most,
                coalesce(fragment, 0) > 0 AS later, rx_ifindex, max(queue_limit) AS queue_limit,
                bool_and(queue_limit > 0 AND queue_len >= queue_limit) AS queue_full, count(*) AS packets
-        FROM counted WHERE point = 'skb.drop' GROUP BY ALL LIMIT 100000""" % ", ".join(_COLUMNS))
+        FROM counted WHERE point IN %s GROUP BY ALL LIMIT 100000""" % (", ".join(COLUMNS), DROP_POINTS))
     out: dict[Where, dict[str, list[_Row]]] = {}
     for row in found:
         frames = row["stack"].split(";") if row["stack"] else []
-        where = row["host"], row["netns"], row["device"], who(row["at"], frames) if row["at"] else "", row["reason"]
+        function = who(row["at"], frames) if row["at"] else _THERE.get(row["point"], "")
+        where = row["host"], row["netns"], row["device"], function, row["reason"]
         received = bare(names.get((row["host"], row["netns"], row["rx_ifindex"]), ""), row["netns"])
         out.setdefault(where, {}).setdefault(row["flow"], []).append(
-            _Row(_packet(row, received), tuple(map(plain, frames)), row["queue_limit"] or 0,
+            _Row(packet_of(row, received), tuple(map(plain, frames)), row["queue_limit"] or 0,
                  bool(row["queue_full"])))
     return out
 
@@ -222,8 +239,9 @@ def _moments(store: Store) -> dict[tuple[str, str, str, str | None], Moments]:
     return out
 
 
-def _packet(row: Mapping[str, Any], received: str) -> Packet:
+def packet_of(row: Mapping[str, Any], received: str) -> Packet:
+    """Return what packets of a row of `counted` have in common; received: the device by which they came in."""
     address = row["src"]
     version = 0 if not address or row["protocol"] == "arp" else 6 if ":" in address else 4
     return Packet(row["packets"], version, ttl=row["ttl"] if row["ttl"] == row["ttl_most"] else None,
-                  fragment=bool(row["later"]), received=received, **{name: row[name] for name in _COLUMNS})
+                  fragment=bool(row["later"]), received=received, **{name: row[name] for name in COLUMNS})

@@ -30,6 +30,7 @@ from .numbers import host_entry, window
 from .queues import Queues, add_queues
 from .result import result
 from .store import Store
+from .switched import add_decisions, stale_flows
 
 FORMAT = "skbfleet-summary/1"
 LOSSES = 10_000  # that are listed one by one
@@ -65,6 +66,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     known = known_of(hosts)
     add_causes(lost + copies, store, known, devices, _all_drops(places) if cut else {})
     add_unseen(lost + copies, known)
+    add_decisions(lost, store, known)
     asked = unanswered(findings, names, hosts, UNANSWERED)
     add_full_queues(asked, known)
     records = sum(host.records for host in hosts)
@@ -99,6 +101,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "copies": [_shown(loss) for loss in copies[:LOSSES]],
         "copies_dropped": sum(loss["wire_packets"] for loss in copies),
         "unanswered": asked,
+        "stale_flows": stale_flows(known),
         "queues": queues.table(),
         "seen": places,
         "devices": [dict({"host": host, "netns": netns, "device": name}, **entry)

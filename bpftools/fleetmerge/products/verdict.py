@@ -10,7 +10,7 @@ from ..findings.hosts import Host
 from ..findings.meaning import Meaning, is_unknown, meaning, meaning_behind
 from ..packet.places import TAKEN
 from ..words import iso
-from . import excerpt, unanswered
+from . import excerpt, switched, unanswered
 from .basis import SAMPLES, Sentence, of_balance, of_flows, of_hosts, of_place, of_step, of_way, place_words
 
 _USUAL = ("queue",)   # changes that every packet sees
@@ -44,6 +44,7 @@ def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequenc
         out = [Sentence(text, of_hosts(hosts)) for text in thinned.sentences(sample, summary["drops"])] + out
     out += [of_place(_harmless(place), place) for place in by_place(harmless, "drop")]
     out += _copies(summary)
+    out += switched.sentences(summary["stale_flows"])
     out += unanswered.sentences(summary)
     out += _other_ways(summary)
     out += _on_the_way(summary)
@@ -180,16 +181,17 @@ def _vanished(place: dict[str, Any], devices: dict[Key, dict[str, Any]]) -> str:
     route = "between %s and %s" % (place_words(one), place_words(two)) if one != two else "behind %s" % place_words(one)
     if place["certainty"] == "likely":
         return "Probably %s vanished %s: %s. That is not certain: %s.%s%s" % (
-            plural(count, "packet"), route, place["grounds"][0], place["why"], _when(place), _unseen(place))
+            plural(count, "packet"), route, place["grounds"][0], place["why"], _causes(place),
+            _when(place) + _unseen(place))
     if place["certainty"] != "certain":
-        return "What became of %s %s cannot be said: %s.%s" % (plural(count, "packet"), route, place["why"],
-                                                               _when(place))
+        return "What became of %s %s cannot be said: %s.%s%s" % (plural(count, "packet"), route, place["why"],
+                                                                 _causes(place), _when(place))
     text = "%s vanished %s: %s." % (plural(count, "packet"), route, place["why"])
     if one["host"] != two["host"]:
         behind = "" if one["point"] in TAKEN else "%s behind %s, " % (one["host"], one["device"])
         text += " That leaves %swhat is between the two devices, or a device itself: %s." % (behind, "; ".join(
             "%s on %s: %s" % (end["device"], end["host"], _counters(devices, end)) for end in (one, two)))
-    return text + _when(place) + _unseen(place) + _advice(meaning_behind(one["point"]))
+    return text + _causes(place) + _when(place) + _unseen(place) + _advice(meaning_behind(one["point"]))
 
 
 def _unseen(place: Mapping[str, Any]) -> str:

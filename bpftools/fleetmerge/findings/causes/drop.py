@@ -78,11 +78,13 @@ class Candidate:
     rose: int | None = None           # its counter's gain from the reading before to that after; None: it has none
     counter: str = "its counter"
     evaluated: bool = False           # whether the packets' own headers say that it is this
+    traced: bool = False              # whether the host's own switch was asked what it makes of such packets
     by: str = ""                      # what was read that says so, if that is how it was found
     read: bool = False                # whether that leaves no other explanation
     usual: str = ""                   # it explains nothing, and is said only where nothing does: in which words
     alone: bool = False               # whether only rules that were read can have dropped there
     doubt: str = ""                   # what else may have dropped there, unseen
+    vouched: int = 0                  # drops for which something else that was read takes that doubt away
     unchanged: bool = True            # whether it was the same before the window and after it
 
 
@@ -103,9 +105,9 @@ class Cause:
 
 
 def found(candidate: Candidate) -> list[str]:
-    """Return how it was found: counted, evaluated, read."""
+    """Return how it was found: counted, evaluated, traced, read."""
     return [name for name, is_so in (("counted", bool(candidate.rose)), ("evaluated", candidate.evaluated),
-                                     ("read", candidate.read)) if is_so]
+                                     ("traced", candidate.traced), ("read", candidate.read)) if is_so]
 
 
 Finder = Callable[[Drop, Reading, Reading], Sequence[Candidate] | None]
@@ -130,6 +132,8 @@ def conclude(drops: int, candidates: Sequence[Candidate], most: int = 0) -> Caus
         why = "%s rose by %d, and %d packets were dropped" % (one.counter, one.rose, drops)
     elif one.rose is not None and one.rose < most:
         why = "%s rose by %d, and up to %d packets were dropped in the whole run" % (one.counter, one.rose, most)
+    elif one.traced and one.doubt and drops > one.vouched:
+        why = one.doubt
     elif one.alone:    # nothing else of what was asked there can have done it
         one.evaluated = True
     elif not found(one):

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host read of Open vSwitch (skbtrace/host/openvswitch.py): ports, OpenFlow rules and meters with their
+counters, flows of the datapath, and traces.
+"""
+import re
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from ...bundle.evidence import Reading
+from .traced import Part, parts_of
+
+_BRIDGE = re.compile(r"  (\S+):")
+_PORT = re.compile(r" {4}(\S+) (\d{1,5})/(\d{1,10}|none): \((\w+).*\)")
+# kinds of tunnels, all of which share a device
+_TUNNELS = {"vxlan": "vxlan_sys_", "geneve": "genev_sys_", "gre": "gre_sys", "erspan": "erspan_sys"}
+_HEADERS = {"push_vlan", "pop_vlan", "set", "meter"}    # actions behind which it is the same packet
+_RULE = re.compile(r"(?:table_id=(\d{1,3}), )?duration=\d+s, n_packets=(\d{1,19}), n_bytes=\d+, "
+                   r"(?:priority=(\d{1,5}),?)?(.*?),?actions=(.*)")
+_DEFAULT_PRIORITY = 32768
+_MOST_TRACES, _MOST_FLOWS = 256, 2000
+_METER = re.compile(r"meter:(\d{1,10}) .*")
+_BAND = re.compile(r"\d+: packet_count:(\d{1,19}) .*")
+_UFID = re.compile(r"ufid:([0-9a-f-]{36}), ")
+_PACKETS = re.compile(r"(\d{1,19}),.*")
+_GROUP = re.compile(r"\b(\w+)\(((?:[^()]|\([^()]*\))*)\)")
+# Open vSwitch's names of fields in the datapath -> in OpenFlow
+_NAMES = {"eth.src": "dl_src", "eth.dst": "dl_dst", "eth_type": "dl_type", "vlan.vid": "dl_vlan",
+          "ipv4.src": "nw_src", "ipv4.dst": "nw_dst", "ipv6.src": "ipv6_src", "ipv6.dst": "ipv6_dst",
+          "skb_mark": "pkt_mark", "arp.sip": "arp_spa", "arp.tip": "arp_tpa"}
+_IP = {"proto": "nw_proto", "tos": "nw_tos", "tclass": "nw_tos", "ttl": "nw_ttl", "hlimit": "nw_ttl", "frag": "nw_frag"}
+_ENDS = {"src": "tp_src", "dst": "tp_dst"}
+_NO_MASK = re.compile(r".*/(?:0|0x0|::|0\.0\.0\.0|00:00:00:00:00:00)")
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A flow of the datapath."""
+
+    ufid: str
+    in_port: str
+    recirculated: bool
+    match: str          # in OpenFlow's words
+    shown: str          # in its own, without what it does not ask for
+    packets: int
+    actions: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What the rules make of a packet."""
+
+    device: str         # by which it came in
+    flow: str           # its headers
+    bridge: str
+    state: str          # that conntrack is taken to find it in; empty: it is not asked
+    parts: list[Part]
+
+
+class Switch:
+    """One host's Open vSwitch."""
+
+    def __init__(self, reading: Reading) -> None:
+        """reading: of the host."""
+        self._names: dict[tuple[str, str], str] = {}        # bridge and number in OpenFlow -> port
+        self._devices: dict[str, str] = {}                  # number in the datapath -> port, or kind of tunnel
+        self._read_ports(reading.lines("switch"))
+        self.rules = {when: _rules(reading, when) for when in ("before", "after")}
+        self.meters = {when: _meters(reading, when) for when in ("before", "after")}
+        rows = reading.rows("traces")
+        self.traces = [_trace(row) for row in rows[:_MOST_TRACES] if isinstance(row.get("lines"), list)]
+        traced = {trace.device for trace in self.traces}
+        flows = (flow for flow in map(_flow, reading.lines("datapath")) if flow and flow.in_port in traced)
+        self.flows = list(islice(flows, _MOST_FLOWS))
+        self.drops = [flow for flow in self.flows if flow.actions == "drop"]
+        # whether the daemon compared the datapath's flows with its rules before they were read
+        self.compared = "datapath-round" in reading.after
+
+    def _read_ports(self, lines: list[str]) -> None:
+        bridge = ""
+        for line in lines:
+            heading, port = _BRIDGE.fullmatch(line), _PORT.fullmatch(line)
+            if heading:
+                bridge = heading[1]
+            elif port:
+                self._names[bridge, port[2]] = port[1]
+                self._devices[port[3]] = "a %s tunnel" % port[4] if port[4] in _TUNNELS else port[1]
+
+    def named(self, bridge: str, match: str) -> str:
+        """Return a match with the port's name in place of its number."""
+        return re.sub(r"\bin_port=(\d+)\b",
+                      lambda found: "in_port=" + self._names.get((bridge, found[1]), found[1]), match)
+
+    def outputs(self, actions: str) -> list[str]:
+        """Return the ports among the actions of a datapath's flow."""
+        return [port for port in map(self._port, _words(actions)) if port]
+
+    def becomes(self, actions: str) -> list[str] | None:
+        """Return the ports to which a flow of the datapath sends packets, none if it drops them; None if that depends
+        on more than the flow."""
+        words = [word for word in _words(actions) if word not in _HEADERS and word != "drop"]
+        ports = [self._port(word) for word in words]
+        return None if not all(ports) else sorted({port for port in ports if port})
+
+    def _port(self, word: str) -> str:
+        kind = next((kind for kind, device in _TUNNELS.items() if word.startswith(device)), "")
+        if kind:
+            return "a %s tunnel" % kind
+        return self._devices.get(word, word if word in self._devices.values() else "")
+
+
+def _words(actions: str) -> list[str]:
+    """Return the names of a flow's actions, without what stands in parentheses."""
+    before = None
+    while before != actions:
+        before, actions = actions, re.sub(r"\([^()]*\)", "", actions)
+    return [word.strip() for word in actions.split(",") if word.strip()]
+
+
+def switch_of(reading: Reading) -> Switch | None:
+    """Return what a host's reading has of Open vSwitch; None if nothing was traced there."""
+    if "traces" not in reading.after:
+        return None
+    made = reading.once("open vswitch", lambda: Switch(reading))
+    return made if isinstance(made, Switch) else None
+
+
+def _trace(row: dict[str, Any]) -> Trace:
+    lines = [line for line in row["lines"] if isinstance(line, str)]
+    device, flow, bridge, state = (str(row.get(name) or "") for name in ("device", "flow", "bridge", "state"))
+    return Trace(device, flow, bridge, state, parts_of(lines))
+
+
+def _rules(reading: Reading, when: str) -> dict[tuple[str, int, int | None, str], tuple[int, str]]:
+    """Return bridge, table, priority and match of each rule -> how many packets it counted, and its actions."""
+    out: dict[tuple[str, int, int | None, str], tuple[int, str]] = {}
+    for bridge, lines in reading.by_key("openflow", when).items():
+        for found in filter(None, (_RULE.fullmatch(line) for line in lines if isinstance(line, str))):
+            table, packets, priority, match, actions = found.groups()
+            key = bridge, int(table or 0), int(priority or _DEFAULT_PRIORITY), match
+            out[key] = int(packets), actions
+    return out
+
+
+def _meters(reading: Reading, when: str) -> dict[tuple[str, int], int]:
+    """Return bridge and number of each meter -> how many packets its bands counted."""
+    out: dict[tuple[str, int], int] = {}
+    for bridge, lines in reading.by_key("meters", when).items():
+        meter = -1
+        for line in map(str, lines):
+            heading, band = _METER.fullmatch(line), _BAND.fullmatch(line)
+            if heading:
+                meter = int(heading[1])
+                out[bridge, meter] = 0
+            elif band and meter >= 0:
+                out[bridge, meter] += int(band[1])
+    return out
+
+
+def _flow(line: str) -> Flow | None:
+    key, _, rest = line.partition(", packets:")
+    counts, _, actions = rest.partition(", actions:")
+    ufid, packets = _UFID.match(key), _PACKETS.fullmatch(counts)
+    if not packets:
+        return None
+    fields = _fields(key)
+    match = ",".join("%s=%s" % (_name(name), value) for name, value in fields if _name(name) and not (
+        name == "eth_type" and value == "0x8100"))
+    known = dict(fields)
+    shown = ",".join("%s=%s" % pair for pair in fields if pair[0] not in ("recirc_id", "in_port"))
+    return Flow(ufid[1] if ufid else "", known.get("in_port", ""), known.get("recirc_id", "0") not in ("0", "0x0"),
+                match, shown, int(packets[1]), actions)
+
+
+def _fields(key: str) -> list[tuple[str, str]]:
+    """Return the fields of a datapath's flow that it asks for: names (`ipv4.src`) and values."""
+    out = []
+    for name, content in _GROUP.findall(key):
+        if name == "encap":
+            out += _fields(content)
+        elif "=" in content and not name.startswith(("ct_", "tunnel")):
+            out += [("%s.%s" % (name, one), value) for one, _, value in (
+                word.partition("=") for word in content.split(","))]
+        else:
+            out.append((name, content))
+    return [(name, value) for name, value in out if not _NO_MASK.fullmatch(value)]
+
+
+def _name(name: str) -> str:
+    kind, _, one = name.partition(".")
+    if kind in ("ipv4", "ipv6") and one in _IP:
+        return _IP[one]
+    if kind in ("tcp", "udp", "sctp") and one in _ENDS:
+        return _ENDS[one]
+    if kind in ("icmp", "icmpv6") and one in ("type", "code"):
+        return "%s_%s" % (kind, one)
+    return _NAMES.get(name, "" if kind in ("recirc_id", "in_port", "dp_hash", "skb_priority") or name == "vlan.pcp"
+                      else name)
