@@ -6,6 +6,8 @@ KERNELS ?= bullseye bookworm trixie sid
 
 KERNEL_TESTS := $(addprefix tests/hypervisors/test_,kernels.py conformance.py functions.py playbooks.py without_btf.py)
 
+CLUSTER_TESTS := $(addprefix tests/hypervisors/test_cluster,.py _truth.py _switch.py)
+
 .PHONY: emulation hypervisors hypervisors-down test-kernels test-cluster
 
 emulation: setup
@@ -21,4 +23,4 @@ test-kernels: emulation  ## try both tracers on emulated distribution kernels (K
 	KERNELS="$(KERNELS)" pytest $(KERNEL_TESTS)
 
 test-cluster: emulation  ## trace between two emulated hypervisors (CLUSTER=vxlan, geneve or vlan; as root)
-	CLUSTERS="$(CLUSTER)" pytest tests/hypervisors/test_cluster.py tests/hypervisors/test_cluster_truth.py
+	CLUSTERS="$(CLUSTER)" pytest $(CLUSTER_TESTS)

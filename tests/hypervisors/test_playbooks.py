@@ -35,6 +35,8 @@ for place, word in (("/proc/self/oom_score_adj", "-1000"), (sys.argv[1] + "/cgro
 hoard = b"x" * int(sys.argv[2])
 time.sleep(600)
 """
+SWITCH = """ovs-ofctl --no-stats dump-flows ovs0; ovs-vsctl -f csv list Port; ovs-appctl dpif/show | tail -n +2
+ovs-ofctl -O OpenFlow13 dump-meters ovs0 | tail -n +2"""
 
 
 @pytest.fixture
@@ -114,6 +116,22 @@ def test_a_tracer_that_uses_too_much_memory_dies_alone(machine: Machine, invento
     assert any("it was killed because it used more than 256 MiB of memory" in doubt
                for doubt in play.summary("big")["doubts"])
     nothing_new(machine, before)
+
+
+def test_the_openflow_rule_is_named_and_nothing_is_changed(machine: Machine, inventory: str, play: Play) -> None:
+    """Open vSwitch is asked by its own socket; its rules, ports and addresses are what they were before."""
+    send = f"for n in '{OPEN} {PASSED}' '{CLOSED} {DROPPED}'; do python3 /opt/workload.py udp ovs $n || exit; done"
+    before = machine.run(SWITCH).stdout
+    done = play.run("reproduce.yml", "-i", inventory, timeout=900, capture_run_id="switched", capture_protocol="udp",
+                    capture_dst="192.168.33.20", capture_dst_port=f"{CLOSED}-{OPEN}", capture_duration=300,
+                    reproduce_command=f"{TOOL} run {machine.name} {shlex.quote(send)}")  # fmt: skip
+    assert done.returncode == LOSS, done.stdout[-3000:]
+    assert machine.run(SWITCH).stdout == before
+    causes = [loss["cause"] for loss in play.summary("switched")["losses"] if loss["kind"] == "drop"]
+    assert [(one["certainty"], one["drops"] >= DROPPED - 1) for one in causes] == [("certain", True)]
+    (rule,) = causes[0]["candidates"]
+    assert (rule["kind"], rule["bridge"], rule["match"], rule["actions"], rule["rose"]) == (
+        "openflow", "ovs0", f"udp,tp_dst={CLOSED}", "drop", DROPPED)  # fmt: skip
 
 
 def test_a_run_whose_controller_died_is_cleaned_up(machine: Machine, inventory: str, play: Play) -> None:

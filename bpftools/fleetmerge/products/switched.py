@@ -2,11 +2,11 @@
 """What Open vSwitch's rules make of packets, beside what became of them: the `cause` of what was not seen again behind
 a port, and flows of the datapath that do something else.
 """
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..findings.causes.drop import Candidate, Packet, TooLarge, conclude, sentence
-from ..findings.causes.openvswitch import find_vanished, stale
+from ..findings.causes.openvswitch import BOTH_VLANS, find_flooded, find_vanished, stale
 from ..findings.causes.switch import switch_of
 from ..packet.places import ASKING
 from .basis import Sentence
@@ -16,15 +16,16 @@ from .store import Store
 _PLACES = 200      # that are looked at
 _LOOKS = 100       # different packets of each
 _SAID = 5          # flows of the datapath that get a sentence
-_INSIDE = ("dev.rx", "dev.core", "ovs.rx", "ovs.receive", "ovs.process", "ovs.execute", "ovs.action", "ovs.ct", *ASKING)
+_CAME_IN = "dev.rx"
+_INSIDE = (_CAME_IN, "dev.core", "ovs.rx", "ovs.receive", "ovs.process", "ovs.execute", "ovs.action", "ovs.ct", *ASKING)
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 def add_decisions(losses: Sequence[dict[str, Any]], store: Store, known: Known) -> None:
-    """Give the losses that were last seen at a port of Open vSwitch, on their way in, their `cause`."""
+    """Give the losses that were last seen at a port of Open vSwitch, on their way in, their `cause`; and those packets
+    that were flooded to where nobody has a use for them, because their own port is not in their VLAN."""
     shared: dict[tuple[str, ...], tuple[list[Candidate], list[dict[str, Any]]]] = {}
-    inside = [loss for loss in losses if loss["kind"] == "vanished" and loss["point"] in _INSIDE]
-    for loss in inside[:_PLACES]:
+    for loss in [loss for loss in losses if _find(loss)][:_PLACES]:
         try:
             found = _of_loss(loss, store, known)
         except (TooLarge, *_MALFORMED):    # or a host that says what no daemon prints
@@ -37,23 +38,39 @@ def add_decisions(losses: Sequence[dict[str, Any]], store: Store, known: Known) 
         if cause:
             for loss in some:
                 loss["cause"] = dict(cause.entry(), words=sentence(cause))
+                _doubt_harmless(loss)
+
+
+def _find(loss: Mapping[str, Any]) -> Callable[..., list[Candidate]] | None:
+    """Return what to look for; None if there is nothing."""
+    if loss["kind"] == "vanished":
+        return find_vanished if loss["point"] in _INSIDE else None
+    return find_flooded if loss.get("harmless") and loss["of"] == "packet" else None
+
+
+def _doubt_harmless(loss: dict[str, Any]) -> None:
+    """Take back that nobody misses the packets of a drop: it is not certain either that somebody does."""
+    if loss.pop("harmless", False):
+        loss.update(certainty="likely", why=BOTH_VLANS, missing_grounds=[*loss["missing_grounds"], BOTH_VLANS])
 
 
 def _of_loss(loss: Mapping[str, Any], store: Store, known: Known) -> list[Candidate]:
-    switch = switch_of(known.hosts[loss["host"]]) if loss["host"] in known.hosts else None
-    device = loss["device"].partition("@")[0]
-    if not switch or not any(trace.device == device for trace in switch.traces):
+    find, switch = _find(loss), switch_of(known.hosts[loss["host"]]) if loss["host"] in known.hosts else None
+    if not find or not switch:
         return []
-    return find_vanished(switch, device, _packets(loss, store), known.budgets[loss["host"]])
+    return find(switch, loss["device"].partition("@")[0], _packets(loss, store), known.budgets[loss["host"]])
 
 
 def _packets(loss: Mapping[str, Any], store: Store) -> list[Packet]:
-    """Return what packets of a loss's flow look like at the place where they were seen last."""
+    """Return what packets of a loss's flow looked like at the place where they were seen last; of a drop, where they
+    came in: what was in between may have changed them."""
+    device, point = (None, _CAME_IN) if loss["kind"] == "drop" else (loss["device"], loss["point"])
     rows = store.rows("""
-        SELECT %s, min(ttl) AS ttl, max(ttl) AS ttl_most, coalesce(fragment, 0) > 0 AS later, count(*) AS packets
-        FROM counted WHERE host = ? AND device = ? AND point = ? AND flow = ? GROUP BY ALL LIMIT %d""" % (
-            ", ".join(COLUMNS), _LOOKS), loss["host"], loss["device"], loss["point"], loss["flow"])
-    return [packet_of(row, "") for row in rows]
+        SELECT device, %s, min(ttl) AS ttl, max(ttl) AS ttl_most, coalesce(fragment, 0) > 0 AS later,
+               count(*) AS packets
+        FROM counted WHERE host = ? AND device = coalesce(?, device) AND point = ? AND flow = ?
+        GROUP BY ALL LIMIT %d""" % (", ".join(COLUMNS), _LOOKS), loss["host"], device, point, loss["flow"])
+    return [packet_of(row, row["device"].partition("@")[0]) for row in rows]
 
 
 def stale_flows(known: Known) -> list[dict[str, Any]]:

@@ -14,7 +14,8 @@ with these rules, while vm-a (192.168.32.10) opened connections to ports of vm-b
     table=1,priority=0,actions=NORMAL
     priority=95,icmp,nw_frag=yes,actions=meter:1,NORMAL
 
-The datapath's flow of the plain pings was changed by hand, to drop them.
+The datapath's flow of the plain pings was changed by hand, to drop them. For openvswitch_vlan.json there was no rule
+but NORMAL, and vm-b's port had the tag 200, while vm-a's frames came in VLAN 100.
 """
 import copy
 import json
@@ -26,7 +27,8 @@ import pytest
 from support.bundles import POINTS, ethernet, icmp, ipv4, tcp
 from support.fleet import ETH0, A, B, Fleet, add_evidence, merged
 
-READ = json.loads((Path(__file__).parents[2] / "support/evidence/openvswitch.json").read_text())
+READ, VLAN = (json.loads((Path(__file__).parents[2] / "support/evidence" / name).read_text())
+              for name in ("openvswitch.json", "openvswitch_vlan.json"))
 ONCE = ["ovs_execute_actions+0x5 [openvswitch]", "ovs_dp_process_packet+0xa4 [openvswitch]",
         "ovs_vport_receive+0x7f [openvswitch]", "netdev_frame_hook+0xd5 [openvswitch]"]
 AGAIN = [*ONCE[:2], "clone_execute+0x1a5 [openvswitch]", "do_execute_actions+0xb74 [openvswitch]",
@@ -48,16 +50,22 @@ def frame(payload: bytes, protocol: int, number: int) -> bytes:
     return bytes.fromhex("525400320002525400320001") + packet[12:]
 
 
+def connected() -> Fleet:
+    """Two hosts that talk, of which hv-b has an Open vSwitch."""
+    fleet = Fleet(b={"points": [*POINTS, "ovs.drop", "ovs.upcall"]})
+    fleet.b.manifest["devices"][0].update(name="eth1")
+    fleet.talk()
+    return fleet
+
+
 def told(tmp_path: Path, packets: list[bytes], stack: list[str], point: str = "ovs.drop", change: Change | None = None,
          ) -> dict[str, Any]:
     """Return the summary of a run in which packets came to hv-b's eth1, and no further: the flow of the datapath that
     they met had no action, or its daemon was asked. change: of what hv-b read."""
-    fleet = Fleet(b={"points": [*POINTS, "ovs.drop", "ovs.upcall"]})
-    fleet.b.manifest["devices"][0].update(name="eth1")
+    fleet = connected()
     for address, name in enumerate(stack, 0xFFFFFFFFC0B00001):
         fleet.b.symbol(address, name)
     fleet.b.stack(1, list(range(0xFFFFFFFFC0B00001, 0xFFFFFFFFC0B00001 + len(stack))))
-    fleet.talk()
     for number, packet in enumerate(packets):
         second = 1 + number / 100
         fleet.send(second, packet, skip=("dev.tx",))
@@ -171,6 +179,44 @@ def test_a_meter_may_have_dropped_what_was_not_seen_again(tmp_path: Path) -> Non
     found = cause(summary)
     assert (found["certainty"], found["why"]) == ("likely", "it counts how many it drops, not which")
     assert [(one["kind"], one["rose"]) for one in found["candidates"]] == [("meter", 47)]
+
+
+def flooded(tmp_path: Path, change: Change | None = None) -> dict[str, Any]:
+    """Return the summary of a run in which hv-b's bridge flooded a ping to its own device, whose stack dropped it."""
+    fleet, packet = connected(), ping(1)
+    fleet.b.device(7, "br0", "internal")
+    fleet.b.manifest["drop_reasons"]["9"] = "OTHERHOST"
+    fleet.b.symbol(0xFFFFFFFF81B00001, "ip_rcv_core+0x11")
+    fleet.send(1.0, packet, skip=("dev.tx",))
+    more = {name: fleet.b.events[-1][name] for name in ("skb", "head")}
+    fleet.b.event(1.001, "dev.rx", 7, packet, **more)
+    fleet.b.event(1.002, "skb.drop", 7, packet, reason=9, location=0xFFFFFFFF81B00001, **more)
+    run, read = fleet.write(tmp_path), copy.deepcopy(VLAN)
+    if change:
+        change(read)
+    add_evidence(run, "hv-b", {"format": "skbfleet-evidence/1", **read})
+    return merged(run)
+
+
+def test_a_port_in_another_vlan_is_not_harmless(tmp_path: Path) -> None:
+    """What is flooded to a host that has no use for it is so, as a rule; not if its VM is there, and cut off."""
+    summary = flooded(tmp_path)
+    (loss,) = summary["losses"]
+    assert ("harmless" in loss, loss["certainty"], summary["likely"], summary["result"]) == (False, "likely", 1, "loss")
+    assert loss["cause"]["words"] == (
+        "Probably by br0, which knows 52:54:00:32:00:02 behind vnet0, whose tag is 200, in VLAN 200, but not in VLAN "
+        "100, in which they came: ofproto/trace floods such packets, to br0. That is not certain: that address may be "
+        "at home in both VLANs.")
+    assert not [doubt for doubt in summary["doubts"] if "sums" in doubt]
+
+
+@pytest.mark.parametrize("learned", ["    2   100  52:54:00:32:00:02   64", "    2   200  52:54:00:32:00:07   64"])
+def test_what_is_flooded_for_others_is_harmless(tmp_path: Path, learned: str) -> None:
+    def change(read: dict[str, Any]) -> None:
+        macs = read["switch-after"]["host"]["switch-macs"]["value"]["br0"]
+        macs[:] = [line for line in macs if "00:02" not in line] + [learned]
+    (loss,) = flooded(tmp_path, change)["losses"]
+    assert (loss["harmless"], "cause" in loss) == (True, False)
 
 
 def rules(read: dict[str, Any], when: str) -> list[str]:

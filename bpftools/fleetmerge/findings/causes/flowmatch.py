@@ -4,20 +4,26 @@ record does not tell. Where it came in is not asked here.
 """
 import ipaddress
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 
 from .drop import Packet
 
-# what is the same for all packets that come here, and a tag's priority, which records do not have and rules hardly ask
+# what is the same for all packets that come here, or by one tunnel, of which each is traced; and a tag's priority,
+# which records do not have and rules hardly ask for
 _NOT_ASKED = ("eth", "recirc_id", "dp_hash", "in_port", "packet_type", "skb_priority", "dl_vlan_pcp", "vlan_tci1")
+_TUNNEL = "tun_"
 _PROTOCOLS = {"ip": (4, None), "ipv6": (6, None), "tcp": (4, "tcp"), "udp": (4, "udp"), "sctp": (4, "sctp"),
               "icmp": (4, "icmp"), "tcp6": (6, "tcp"), "udp6": (6, "udp"), "sctp6": (6, "sctp"), "icmp6": (6, "icmpv6")}
 _NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1, "icmpv6": 58}
 _PRESENT = 0x1000    # of a VLAN tag, in OpenFlow
 
 
-def fields_of(match: str) -> dict[str, str]:
+@lru_cache(maxsize=4096)
+def fields_of(match: str) -> Mapping[str, str]:
     """Return the fields of a match; a protocol has no value."""
-    return {name: value for name, _, value in (word.strip().partition("=") for word in match.split(",")) if name}
+    return MappingProxyType({name: value for name, _, value in (
+        word.strip().partition("=") for word in match.split(",")) if name})
 
 
 def packet_of(flow: str) -> Packet:
@@ -47,7 +53,8 @@ def packet_of(flow: str) -> Packet:
 
 def fits(match: str, packet: Packet) -> bool | None:
     """Return whether all of a match fits a packet; None: as far as can be told it does."""
-    told = [_fits(name, value, packet) for name, value in fields_of(match).items() if name not in _NOT_ASKED]
+    told = [_fits(name, value, packet) for name, value in fields_of(match).items()
+            if name not in _NOT_ASKED and not name.startswith(_TUNNEL)]
     return False if False in told else None if None in told else True
 
 

@@ -17,6 +17,8 @@ _FUNCTIONS = {"ovs_execute_actions", "do_execute_actions"}
 _REASONS = {"OVS_DROP_LAST_ACTION", "OVS_DROP_EXPLICIT", "OVS_DROP_EXPLICIT_WITH_ERROR"}
 _METER = "OVS_DROP_METER"
 _AGAIN = "ovs_dp_process_packet"     # once for each time that a packet goes through the datapath's flows
+_FLOODS = "no learned MAC for destination, flooding"
+BOTH_VLANS = "that address may be at home in both VLANs"
 _METERED = re.compile(r"meter:(\d{1,10})")
 _STATE = "what conntrack said of them was not recorded"
 _PARTLY = "not all that the rules ask for is in the records"
@@ -124,7 +126,7 @@ def _in_state(switch: Switch, trace: Trace, part: Part, packet: Packet) -> int:
     """Return how many such packets the datapath's flows dropped, if all of these flows are for the state that a part of
     a trace is for."""
     state = fields_of(part.megaflow).get("ct_state", "")
-    flows = [flow for flow in switch.drops if flow.recirculated and flow.in_port == trace.device
+    flows = [flow for flow in switch.drops if flow.recirculated and flow.is_of(trace.device, trace.parts[0].megaflow)
              and fits(_without_state(flow.match), packet) is not False]
     agreed = all(_flags(state) <= _flags(fields_of(flow.match).get("ct_state", "")) for flow in flows)
     return sum(flow.packets for flow in flows) if agreed else 0
@@ -176,8 +178,8 @@ def _otherwise(switch: Switch, trace: Trace, packet: Packet) -> Candidate:
     """Return what it is if the rules, as they were asked, do not drop such a packet."""
     where: dict[str, Any] = {"bridge": trace.bridge, "expected": expected(switch, trace)}
     to = "to " + " and ".join(where["expected"]) if where["expected"] else "on"
-    flows = [flow for flow in switch.drops if flow.in_port == trace.device and not flow.recirculated
-             and fits(flow.match, packet) is not False]
+    flows = [flow for flow in switch.drops if not flow.recirculated
+             and flow.is_of(trace.device, trace.parts[0].megaflow) and fits(flow.match, packet) is not False]
     if not flows:
         return Candidate("openflow", "ofproto/trace sends such packets %s" % to, where, traced=True,
                          usual="after the window the OpenFlow rules of %s would not drop them" % trace.bridge)
@@ -191,6 +193,36 @@ def _otherwise(switch: Switch, trace: Trace, packet: Packet) -> Candidate:
         if not switch.compared else _PARTLY)
 
 
+def _apart(switch: Switch, trace: Trace, packet: Packet, to: Sequence[str]) -> Candidate | None:
+    """Return the VLAN in which a bridge floods packets, if it knows their address in another one only."""
+    floods = any(_FLOODS in step.notes for part in trace.parts for step in part.steps)
+    vlan = packet.vlan if packet.vlan is not None else switch.tags.get(trace.device, 0)
+    known = switch.known(trace.bridge, packet.mac_dst or "") if floods else []
+    if not known or any(other == vlan for _, other in known):
+        return None
+    port, other = known[0]
+    tag = ", whose tag is %d" % switch.tags[port] if port in switch.tags else ""
+    return Candidate(
+        "openflow", "%s, which knows %s behind %s%s, in VLAN %d, but not in VLAN %d, in which they came" % (
+            trace.bridge, packet.mac_dst, port, tag, other, vlan),
+        {"bridge": trace.bridge, "port": port, "tag": switch.tags.get(port), "vlan": vlan, "expected": list(to)},
+        evaluated=True, traced=True, by="ofproto/trace floods such packets, to " + (" and ".join(to) or "no port"),
+        doubt=BOTH_VLANS)
+
+
+def find_flooded(switch: Switch, device: str, packets: Sequence[Packet], budget: Budget) -> list[Candidate]:
+    """Return why packets were flooded to a device that has no use for them, and not to their own. packets: as they came
+    in by each device. Raises TooLarge."""
+    ways: dict[str, Candidate] = {}
+    for packet in packets:
+        budget.spend(len(switch.traces))
+        for trace in switch.traces:
+            to = expected(switch, trace)
+            if trace.device == packet.received and device in to and fits(trace.parts[0].megaflow, packet) is not False:
+                _add(ways, filter(None, [_apart(switch, trace, packet, to)]))
+    return list(ways.values())
+
+
 def stale(switch: Switch) -> list[dict[str, Any]]:
     """Return the flows of the datapath that do something else than the rules say of a packet that was traced, each
     once: where they send it (nowhere: they drop it), and where the rules do."""
@@ -198,8 +230,8 @@ def stale(switch: Switch) -> list[dict[str, Any]]:
     for trace in switch.traces if switch.compared else ():
         should = switch.becomes(trace.parts[0].actions) if len(trace.parts) == 1 else None
         packet = packet_of(trace.flow)
-        flows = [flow for flow in switch.flows if flow.in_port == trace.device and not flow.recirculated
-                 and fits(flow.match, packet) is not False]
+        flows = [flow for flow in switch.flows if should is not None and not flow.recirculated
+                 and flow.is_of(trace.device, trace.parts[0].megaflow) and fits(flow.match, packet) is not False]
         if should is None or len(flows) != 1 or fits(flows[0].match, packet) is None:
             continue
         (flow,) = flows
@@ -236,7 +268,10 @@ def _became(switch: Switch, trace: Trace, packet: Packet) -> Iterator[Candidate]
         yield rule(switch, trace, dropped[-1], packet)
         return
     yield from meters(switch, trace)
-    if to:
+    apart = _apart(switch, trace, packet, to)
+    if apart:
+        yield apart
+    elif to:
         yield Candidate("openflow", "ofproto/trace sends such packets to " + " and ".join(to),
                         {"bridge": trace.bridge, "expected": to}, traced=True,
                         usual="the OpenFlow rules of %s do not drop them" % trace.bridge)

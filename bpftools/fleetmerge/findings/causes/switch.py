@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from ...bundle.evidence import Reading
+from .flowmatch import fields_of
 from .traced import Part, parts_of
 
 _BRIDGE = re.compile(r"  (\S+):")
@@ -19,6 +20,7 @@ _RULE = re.compile(r"(?:table_id=(\d{1,3}), )?duration=\d+s, n_packets=(\d{1,19}
                    r"(?:priority=(\d{1,5}),?)?(.*?),?actions=(.*)")
 _DEFAULT_PRIORITY = 32768
 _MOST_TRACES, _MOST_FLOWS = 256, 2000
+_LEARNED = re.compile(r"\s*(\S+)\s+(\d{1,4})\s+([0-9a-f:]{17})\s+\S+")
 _METER = re.compile(r"meter:(\d{1,10}) .*")
 _BAND = re.compile(r"\d+: packet_count:(\d{1,19}) .*")
 _UFID = re.compile(r"ufid:([0-9a-f-]{36}), ")
@@ -27,7 +29,8 @@ _GROUP = re.compile(r"\b(\w+)\(((?:[^()]|\([^()]*\))*)\)")
 # Open vSwitch's names of fields in the datapath -> in OpenFlow
 _NAMES = {"eth.src": "dl_src", "eth.dst": "dl_dst", "eth_type": "dl_type", "vlan.vid": "dl_vlan",
           "ipv4.src": "nw_src", "ipv4.dst": "nw_dst", "ipv6.src": "ipv6_src", "ipv6.dst": "ipv6_dst",
-          "skb_mark": "pkt_mark", "arp.sip": "arp_spa", "arp.tip": "arp_tpa"}
+          "arp.sip": "arp_spa", "arp.tip": "arp_tpa", "tunnel.tun_id": "tun_id", "tunnel.src": "tun_src",
+          "skb_mark": "pkt_mark"}
 _IP = {"proto": "nw_proto", "tos": "nw_tos", "tclass": "nw_tos", "ttl": "nw_ttl", "hlimit": "nw_ttl", "frag": "nw_frag"}
 _ENDS = {"src": "tp_src", "dst": "tp_dst"}
 _NO_MASK = re.compile(r".*/(?:0|0x0|::|0\.0\.0\.0|00:00:00:00:00:00)")
@@ -44,6 +47,12 @@ class Flow:
     shown: str          # in its own, without what it does not ask for
     packets: int
     actions: str
+
+    def is_of(self, device: str, megaflow: str) -> bool:
+        """Whether packets meet it that come in by a device, and by the tunnel that a megaflow of OpenFlow names."""
+        one, other = fields_of(self.match), fields_of(megaflow)
+        return self.in_port == device and all(
+            one[name] == other.get(name) for name in ("tun_id", "tun_src") if name in one)
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,10 @@ class Switch:
         self._names: dict[tuple[str, str], str] = {}        # bridge and number in OpenFlow -> port
         self._devices: dict[str, str] = {}                  # number in the datapath -> port, or kind of tunnel
         self._read_ports(reading.lines("switch"))
+        self.tags = {str(row.get("name")): row["tag"] for row in reading.rows("switch-ports")
+                     if isinstance(row.get("tag"), int)}
         self.rules = {when: _rules(reading, when) for when in ("before", "after")}
+        self._macs = reading.by_key("switch-macs")
         self.meters = {when: _meters(reading, when) for when in ("before", "after")}
         rows = reading.rows("traces")
         self.traces = [_trace(row) for row in rows[:_MOST_TRACES] if isinstance(row.get("lines"), list)]
@@ -85,6 +97,12 @@ class Switch:
             elif port:
                 self._names[bridge, port[2]] = port[1]
                 self._devices[port[3]] = "a %s tunnel" % port[4] if port[4] in _TUNNELS else port[1]
+
+    def known(self, bridge: str, mac: str) -> list[tuple[str, int]]:
+        """Return the ports behind which a bridge has learned an address, each with the VLAN."""
+        found = (_LEARNED.fullmatch(line) for line in self._macs.get(bridge, []) if isinstance(line, str))
+        return [(self._names.get((bridge, one[1]), bridge if one[1] == "LOCAL" else one[1]), int(one[2]))
+                for one in found if one and one[3] == mac]
 
     def named(self, bridge: str, match: str) -> str:
         """Return a match with the port's name in place of its number."""
@@ -178,7 +196,7 @@ def _fields(key: str) -> list[tuple[str, str]]:
     for name, content in _GROUP.findall(key):
         if name == "encap":
             out += _fields(content)
-        elif "=" in content and not name.startswith(("ct_", "tunnel")):
+        elif "=" in content and not name.startswith("ct_"):
             out += [("%s.%s" % (name, one), value) for one, _, value in (
                 word.partition("=") for word in content.split(","))]
         else:
@@ -194,5 +212,5 @@ def _name(name: str) -> str:
         return _ENDS[one]
     if kind in ("icmp", "icmpv6") and one in ("type", "code"):
         return "%s_%s" % (kind, one)
-    return _NAMES.get(name, "" if kind in ("recirc_id", "in_port", "dp_hash", "skb_priority") or name == "vlan.pcp"
-                      else name)
+    return _NAMES.get(name, "" if kind in ("recirc_id", "in_port", "dp_hash", "skb_priority", "tunnel")
+                      or name == "vlan.pcp" else name)
