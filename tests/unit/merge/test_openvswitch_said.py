@@ -233,6 +233,13 @@ def test_a_rule_that_was_not_there_all_the_time(tmp_path: Path, when: str) -> No
     assert (found["certainty"], found["why"]) == ("likely", "it was not the same before the window and after it")
 
 
+def test_a_rule_that_was_made_anew_counts_anew(tmp_path: Path) -> None:
+    def change(read: dict[str, Any]) -> None:
+        rules(read, "before")[:] = [line.replace("n_packets=3", "n_packets=900") for line in rules(read, "before")]
+    found = cause(told(tmp_path, [syn(5001, 1)], ONCE, change=change))
+    assert (found["certainty"], found["candidates"][0]["rose"]) == ("likely", 6)
+
+
 def test_a_counter_that_stood_still_clears_its_rule(tmp_path: Path) -> None:
     def change(read: dict[str, Any]) -> None:
         rules(read, "before")[:] = rules(read, "after")

@@ -68,7 +68,8 @@ def _of_packet(switch: Switch, drop: Drop, packet: Packet) -> Iterator[Candidate
     for trace, at in dropped:
         yield rule(switch, trace, at, packet)
     for trace, _ in of_it if not dropped and not again else ():
-        yield _otherwise(switch, trace, packet)
+        if expected(switch, trace):
+            yield _otherwise(switch, trace, packet)
 
 
 def _where(trace: Trace, drop: Drop, packet: Packet, again: bool) -> int | None:
@@ -90,18 +91,19 @@ def rule(switch: Switch, trace: Trace, at: int, packet: Packet) -> Candidate:
     counted = _counting(part, step)
     before, after = (switch.rules[when].get(counted.key) if counted else None for when in ("before", "after"))
     was_read = bool(switch.rules["before"])
+    same = bool(before and after and before[1] == after[1] and before[0] <= after[0])    # a new one counts from 0
     doubt = _doubt(part, packet)
     stated = not doubt and bool(part.resumed)
     return Candidate(
         "openflow", _words(switch, part, step) + _state(part), {
             "bridge": step.bridge, "table": step.table, "priority": step.priority, "cookie": step.cookie,
             "match": switch.named(step.bridge, step.match), "actions": ",".join(step.actions), "notes": step.notes},
-        max(0, after[0] - (before[0] if before else 0)) if after and was_read else None,
+        after[0] - (before[0] if same and before else 0) if after and was_read else None,
         "its counter" if counted is step else "the counter of the rule that sent them there",
         evaluated=not doubt and not stated, traced=True, by="ofproto/trace of such packets ends there",
         doubt=doubt or ("" if was_read else _NOT_BEFORE) or (_STATE if stated else ""),
         vouched=_in_state(switch, trace, part, packet) if stated and was_read else 0,
-        unchanged=not was_read or counted is None or bool(before and after and before[1] == after[1]))
+        unchanged=not was_read or counted is None or same)
 
 
 def _counting(part: Part, step: Step) -> Step | None:
@@ -177,7 +179,7 @@ def meters(switch: Switch, trace: Trace, told: bool = False) -> list[Candidate]:
 def _otherwise(switch: Switch, trace: Trace, packet: Packet) -> Candidate:
     """Return what it is if the rules, as they were asked, do not drop such a packet."""
     where: dict[str, Any] = {"bridge": trace.bridge, "expected": expected(switch, trace)}
-    to = "to " + " and ".join(where["expected"]) if where["expected"] else "on"
+    to = "to " + " and ".join(where["expected"])
     flows = [flow for flow in switch.drops if not flow.recirculated
              and flow.is_of(trace.device, trace.parts[0].megaflow) and fits(flow.match, packet) is not False]
     if not flows:
