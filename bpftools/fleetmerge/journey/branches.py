@@ -7,6 +7,7 @@ to send from. What stays open is left open.
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from ..packet.places import NEAR
 from .atlas import Layout
 from .tree import DROPPED, FREED, IN_VM, OPEN, OUT, Leaf, Leg, Sight, Tree
 
@@ -119,6 +120,8 @@ def _towards(tree: Tree, leaves: list[Leaf], sights: list[Sight], layout: Layout
     within = [leaf for leaf in leaves if layout.vm[tree.legs[leaf.leg].host]]   # the VM was traced, too
     if within:
         return Chosen(within[0], HOME)
+    if len(tree.leaves) == 1 and _given_to_one(tree, leaves[0], layout):
+        return Chosen(leaves[0], ONLY)     # where it lives is known of another time, or that VM routes it
     into = [leaf for leaf in leaves if leaf.kind == IN_VM and (leaf.aim > 0 or device(leaf) in shown.routers)]
     if len(into) == 1:      # a VM that routes it: what went elsewhere was flooded on the way there
         return Chosen(into[0], ADDRESSED if into[0].aim > 0 else SHOWN)
@@ -152,6 +155,13 @@ def _towards(tree: Tree, leaves: list[Leaf], sights: list[Sight], layout: Layout
     if len(rest) == 1 and len(tree.leaves) > 1 and leads_away(rest[0]):
         return Chosen(rest[0], ASTRAY)
     return _best(rest, shown, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
+
+
+def _given_to_one(tree: Tree, leaf: Leaf, layout: Layout) -> bool:
+    """Whether what one VM sent was given to one other device, and dropped there: a bridge that does not know for whom a
+    frame is gives it to all."""
+    leg = tree.legs[leaf.leg]
+    return leaf.kind == DROPPED and leaf.trunk and leg.entry == NEAR and leaf.row >= 0 and not layout.narrow[leg.host]
 
 
 def _routes(leg: Leg, sights: list[Sight]) -> bool:
