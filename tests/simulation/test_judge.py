@@ -340,9 +340,11 @@ def test_acknowledgements_that_look_the_same() -> None:
     assert scene.judged(arrived=0) == []
 
 
-def refused(*, way: int = 0, before: bool = True, after: bool = True, places: tuple[Place, ...] = WAY) -> list[str]:
+def refused(*, way: int = 0, before: bool = True, after: bool = True, places: tuple[Place, ...] = WAY,
+            nat: Any = None) -> list[str]:
     """Judge a summary that does not say that hv-b's bridge refused a packet; before, after: there are others."""
     scene, place = Scene(), ("hv-b", "eth0", "skb.drop")
+    scene.flow.nat = nat
     if before:
         scene.packet(*places).way = way
     lost = scene.packet(TAP_A, OUT, IN, place, arrived=False)
@@ -361,6 +363,14 @@ def test_a_bridge_refuses_flooded_frames_too() -> None:
     answer = (("hv-b", "vnet0", "dev.rx"),)
     assert refused(way=1, places=answer) == ["missed"]
     assert refused(way=1, places=answer, before=False) == []
+
+
+def test_nobody_knows_who_is_behind_an_address_that_was_never_translated() -> None:
+    """A bridge refused all packets to a translated address, so that nothing showed whose it is. That their receiver
+    lives on the host was taken for known."""
+    answer = (("hv-b", "vnet0", "dev.rx"),)
+    assert refused(way=1, places=answer, nat=SimpleNamespace(kind="snat")) == ["missed"]
+    assert refused(way=1, places=answer, nat=SimpleNamespace(kind="dnat")) == []
 
 
 def test_a_vm_that_sends_nothing_on_may_be_no_router() -> None:

@@ -71,7 +71,7 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Sh
         return Chosen(_trunk(every), UNDECIDED)
     leaves = [leaf for leaf in every if not mirrored(leaf)]
     if not leaves:
-        return _copied(tree, sights, every)
+        return _copied(tree, sights, layout, every)
     if home >= 0:
         return _towards(tree, leaves, sights, layout, home, shown, device, of_tap)
     if len(leaves) == 1:     # where it was flooded to others, a VM that was not heard may be one of them
@@ -85,14 +85,16 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Sh
     return Chosen(_trunk(leaves), UNDECIDED)
 
 
-def _copied(tree: Tree, sights: list[Sight], leaves: list[Leaf]) -> Chosen:
+def _copied(tree: Tree, sights: list[Sight], layout: Layout, leaves: list[Leaf]) -> Chosen:
     """Return where a packet was seen last of which nothing but copies went on."""
     rows = {tree.before.get(leaf.row, -1) for leaf in leaves}
     if len(rows) > 1 or -1 in rows:
         return Chosen(_trunk(leaves), UNDECIDED)
-    row, leg = rows.pop(), leaves[0].leg
+    row = rows.pop()
+    leg = _leg_of(tree, row)
     last = max(other for other in tree.legs[leg].rows if sights[other].chain == sights[row].chain)
-    return Chosen(Leaf(FREED if sights[last].freed else OPEN, row, -1, True, leg), MIRRORED)
+    kind = OUT if layout.leaves[sights[row].place] else FREED if sights[last].freed else OPEN
+    return Chosen(Leaf(kind, row, -1, True, leg), MIRRORED)
 
 
 def _made_here(tree: Tree, leaf: Leaf, sights: list[Sight], layout: Layout) -> bool:

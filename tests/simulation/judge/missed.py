@@ -181,9 +181,7 @@ class _Sure:
     def _is_wanted(self, packet: Packet, loss: Loss) -> bool:
         """Whether it is known that a frame was for the host that refused it, as it refuses flooded ones: before and
         after, its receiver sent from there, or others of its flow went on there."""
-        receiver: VM = packet.flow.ends[1 - packet.way]
-        times = [time for _, host, tap in receiver.home if host.name == loss.place[0]
-                 for time in self.sent.get((host.name, tap, _family(packet)), ())]
+        times = self._heard(packet, {loss.place[0]})
         for other in self.truth.by_key[min(packet.keys)]:
             if (other.flow, other.way) == (packet.flow, packet.way):
                 came = {(sight.skb, sight.head) for sight in other.sights
@@ -224,12 +222,16 @@ class _Sure:
         return "skb.free" in host.tracing.points and not any(
             sight.place[0] == host.name and sight.place[2] == "skb.free" for sight in packet.sights)
 
+    def _heard(self, packet: Packet, hosts: set[str]) -> list[float]:
+        """Return when a packet's receiver was seen to send from hosts, if whose the packet's address is is known."""
+        receiver: VM = packet.flow.ends[1 - packet.way]
+        return [time for _, host, tap in receiver.home if host.name in hosts and self._is_named(packet)
+                for time in self.sent.get((host.name, tap, _family(packet)), ())]
+
     def _resides(self, packet: Packet, loss: Loss) -> bool:
         """Whether a packet's receiver was seen before and after to send from a host where the packet was, or should
         have come."""
-        receiver: VM = packet.flow.ends[1 - packet.way]
-        times = [time for _, host, tap in receiver.home if host.name in loss.hosts
-                 for time in self.sent.get((host.name, tap, _family(packet)), ())]
+        times = self._heard(packet, loss.hosts)
         return min(times, default=loss.time) < loss.time < max(times, default=loss.time)
 
     def _is_shown(self, packet: Packet, last: Place, loss: Loss) -> bool:
