@@ -117,6 +117,20 @@ def test_counters_are_a_few_lines_in_a_log(lab, play):
     assert 2 <= len(shown) <= 6
 
 
+def test_through_a_pipe_they_are_plain_and_ctrl_c_ends_the_window_all_the_same(lab, play):
+    def ping() -> str:
+        ping_in_window(lab, "tee")
+        return ""
+    command = play.command("capture.yml", capture_run_id="tee", capture_protocol="icmp", capture_duration=100)
+    status, shown = terminal(["bash", "-o", "pipefail", "-c", '"$@" | cat', "-", *command], {
+        **play.environment, "TERM": "xterm"}, [("Ctrl-C ends it early", ping), (f" {RECORDS} records (", "\x03")])
+    assert status == 0, shown
+    assert "\x1b[2K" not in shown
+    lines = screen(shown)
+    assert len([line for line in lines if line.startswith("tracing ")]) == len(BOTH)
+    assert f"ended    hv-a, hv-b: complete: {RECORDS} records" in lines
+
+
 def test_a_host_that_does_not_answer_costs_its_line_alone(lab, play):
     def cut() -> str:
         ping_in_window(lab, "cut")
