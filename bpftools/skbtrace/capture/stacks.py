@@ -3,6 +3,7 @@
 it. A line has the id, then the addresses, in hexadecimal. It is gone when there is a manifest.
 """
 import contextlib
+import itertools
 from typing import Any, Dict, List, Optional, Set
 
 from . import files
@@ -22,10 +23,11 @@ class Stacks:
 
     def look(self, symbols: Any) -> None:
         """Append what is new; called now and then."""
-        if self._ends or len(self._told) >= _MOST:
+        room = _MOST - len(self._told)
+        if self._ends or not room:
             return
         text = "".join("%d %s\n" % (number, " ".join("%x" % frame for frame in frames))
-                       for number, frames in symbols.untold(self._told)).encode()
+                       for number, frames in itertools.islice(symbols.untold(self._told), room)).encode()
         try:
             if text:
                 self._file = self._file or files.open_new(NAME)

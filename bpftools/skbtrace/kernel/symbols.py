@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kernel addresses as names, resolved on the host while its kallsyms are true."""
+import contextlib
 import ctypes
 import itertools
 import re
@@ -88,9 +89,12 @@ class Symbols:
         """
         table = self._bpf["stacks"]
         for key in table:
-            if key.value not in told:
+            if key.value in told:
+                continue
+            with contextlib.suppress(KeyError):  # it was just being taken
+                frames = [frame for frame in table[key].ip if frame != _NO_FRAME]
                 told.add(key.value)
-                yield key.value, [frame for frame in table[key].ip if frame != _NO_FRAME]
+                yield key.value, frames
 
     def _without_own(self, frames: List[int]) -> List[int]:
         """Leave out what the tracer itself put on the stack: its program and the kernel's call of it."""

@@ -51,8 +51,9 @@ def test_what_follows_a_line_that_is_not_whole_is_not_believed(table):
 def test_there_is_an_end_to_it(table, monkeypatch):
     monkeypatch.setattr(stacks, "_MOST", 2)
     kept = stacks.Stacks()
-    table.update({1: [1], 2: [2]})
-    kept.look(symbols(table))
-    table[3] = [3]
-    kept.look(symbols(table))
-    assert sorted(stacks.read()) == [1, 2]
+    for number in range(1, 5):
+        table.update({number: [1], -number: [2]})
+        kept.look(symbols(table))
+    assert sorted(stacks.read()) == [-1, 1]
+    stacks.Stacks().look(symbols(table))
+    assert len(stacks.read()) == 2
