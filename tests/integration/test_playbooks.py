@@ -74,8 +74,11 @@ def test_the_rule_that_drops_is_named(lab, play):
     assert [doubt for doubt in summary["doubts"] if "configuration" in doubt] == []
     for host in BOTH:
         bundles = play.output_dir / "n" / "hosts" / host
-        assert [path.parent.name for path in bundles.glob("*/evidence.json")] == ["drop_monitor"]
-        assert (bundles / "drop_monitor" / "evidence.json").stat().st_mode & 0o777 == 0o600
+        found = {path.parent.name: json.loads(path.read_text()) for path in bundles.glob("*/evidence.json")}
+        assert {name: sorted(parts) for name, parts in found.items()} == {
+            "drop_monitor": ["after", "before", "during", "format"],
+            "datapath_tracing": ["format", "switch-after", "switch-before"]}    # that saw packets come in
+        assert {path.stat().st_mode & 0o777 for path in bundles.glob("*/evidence.json")} == {0o600}
     assert nothing_is_left(lab)
 
 

@@ -59,6 +59,8 @@ REFUSED = [
     (["--interface", "a-name-that-is-far-too-long"], "--interface is 'a-name-that-is-far-too-long'"),
     (["--run-id", "../../etc"], "--run-id is '../../etc'"),
     (["--wait-window", "5"], "--wait-window needs --run-dir"),
+    (["--evidence"], "--evidence needs --run-dir"),
+    (["--evidence=rules", "--run-dir", "x"], "--evidence is 'rules': it must be host, switch or all"),
     (["--no-such-option"], "unrecognized arguments: --no-such-option"),
     (["--src"], "argument --src: expected one argument"),
 ]

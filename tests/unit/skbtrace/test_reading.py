@@ -10,7 +10,7 @@ import pytest
 from support.lab import wait_until
 
 from skbtrace.capture import evidence
-from skbtrace.host import collectors, reading
+from skbtrace.host import collectors, openvswitch, reading
 from skbtrace.host import commands as programs
 from skbtrace.host.collectors import Collector
 
@@ -133,6 +133,24 @@ def test_both_readings_are_one_private_file(here, monkeypatch) -> None:
     assert os.listdir(here) == ["evidence.json"]
 
 
+@pytest.mark.parametrize(("of", "parts"), [
+    ("host", ["before", "during", "after"]), ("switch", ["switch-before", "switch-after"]),
+    ("all", ["before", "during", "after", "switch-before", "switch-after"])])
+def test_only_what_was_asked_for_is_read(here, monkeypatch, of: str, parts: list[str]) -> None:
+    program(here, monkeypatch, "import json, sys; json.dump({'words': sys.argv[1:]}, sys.stdout)")
+    one = evidence.Evidence([], of)
+    for when in ("before", "after"):
+        one.begin(when)
+        one.begin_switch(when, flows=[{"device": "vnet0", "flow": "tcp,tcp_dst=443"}] if when == "after" else [])
+        one.wait()
+    one.write()
+    content = json.loads((here / "evidence.json").read_text())
+    assert list(content) == ["format", *parts]
+    if of != "host":
+        assert content["switch-before"]["words"] == ["--switch", "--seconds=8"]
+        assert content["switch-after"]["words"] == ["--switch", "--seconds=8", "--flow=vnet0 tcp,tcp_dst=443"]
+
+
 @pytest.mark.parametrize(("code", "why"), [
     ("import time; print('{', flush=True); time.sleep(600)", "it did not end within 1 s"),
     ("raise SystemExit(1)", "it ended with status 1")])
@@ -159,6 +177,13 @@ def test_a_reading_is_whole(here) -> None:
     assert {row.name for row in collectors.TABLE} == set(entries) | set(before["host"])
     assert all(("value" in entry) != ("why" in entry) for entry in entries.values())
     assert before["began_ns"] < before["ended_ns"]
+
+
+def test_the_switch_is_asked_about_flows(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(openvswitch, "read", lambda flows, seconds: {"flows": flows, "seconds": seconds})
+    assert programs.main(["--switch", "--flow=vnet0 tcp,tcp_dst=443", "--flow", "eth1 arp", "--seconds=3"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"seconds": 3, "flows": [
+        {"device": "vnet0", "flow": "tcp,tcp_dst=443"}, {"device": "eth1", "flow": "arp"}]}
 
 
 def test_it_says_what_is_wrong_with_its_options(capsys) -> None:
