@@ -197,9 +197,8 @@ def _otherwise(switch: Switch, trace: Trace, packet: Packet) -> Candidate:
 
 def _apart(switch: Switch, trace: Trace, packet: Packet, to: Sequence[str]) -> Candidate | None:
     """Return the VLAN in which a bridge floods packets, if it knows their address in another one only."""
-    floods = any(_FLOODS in step.notes for part in trace.parts for step in part.steps)
     vlan = packet.vlan if packet.vlan is not None else switch.tags.get(trace.device, 0)
-    known = switch.known(trace.bridge, packet.mac_dst or "") if floods else []
+    known = switch.known(trace.bridge, packet.mac_dst or "") if _floods_as_it_came(trace) else []
     if not known or any(other == vlan for _, other in known):
         return None
     port, other = known[0]
@@ -210,6 +209,14 @@ def _apart(switch: Switch, trace: Trace, packet: Packet, to: Sequence[str]) -> C
         {"bridge": trace.bridge, "port": port, "tag": switch.tags.get(port), "vlan": vlan, "expected": list(to)},
         evaluated=True, traced=True, by="ofproto/trace floods such packets, to " + (" and ".join(to) or "no port"),
         doubt=BOTH_VLANS)
+
+
+def _floods_as_it_came(trace: Trace) -> bool:
+    """Whether the bridge by which a packet came in floods it in the VLAN in which it came."""
+    steps = trace.parts[0].steps if len(trace.parts) == 1 else []
+    flooding = [step for step in steps if _FLOODS in step.notes]
+    return bool(flooding) and all(step.bridge == trace.bridge for step in steps) and not any(
+        "vlan" in action for step in steps for action in step.actions)
 
 
 def find_flooded(switch: Switch, device: str, packets: Sequence[Packet], budget: Budget) -> list[Candidate]:

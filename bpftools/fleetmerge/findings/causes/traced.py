@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-_BRIDGE = re.compile(r'\s*bridge\("(.*)"\)')
-_TABLE = re.compile(r"\s*(\d{1,3})\. (.*)")
+_BRIDGE = re.compile(r'( *)bridge\("(.*)"\)')
+_TABLE = re.compile(r"( *)( \d|\d{2,3})\. (.*)")
 _RULE = re.compile(r"(?:(?P<match>.*), )?priority (?P<priority>\d{1,5})(?:, cookie (?P<cookie>0x[0-9a-f]{1,16}))?")
 _NOTE = re.compile(r"\s+(?:->|>>|>>>>) (.*?)(?: <<<<)?")
 _RESUMED = re.compile(r"recirc\(0x[0-9a-f]+\)(?: - resume (.*))?")
@@ -27,6 +27,7 @@ class Step:
     bridge: str
     table: int
     words: str                # what is said of the rule; of none, that there is none
+    indent: int = 0           # how deep it stands: what is asked beside the way stands deeper
     match: str = ""
     priority: int | None = None    # None: no rule matched
     cookie: str = ""
@@ -56,20 +57,22 @@ class Part:
 
     @property
     def ends(self) -> list[Step]:
-        """The rules at which it ends."""
-        return [step for step in self.steps if not step.passed_on]
+        """The rules at which it ends; those before the last one were asked beside, and would drop it, too."""
+        last = [step for step in self.steps if not step.passed_on] or self.steps[-1:]
+        depth = min((step.indent for step in last), default=0)
+        return [step for step in last if step.indent == depth or step.actions == ["drop"] and step.priority is not None]
 
 
 def parts_of(lines: Iterable[str]) -> list[Part]:
     """Return the parts of a trace, in order; lines that are nothing of it are passed over."""
-    part, bridge = Part(), ""
-    out = [part]
+    part, bridges = Part(), _Bridges()
+    out, acting = [part], None    # the step that did the last action
     for line in lines:
         resumed, heading, table = _RESUMED.fullmatch(line), _BRIDGE.fullmatch(line), _TABLE.fullmatch(line)
         failed = _FAILED.fullmatch(line)
         name, _, value = line.partition(": ")
         if resumed:
-            part = Part(resumed[1] or "recirculation")
+            part, acting, bridges = Part(resumed[1] or "recirculation"), None, _Bridges()
             out.append(part)
         elif failed and part.steps:
             part.steps[-1].notes.append(failed[1])
@@ -78,28 +81,55 @@ def parts_of(lines: Iterable[str]) -> list[Part]:
         elif name == "Datapath actions":
             part.actions = value
         elif heading:
-            bridge = heading[1]
-            if part.steps:    # by a patch port
-                part.steps[-1].passed_on = True
+            bridges.enter(heading[2], len(heading[1]))
+            if acting:    # by a patch port
+                acting.passed_on = True
         elif table:
-            part.steps.append(_step(bridge, int(table[1]), table[2]))
-        elif part.steps and line.startswith("    ") and not part.megaflow:
-            _add(part.steps[-1], line)
+            depth = len(table[1])
+            part.steps.append(_step(bridges.at(depth), depth, int(table[2]), table[3]))
+        elif line.startswith("    ") and not part.megaflow:
+            acting = _act(part.steps, line) or acting
     return [part for part in out if part.actions]
 
 
-def _step(bridge: str, table: int, text: str) -> Step:
+class _Bridges:
+    """In which bridge a packet is: one that it enters and leaves again stands deeper, and its tables deeper still."""
+
+    def __init__(self) -> None:
+        self._entered: list[tuple[str, int]] = []    # how deep it stands, and then its tables
+        self._new = False
+
+    def enter(self, bridge: str, depth: int) -> None:
+        """A bridge is named."""
+        self._entered.append((bridge, depth))
+        self._new = True
+
+    def at(self, depth: int) -> str:
+        """Return the bridge of a table."""
+        if self._new and self._entered:
+            self._entered[-1] = self._entered[-1][0], depth
+        self._new = False
+        while len(self._entered) > 1 and self._entered[-1][1] > depth:
+            self._entered.pop()
+        return self._entered[-1][0] if self._entered else ""
+
+
+def _step(bridge: str, indent: int, table: int, text: str) -> Step:
     rule = _RULE.fullmatch(text)
     if not rule:
-        return Step(bridge, table, text)
-    return Step(bridge, table, text, rule["match"] or "", int(rule["priority"]), rule["cookie"] or "")
+        return Step(bridge, table, text, indent)
+    return Step(bridge, table, text, indent, rule["match"] or "", int(rule["priority"]), rule["cookie"] or "")
 
 
-def _add(step: Step, line: str) -> None:
+def _act(steps: list[Step], line: str) -> Step | None:
+    """Give an action, or a note, to its rule, which is returned: the last one that does not stand as deep."""
+    depth = len(line) - len(line.lstrip())
+    step = next((step for step in reversed(steps) if step.indent < depth), None)
     note = _NOTE.fullmatch(line)
-    if note:
+    if step and note:
         step.notes.append(note[1])
-        return
-    action = line.strip()
-    step.actions.append(action)
-    step.passed_on = step.passed_on or action.startswith(_ONWARD)
+    elif step and set(line.strip()) != {"-"}:    # which underline a bridge's name
+        action = line.strip()
+        step.actions.append(action)
+        step.passed_on = step.passed_on or action.startswith(_ONWARD)
+    return step
