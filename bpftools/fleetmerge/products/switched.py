@@ -67,7 +67,7 @@ def _packets(loss: Mapping[str, Any], store: Store) -> list[Packet]:
     device, point = (None, _CAME_IN) if loss["kind"] == "drop" else (loss["device"], loss["point"])
     rows = store.rows("""
         SELECT device, %s, min(ttl) AS ttl, max(ttl) AS ttl_most, coalesce(fragment, 0) > 0 AS later,
-               count(*) AS packets
+               more_fragments, count(*) AS packets
         FROM counted WHERE host = ? AND device = coalesce(?, device) AND point = ? AND flow = ?
         GROUP BY ALL LIMIT %d""" % (", ".join(COLUMNS), _LOOKS), loss["host"], device, point, loss["flow"])
     return [packet_of(row, row["device"].partition("@")[0]) for row in rows]

@@ -120,17 +120,28 @@ def test_what_conntrack_said_is_not_guessed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("state", "packets", "certainty"), [
-    ("+new-est+trk", 2, "certain"), ("-new+est+trk", 2, "likely"), ("+new+trk", 1, "likely")])
+    ("0x21/0x21", 2, "certain"), ("+new-est+trk", 2, "certain"), ("0x22/0x23", 2, "likely"), ("0x20/0x20", 2, "likely"),
+    ("0x21/0x21", 1, "likely")])
 def test_flows_of_the_datapath_tell_what_conntrack_said(tmp_path: Path, state: str, packets: int, certainty: str,
                                                         ) -> None:
+    """As long as they are there, which is ten seconds."""
     def change(read: dict[str, Any]) -> None:
         read["switch-after"]["host"]["datapath"]["value"].append(
-            "ufid:28689c3b-ed63-4bbc-86cc-902666414c19, recirc_id(0xa),dp_hash(0/0),skb_priority(0/0),in_port(eth1),"
-            f"skb_mark(0/0),ct_state({state}),ct_zone(0/0),ct_mark(0/0),ct_label(0/0),eth(src=00:00:00:00:00:00/00:00:00"
-            ":00:00:00,dst=00:00:00:00:00:00/00:00:00:00:00:00),eth_type(0x8100),vlan(vid=100/0x0,pcp=0/0x0),encap("
-            "eth_type(0x0800),ipv4(src=0.0.0.0/0.0.0.0,dst=0.0.0.0/0.0.0.0,proto=6/0,tos=0/0,ttl=0/0,frag=no)), "
-            f"packets:{packets}, bytes:148, used:1.2s, dp:ovs, actions:drop")
+            "ufid:2a280783-3ff3-48e8-8dad-8ddb754439de, recirc_id(0x14),dp_hash(0/0),skb_priority(0/0),in_port(eth1),"
+            f"skb_mark(0/0),ct_state({state}),ct_zone(0/0),ct_mark(0/0),ct_label(0/0),"
+            "eth(src=00:00:00:00:00:00/00:00:00:00:00:00,dst=00:00:00:00:00:00/00:00:00:00:00:00),eth_type(0x8100),"
+            "vlan(vid=100/0x64,pcp=0/0x0),encap(eth_type(0x0800),ipv4(src=0.0.0.0/0.0.0.0,dst=0.0.0.0/0.0.0.0,"
+            f"proto=0/0,tos=0/0,ttl=0/0,frag=no)), packets:{packets}, bytes:156, used:91.354s, flags:S, dp:ovs, "
+            "actions:drop")
     assert cause(told(tmp_path, [syn(5004, 1), syn(5004, 2)], AGAIN, change=change))["certainty"] == certainty
+
+
+def test_a_first_fragment_does_not_meet_the_flow_of_whole_packets(tmp_path: Path) -> None:
+    """The stale flow of the datapath is not that of a trace that goes through the meter."""
+    def change(read: dict[str, Any]) -> None:
+        traces = read["switch-after"]["host"]["traces"]
+        traces["value"] = [one for one in traces["value"] if "nw_frag=first" in one["flow"]]
+    assert told(tmp_path, [ping(1)], ONCE, change=change)["stale_flows"] == []
 
 
 def test_a_flow_of_the_datapath_that_is_stale(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ class Packet:
     mark: int | None = None
     vlan: int | None = None
     fragment: bool = False            # a later one
+    first: bool = False               # the first one of several
     mac_src: str | None = None
     mac_dst: str | None = None
     received: str = ""                # device that it came in by; empty: made here

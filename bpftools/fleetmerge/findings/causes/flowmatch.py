@@ -47,7 +47,8 @@ def packet_of(flow: str) -> Packet:
         number("tcp_src", "udp_src", "sctp_src"), number("tcp_dst", "udp_dst", "sctp_dst"),
         icmp_type=number("icmp_type", "icmpv6_type"), icmp_code=number("icmp_code", "icmpv6_code"),
         ttl=number("nw_ttl"), tos=None if tos is None else tos | (ecn or 0), mark=number("pkt_mark") or 0,
-        vlan=number("dl_vlan"), fragment=known.get("nw_frag") == "later", mac_src=known.get("dl_src"),
+        vlan=number("dl_vlan"), fragment=known.get("nw_frag") == "later",
+        first=known.get("nw_frag") == "first", mac_src=known.get("dl_src"),
         mac_dst=known.get("dl_dst"))
 
 
@@ -117,8 +118,13 @@ def _tag(value: str, packet: Packet) -> bool | None:
     return own & bits & 0x1FFF == int(wanted, 0) & bits & 0x1FFF
 
 
+def _vlan(value: str, packet: Packet) -> bool | None:
+    return False if packet.vlan is None else _number(lambda packet: packet.vlan)(value, packet)
+
+
 def _fragment(value: str, packet: Packet) -> bool | None:
-    return value == "later" if packet.fragment else {"no": True, "not_later": True, "later": False}.get(value)
+    own = "later" if packet.fragment else "first" if packet.first else "no"
+    return {"yes": own != "no", "not_later": own != "later"}.get(value, own == value)
 
 
 def _port(end: str) -> Callable[[str, Packet], bool | None]:
@@ -130,7 +136,7 @@ def _port(end: str) -> Callable[[str, Packet], bool | None]:
 
 _VALUES: Mapping[str, Callable[[str, Packet], bool | None]] = {
     "dl_src": _mac(lambda packet: packet.mac_src), "dl_dst": _mac(lambda packet: packet.mac_dst),
-    "dl_vlan": _number(lambda packet: -1 if packet.vlan is None else packet.vlan), "vlan_tci": _tag,
+    "dl_vlan": _vlan, "vlan_tci": _tag,
     "dl_type": _number(lambda packet: {4: 0x0800, 6: 0x86DD}.get(packet.version,
                                                                 0x0806 if packet.protocol == "arp" else None)),
     "nw_src": _address(lambda packet: packet.src), "nw_dst": _address(lambda packet: packet.dst),

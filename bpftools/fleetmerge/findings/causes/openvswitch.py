@@ -240,8 +240,8 @@ def stale(switch: Switch) -> list[dict[str, Any]]:
         should = switch.becomes(trace.parts[0].actions) if len(trace.parts) == 1 else None
         packet = packet_of(trace.flow)
         flows = [flow for flow in switch.flows if should is not None and not flow.recirculated
-                 and flow.is_of(trace.device, trace.parts[0].megaflow) and fits(flow.match, packet) is not False]
-        if should is None or len(flows) != 1 or fits(flows[0].match, packet) is None:
+                 and flow.is_of(trace.device, trace.parts[0].megaflow) and fits(flow.match, packet)]
+        if should is None or len(flows) != 1:
             continue
         (flow,) = flows
         does = switch.becomes(flow.actions)

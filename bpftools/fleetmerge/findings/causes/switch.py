@@ -33,6 +33,7 @@ _NAMES = {"eth.src": "dl_src", "eth.dst": "dl_dst", "eth_type": "dl_type", "vlan
           "skb_mark": "pkt_mark"}
 _IP = {"proto": "nw_proto", "tos": "nw_tos", "tclass": "nw_tos", "ttl": "nw_ttl", "hlimit": "nw_ttl", "frag": "nw_frag"}
 _ENDS = {"src": "tp_src", "dst": "tp_dst"}
+_STATES = ("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat")    # bits, from the lowest on
 _NO_MASK = re.compile(r".*/(?:0|0x0|::|0\.0\.0\.0|00:00:00:00:00:00)")
 
 
@@ -201,7 +202,17 @@ def _fields(key: str) -> list[tuple[str, str]]:
                 word.partition("=") for word in content.split(","))]
         else:
             out.append((name, content))
-    return [(name, value) for name, value in out if not _NO_MASK.fullmatch(value)]
+    return [(name, _state(value) if name == "ct_state" else value) for name, value in out
+            if not _NO_MASK.fullmatch(value)]
+
+
+def _state(value: str) -> str:
+    """Return what conntrack says of packets as OpenFlow has it (+new+trk), where it is a number with a mask."""
+    number, _, mask = value.partition("/")
+    if not number.startswith("0x"):
+        return value
+    bits, asked = int(number, 16), int(mask, 16) if mask else 0xFF
+    return "".join(("+" if bits >> at & 1 else "-") + name for at, name in enumerate(_STATES) if asked >> at & 1)
 
 
 def _name(name: str) -> str:
