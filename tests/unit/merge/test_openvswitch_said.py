@@ -19,6 +19,7 @@ but NORMAL, and vm-b's port had the tag 200, while vm-a's frames came in VLAN 10
 """
 import copy
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ from typing import Any
 import pytest
 from support.bundles import POINTS, ethernet, icmp, ipv4, tcp
 from support.fleet import ETH0, A, B, Fleet, add_evidence, merged
+
+from fleetmerge.bundle.evidence import Reading
+from fleetmerge.findings.causes import candidates
+from fleetmerge.findings.causes.drop import Drop, conclude, sentence
+from fleetmerge.findings.causes.flowmatch import packet_of
+from fleetmerge.products import switched
+from fleetmerge.products.causes import Known
 
 READ, VLAN = (json.loads((Path(__file__).parents[2] / "support/evidence" / name).read_text())
               for name in ("openvswitch.json", "openvswitch_vlan.json"))
@@ -278,3 +286,32 @@ def test_what_no_daemon_says_is_no_cause(tmp_path: Path, nonsense: Any) -> None:
         for name, entry in read["switch-after"]["host"].items():
             entry["value"] = nonsense if name in ("traces", "switch", "datapath", "openflow") else entry["value"]
     assert all("cause" not in loss for loss in told(tmp_path, [syn(5001, 1)], ONCE, change=change)["losses"])
+
+
+JUNK = (None, True, -1, 10 ** 30, "", "x" * 50, "%s", [], {}, [[]], [None], {"a": {}}, "actions=", "(((", ",",
+        " 0. priority 99999999", "Megaflow: ct_state=+,nw_dst=1/2/3", "Datapath actions: drop", 'bridge("',
+        "ufid:, packets:1, actions:")
+OVS_DROP = Drop("hv-b", "n", "eth1", "ovs_execute_actions", None, [frame.split("+")[0] for frame in ONCE],
+                [packet_of("tcp,nw_src=10.0.0.1,nw_dst=10.0.0.2,dl_vlan=100,tcp_src=1,tcp_dst=5001")])
+
+
+def spoilt(value: Any, chance: random.Random) -> Any:
+    if chance.random() < 0.05:
+        return chance.choice(JUNK)
+    if isinstance(value, dict):
+        return {name: spoilt(one, chance) for name, one in value.items() if chance.random() > 0.03}
+    if isinstance(value, str) and chance.random() < 0.1:
+        at = chance.randrange(len(value) + 1)
+        return value[:at] + str(chance.choice(JUNK)) + value[at + 1:]
+    return [spoilt(one, chance) for one in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_no_daemon_says_is_survived(seed: int) -> None:
+    chance = random.Random(seed)
+    before, after = ({name: entry.get("value") for name, entry in read["host"].items()} for read in READ.values())
+    host = Reading(spoilt(before, chance) or {}, spoilt(after, chance) or {})
+    if isinstance(host.before, dict) and isinstance(host.after, dict):
+        found = conclude(5, candidates(OVS_DROP, Reading(), host))
+        assert found is None or sentence(found)
+        assert switched.sentences(switched.stale_flows(Known(hosts={"hv-b": host}))) is not None

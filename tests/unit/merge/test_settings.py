@@ -248,4 +248,4 @@ def test_what_no_command_prints_is_survived(seed: int) -> None:
 
 
 def test_every_kind_is_asked() -> None:
-    assert len(KINDS) == len(set(KINDS)) == 11
+    assert len(KINDS) == len(set(KINDS)) == 12
