@@ -125,7 +125,8 @@ def _towards(tree: Tree, leaves: list[Leaf], sights: list[Sight], layout: Layout
     if len(tree.leaves) == 1 and _given_to_one(tree, leaves[0], layout):
         return Chosen(leaves[0], ONLY)     # where it lives is known of another time, or that VM routes it
     into = [leaf for leaf in leaves if leaf.kind == IN_VM and (leaf.aim > 0 or device(leaf) in shown.routers)]
-    if len(into) == 1:      # a VM that routes it: what went elsewhere was flooded on the way there
+    # a VM that routes it: what went elsewhere, with as many hops left, was flooded on the way there
+    if len(into) == 1 and all(sights[max(leaf.row, leaf.mark)].hops <= sights[into[0].row].hops for leaf in leaves):
         return Chosen(into[0], ADDRESSED if into[0].aim > 0 else SHOWN)
     host = _host_of(layout, home)
 

@@ -71,8 +71,8 @@ class Judging(Part):
         return any(shape.tree.doubles and not self._packets.twins[shape.starts[0]] for shape in self._shapes)
 
     def _miscounted(self, pending: Pending, judged: Verdicts) -> np.ndarray:
-        """Return which of those that look the same (positions) would have vanished between two places where no so many
-        of them are missing: which is which was taken from their order, and another one was lost elsewhere."""
+        """Return which of those that look the same (positions) would have vanished between two places where fewer of
+        them are missing: which is which was taken from their order, and another one was lost elsewhere."""
         units, layout = self._packets.units, self._layout
         some = np.flatnonzero((judged.outcome == VANISHED) & self._packets.unsure[self._starts[pending.packet]])
         if not len(some):
@@ -85,11 +85,12 @@ class Judging(Part):
         wide = 2 * len(layout.host) + len(self._setting.facts.here)
         own = np.searchsorted(keys, units.key[pending.unit[some]]) * wide
         left, came = own + pending.place[some], own + there[judged.after[some]]
-        seen, counts = np.unique(np.concatenate([
-            key * wide + place, (key * wide + there[place])[there[place] != place], left, came]), return_counts=True)
-        counts -= np.isin(seen, left)
+        seen = np.sort(np.concatenate([key * wide + place, (key * wide + there[place])[there[place] != place]]))
+
+        def count(asked: np.ndarray) -> np.ndarray:
+            return np.searchsorted(seen, asked, "right") - np.searchsorted(seen, asked)
         _, of, claims = np.unique(left * wide + came % wide, return_inverse=True, return_counts=True)
-        return some[claims[of] > counts[np.searchsorted(seen, left)] - counts[np.searchsorted(seen, came)]]
+        return some[claims[of] > count(left) - count(came)]
 
     def _has_come(self, packets: np.ndarray, units: np.ndarray) -> np.ndarray:
         """Whether packets were seen last where they had come to. Of those that look the same no fewer are missing

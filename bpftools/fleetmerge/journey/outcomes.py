@@ -137,6 +137,7 @@ class Judge:
         before, after = self._onward.at(pending.stream, pending.place, pending.time)
         has_before, has_after = before != NOWHERE, after != NOWHERE
         settled = self._onward.at(pending.stream, pending.place, pending.time - int(_SETTLED))[0] != NOWHERE
+        settled |= has_before & (layout.host[np.maximum(before, 0)] == layout.host[pending.place])
         gaps = np.zeros(len(pending), "u4")
         out = np.where(has_before, before, after)
         host_before = layout.host[np.maximum(before, 0)]

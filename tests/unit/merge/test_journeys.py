@@ -42,6 +42,7 @@ def test_identical_packets_are_matched_by_order(tmp_path: Any) -> None:
 def test_identical_packets_that_overtake_each_other_are_ambiguous(tmp_path: Any) -> None:
     """All are sent before the first arrives: nobody can tell which are missing, but how many."""
     fleet = talking()
+    fleet.send(4, udp_packet(11, ident=0))
     for number in range(10):
         fleet.out(fleet.a, 5 + 1e-6 * number, udp_packet(number, ident=0))
     for number in range(8):
@@ -197,8 +198,8 @@ def test_a_large_run_in_shares_says_the_same(tmp_path: Any, monkeypatch: pytest.
     """Cut into shares, one group of flows into parts, it is the same story."""
     from fleetmerge.journey import prepare
     fleet = talking()
-    for number in range(2000):
-        fleet.send(1 + 0.003 * number, udp_packet(number), lose=number % 9 == 4, drop=number % 50 == 1)
+    for number in range(1500):
+        fleet.send(0.5 + 0.006 * number, udp_packet(number), lose=number % 9 == 4, drop=number % 50 == 1)
     run = fleet.write(tmp_path)
     whole = merged(run)
     monkeypatch.setattr(prepare, "PART_UNITS", 1500)

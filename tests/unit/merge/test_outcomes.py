@@ -80,6 +80,11 @@ def test_seen_before_or_after_only(others: list[Any], missing: str) -> None:
     assert judge(others, home=LAYOUT.device[A_VM]) == (UNKNOWN, B_RX, {missing})
 
 
+def test_what_was_sent_just_before_may_have_come_late_and_another_way() -> None:
+    assert judge(went((4.996, B_RX), (6, B_RX)), **NO_HOME) == (UNKNOWN, B_RX, {"NOT_BEFORE"})
+    assert judge(went((4.995, B_RX), (6, B_RX)), **NO_HOME) == (VANISHED, B_RX, set())
+
+
 @pytest.mark.parametrize("partly", [{"lossy": "x"}, {"filtered": "x"}, {"blind": "x"}, {"late": True}, {"early": True}])
 def test_a_hop_spent_on_the_way_may_be_on_a_host_that_did_not_record_everything(partly: dict[str, Any]) -> None:
     between = {"hv-c": replace(TRUST, **partly)}
@@ -219,13 +224,13 @@ END = 10 * SECOND
     (END - 20 * MS - 1000, VANISHED), (END - 20 * MS - 999, IN_FLIGHT), (END - 1, IN_FLIGHT), (1000, VANISHED),
     (999, IN_FLIGHT)])
 def test_under_way_at_the_ends_of_the_window(time: int, outcome: int) -> None:
-    others = went((0, B_RX), (11, B_RX))
+    others = went((-1, B_RX), (11, B_RX))
     assert judge(others, time=time, **NO_HOME) == (outcome, B_RX, set())
 
 
 @pytest.mark.parametrize(("slowest", "patience"), [(1.0 * MS, 5 * MS), (3.0 * MS, 12 * MS), (0.0, 5 * MS)])
 def test_patience_is_what_others_took(slowest: float, patience: int) -> None:
-    others = went((0, B_RX), (11, B_RX))
+    others = went((-1, B_RX), (11, B_RX))
     for early, outcome in ((0, VANISHED), (1, IN_FLIGHT)):
         time = END - 1000 - patience + early
         assert judge(others, time=time, slowest={(A_TX, B_RX): slowest}, **NO_HOME)[0] == outcome
@@ -242,7 +247,7 @@ def test_inside_a_host_its_clock_is_one() -> None:
     ({"early": True}, (IN_FLIGHT, set()), (UNKNOWN, {"EARLY"})),
     ({"late": True}, (UNKNOWN, {"LATE"}), (IN_FLIGHT, set()))])
 def test_hosts_that_began_late_or_ended_early(fact: dict[str, bool], near_start: Any, near_end: Any) -> None:
-    others, trusts = went((0, B_RX), (11, B_RX)), {"hv-b": replace(TRUST, **fact)}
+    others, trusts = went((-1, B_RX), (11, B_RX)), {"hv-b": replace(TRUST, **fact)}
     for time, (outcome, gaps) in ((500, near_start), (END - 500, near_end), (5 * SECOND, (VANISHED, set()))):
         assert judge(others, time=time, trusts=trusts, **NO_HOME) == (outcome, B_RX, gaps)
 

@@ -150,7 +150,8 @@ def test_what_arrived_may_be_something_else() -> None:
 
     def doubted(doubles: bool) -> list[int]:
         results = results_of(packets, *outcomes)
-        _doubt_arrivals(packets, packets.starts, results, LAYOUT, doubles)
+        shape = SimpleNamespace(starts=packets.starts[:1])
+        _doubt_arrivals(packets, packets.starts, results, LAYOUT, [shape] if doubles else [])  # type: ignore[list-item]
         return results.outcome.tolist()
     assert doubted(False) == [ARRIVED, ARRIVED, ENDED, ENDED, DROPPED]
     assert doubted(True) == [ARRIVED, UNKNOWN, ENDED, ENDED, DROPPED]
@@ -162,7 +163,7 @@ def flooded(*hops: int, flows: tuple[int, ...] | None = None, layout: Layout = L
                             "ttl": (64, hop)[number % 2]} for number, (hop, flow) in enumerate(
         (hop, flow) for hop, flow in zip(hops, flows or (1,) * len(hops), strict=True) for _ in range(2))))
     results = results_of(packets, *(ARRIVED for _ in hops), unit=packets.starts + 1)
-    _doubt_arrivals(packets, packets.starts, results, layout, False)
+    _doubt_arrivals(packets, packets.starts, results, layout, [])
     return results.outcome.tolist()
 
 
@@ -180,7 +181,7 @@ def test_hops_that_were_spent_elsewhere_are_no_router_before_the_vm() -> None:
     packets = packets_of(*({"packet": number // 2, "place": (A_TX, B_TX)[number % 2], "ttl": hops}
                            for number, hops in enumerate((63, 64, 63, 64, 64, 64))))
     results = results_of(packets, ARRIVED, ARRIVED, ARRIVED, unit=packets.starts + 1)
-    _doubt_arrivals(packets, packets.starts, results, LAYOUT, False)
+    _doubt_arrivals(packets, packets.starts, results, LAYOUT, [])
     assert results.outcome.tolist() == [ARRIVED] * 3
 
 
