@@ -50,8 +50,7 @@ def _explored(setting: Setting, part: int) -> tuple[Findings, tuple[Followed, np
     units = make_units(columns_of(picked(rows, step)), host[step], own[step], setting.names, setting.partition, part,
                        setting.atlas.layout.arrives, sieve)
     del rows
-    packets = find_packets(units, setting.atlas.layout, setting.bounds, np.stack([setting.facts.start,
-                                                                                  setting.facts.end]))
+    packets = find_packets(units, setting.atlas.layout, setting.bounds)
     return _Following(setting, packets).findings(everywhere)
 
 

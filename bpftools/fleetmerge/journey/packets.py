@@ -43,9 +43,8 @@ class Packets:
             np.zeros(0, "i8"))
 
 
-def find_packets(units: Units, layout: Layout, bounds: np.ndarray, windows: np.ndarray) -> Packets:
-    """Return the packets; bounds: f8[host, host], by how much their clocks may be apart (ns); windows: f8[2, host],
-    from when to when each recorded (wall ns)."""
+def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
+    """Return the packets; bounds: f8[host, host], by how much their clocks may be apart (ns)."""
     rows = units.rows
     chain = mix(rows["chain"], units.host.astype("u8") + np.uint64(1))
     _follow_chains(units, chain)
@@ -73,8 +72,7 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray, windows: np.n
     many = doubtful(units.key, start, leg, time)
     if len(many):
         slowest = slowest_trips(units, many, start, layout, time, host, place)
-        turn, doubt, alike, open_ = turns(units, many, start, leg, guess, layout, bounds, slowest, windows, time, host,
-                                          place)
+        turn, doubt, alike, open_ = turns(units, many, start, leg, guess, layout, bounds, slowest, time, host, place)
         packet[many] = np.where(turn > 0, mix(packet[many], turn.astype("u8")), packet[many])
         unsure[many], twins[many], stray[many] = doubt, alike, turn >= STRAY
         loose[many] = open_

@@ -43,11 +43,10 @@ class _Legs:
 
 
 def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, guess: np.ndarray, layout: Layout,
-          bounds: np.ndarray, slowest: np.ndarray, windows: np.ndarray, time: np.ndarray, host: np.ndarray,
-          place: np.ndarray) -> tuple[np.ndarray, ...]:
+           bounds: np.ndarray, slowest: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray,
+           ) -> tuple[np.ndarray, ...]:
     """Return (which time it was sent, from 0; whether that is unsure; whether it has twins; whether one that looks the
-    same may have been sent unseen) of doubtful units. guess: see _comes_again; windows: f8[2, host], from when to when
-    each recorded, wall ns."""
+    same may have been sent unseen) of doubtful units. guess: see _comes_again."""
     code = start[many] * 65536 + np.minimum(leg[many], 65535)
     _, at, of = np.unique(code, return_index=True, return_inverse=True)
     at = many[at]
@@ -69,7 +68,7 @@ def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, gu
     legs.origin = _origins(legs, len(keys), sends, near, hops)
     legs.origin &= ~_doubled(legs, sends)
     legs.origin |= _began_unseen(legs, len(keys), arrives)
-    turn, unsure, twins, open_ = _sent(legs, len(keys), bounds, slowest, windows)
+    turn, unsure, twins, open_ = _sent(legs, len(keys), bounds, slowest)
     unsure |= _perhaps_another(legs, len(keys), arrives, hops)
     return tuple(column[of] for column in (turn, unsure, twins, open_))
 
@@ -158,8 +157,7 @@ def _doubled(legs: _Legs, sends: np.ndarray) -> np.ndarray:
     return out & legs.marked & ~sends
 
 
-def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray,
-          windows: np.ndarray) -> tuple[np.ndarray, ...]:
+def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return (turn, unsure, twins, open) of each leg."""
     slack = np.minimum(_from_home(legs, keys, bounds), 1e15)
     prompt = np.clip(_from_home(legs, keys, slowest), _PROMPT, _LATEST)
@@ -190,8 +188,7 @@ def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray,
     turn = np.where(stray, STRAY + _ranks_of_strays(legs, stray, slack), turn)
     doubtful = ~told[legs.key] & ~stray
     several = doubtful & (count[one] > 1)
-    at_an_end = _at_an_end(legs, bursts, burst, one, slack) & _near_the_edge(legs, keys, one, slack + prompt, windows)
-    open_ = several & at_an_end | doubtful & _sent_unseen(legs, keys, slack)
+    open_ = several & _at_an_end(legs, bursts, burst, one, slack) | doubtful & _sent_unseen(legs, keys, slack)
     return turn, doubtful & (unsure[one] | open_ & ~several) | stray, several, open_
 
 
@@ -224,16 +221,6 @@ def _at_an_end(legs: _Legs, bursts: tuple[np.ndarray, np.ndarray, np.ndarray], b
     last = first[np.searchsorted(key, legs.key, side="right") - 1]
     vague = np.bincount(one, slack > NEAR_MISS)[one] > 0
     return vague & ((burst == 0) | (burst == last))
-
-
-def _near_the_edge(legs: _Legs, keys: int, one: np.ndarray, reach: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """Return which legs are of a burst of which one was seen so close to an end of the window of a host where the key's
-    packets began that it may have been sent beyond that. one: number of the burst; reach: ns."""
-    start, end = np.full(keys, -np.inf), np.full(keys, np.inf)
-    np.maximum.at(start, legs.key[legs.origin], windows[0][legs.host[legs.origin]])
-    np.minimum.at(end, legs.key[legs.origin], windows[1][legs.host[legs.origin]])
-    close = (legs.time - reach < start[legs.key]) | (legs.time + reach > end[legs.key])
-    return np.bincount(one, close)[one] > 0
 
 
 def _in_order(legs: _Legs, one: np.ndarray, burst: np.ndarray, rank: np.ndarray, count: np.ndarray, live: np.ndarray,
