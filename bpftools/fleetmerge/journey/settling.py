@@ -75,11 +75,11 @@ class Settling(Part):
             open_ = unsure | (stopped and any(self._setting.facts.partly[shape.tree.legs[number].host]
                                               for number in (leaf.leg, way.leaf.leg)))
             open_ |= self._may_be_another(way, leaf)
-            # how it came there was not seen, or it came out of a VM: it may be the packet, further on its way, or the
-            # same sent once more
+            # how it came there was not seen, or it came out of a VM, or its frame was for the VM there: it may be the
+            # packet, further on its way, or the same sent once more
             root = shape.tree.root(leaf.leg)
             open_ |= root != shape.tree.root(way.leaf.leg) and (
-                way.leaf.kind != IN_VM or shape.tree.legs[root].entry != FAR)
+                way.leaf.kind != IN_VM or shape.tree.legs[root].entry != FAR or leaf.aim > 0)
             for kind, gap, some in ((OF_COPY, 0, which[~open_]), (OF_BRANCH, grounds.UNDECIDED.bit, which[open_])):
                 if len(some):
                     self._extras.append(Extra(kind, shape.packets[some], shape.starts[some] + leaf.mark, last, gap))
