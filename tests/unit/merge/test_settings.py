@@ -54,6 +54,14 @@ ADDRESSES = [{"ifname": "br0", "addr_info": [{"family": "inet", "local": "10.0.0
 TCP = ["TcpExt: SyncookiesSent ListenOverflows", "TcpExt: 0 40"]
 
 
+def links(*programs: int, mode: int = 2) -> list[dict[str, Any]]:
+    """Programs of XDP at eth0, by their numbers, and one at another device."""
+    attached = [{"mode": mode + at, "prog": {"id": one, "name": "fw", "created_by_uid": 0}}
+                for at, one in enumerate(programs)]
+    return [{"ifname": "eth0", "xdp": dict(attached[0], attached=attached)}, {"ifname": "br0"},
+            {"ifname": "eth1", "xdp": {"mode": 2, "prog": {"id": 9, "name": "other"}}}]
+
+
 def whole() -> dict[str, Any]:
     """What a host with all of this prints."""
     return {"rules": RULES, "routes": ROUTES, "rules6": [], "routes6": [],
@@ -63,7 +71,7 @@ def whole() -> dict[str, Any]:
             "vlans": VLANS, "bridges": [{"ifname": "br0", "linkinfo": {"info_data": {"vlan_filtering": 0}}}],
             "sockets": {"/proc/net/udp": UDP},
             "addresses": ADDRESSES, "listeners": LISTENERS, "statistics-more": {"/proc/net/netstat": TCP},
-            "settings": {"/proc/sys/net/ipv4/conf/br0/rp_filter": ["1"],
+            "links": links(3), "settings": {"/proc/sys/net/ipv4/conf/br0/rp_filter": ["1"],
                          "/proc/sys/net/ipv4/conf/all/rp_filter": ["0"]},
             "nftables": {"nftables": []}}
 
@@ -219,12 +227,23 @@ def test_a_socket_for_one_address_goes_before_one_for_all() -> None:
     assert [one.where["limit"] for one in found.candidates] == [5]
 
 
+@pytest.mark.parametrize(("after", "certainty", "why"), [
+    (links(3), "certain", ""), (links(4), "likely", "it was not the same before the window and after it"),
+    (links(3, 4, mode=1), "likely", "2 may have done it, and nothing tells them apart")])
+def test_xdp_programs(after: list[dict[str, Any]], certainty: str, why: str) -> None:
+    found = cause(drop("netif_receive_generic_xdp", "NOT_SPECIFIED", "eth0"), links=after)
+    assert found is not None and (found.certainty, found.why) == (certainty, why)
+    assert found.candidates[0].what.startswith("the XDP program fw (id %d, " % after[0]["xdp"]["prog"]["id"])
+    assert cause(drop("netif_receive_generic_xdp", "NOT_SPECIFIED", "br0"), links=after) is None
+
+
 JUNK = (None, True, -1, 10 ** 30, "", "x" * 50, "@", "%s", "10.0.0.0/8", [], {}, [[]], [None], {"a": {}}, [{"set": 3}])
 DROPS = [drop("ip_error", "NOT_SPECIFIED"), drop("neigh_invalidate", "NEIGH_FAILED", dst="9.9.7.1"),
          drop("ip_rcv_finish_core", "IP_RPFILTER"), drop("__dev_queue_xmit", "QDISC_DROP", "out0"),
          drop("sch_handle_ingress", "TC_INGRESS", "out0"), drop("br_handle_frame_finish", "NOT_SPECIFIED", "port0"),
          drop("udp_queue_rcv_one_skb", "SOCKET_RCVBUFF"), drop("nf_hook_slow", "NETFILTER_DROP"),
-         drop("tcp_v4_rcv", "TCP_LISTEN_OVERFLOW", protocol="tcp", dst="10.0.0.1")]
+         drop("tcp_v4_rcv", "TCP_LISTEN_OVERFLOW", protocol="tcp", dst="10.0.0.1"),
+         drop("do_xdp_generic", "XDP", "eth0")]
 
 
 def spoilt(value: Any, chance: random.Random) -> Any:
@@ -248,4 +267,4 @@ def test_what_no_command_prints_is_survived(seed: int) -> None:
 
 
 def test_every_kind_is_asked() -> None:
-    assert len(KINDS) == len(set(KINDS)) == 12
+    assert len(KINDS) == len(set(KINDS)) == 13
