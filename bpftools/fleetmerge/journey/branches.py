@@ -71,7 +71,9 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Sh
         return Chosen(_trunk(every), UNDECIDED)
     leaves = [leaf for leaf in every if not mirrored(leaf)]
     if not leaves:
-        return _copied(tree, sights, layout, every)
+        strangers = [leaf for leaf in tree.leaves if leaf.aim < 0 and not mirrored(leaf)]
+        # where others got what was flooded, the packet was, too
+        return Chosen(_trunk(strangers), UNDECIDED) if strangers else _copied(tree, sights, layout, every)
     if home >= 0:
         return _towards(tree, leaves, sights, layout, home, shown, device, of_tap)
     if len(leaves) == 1:     # where it was flooded to others, a VM that was not heard may be one of them
