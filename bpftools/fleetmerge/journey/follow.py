@@ -79,7 +79,8 @@ class _Following(Settling, Judging):
         on_way = on_the_way(self._layout, [way for way in self._ways if self._reached(way)], self._stream,
                             self._packets.twins)[0]
         rows = self._steps(self._shapes, self._packets)
-        steps = measure(rows, self._packets, self._layout, self._setting.recorded)
+        ends = self._setting.facts.end
+        steps = measure(rows, self._packets, self._layout, self._setting.recorded, ends)
         slowest = {pair: step.most for pair, step in steps.items()}
         self._judge(on_way, slowest, rows)
         units = self._packets.units
@@ -93,7 +94,7 @@ class _Following(Settling, Judging):
             judged = narrow(judged, wanted)
             shown = shown_records(judged, *everywhere)
             steps = measure(self._steps(judged.shapes, judged.packets), judged.packets, self._layout,
-                            self._setting.recorded)
+                            self._setting.recorded, ends)
         out = tally(judged, steps, self._layout)
         out.followed = count
         answered = answers(self._packets, self._setting.atlas.flows, self._setting.neighbours)

@@ -51,15 +51,18 @@ class Step:
 
 
 def measure(rows: Mapping[Pair, Sequence[tuple[np.ndarray, np.ndarray]]], packets: Packets,
-            layout: Layout, recorded: Recorded) -> dict[Pair, Step]:
-    """Return the steps; rows: of each pair of places the units before and after, in pieces."""
+            layout: Layout, recorded: Recorded, ends: np.ndarray) -> dict[Pair, Step]:
+    """Return the steps; rows: of each pair of places the units before and after, in pieces; ends: of each host, when
+    it stopped recording (wall ns)."""
     return {pair: _step(np.concatenate([one for one, _ in parts]), np.concatenate([two for _, two in parts]), packets,
-                        recorded if layout.host[pair[0]] == layout.host[pair[1]] else None)
+                        recorded if layout.host[pair[0]] == layout.host[pair[1]] else None,
+                        float(ends[layout.host[pair[0]]]))
             for pair, parts in rows.items()}
 
 
-def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded | None) -> Step:
-    """Return a step; recorded: fields that were asked for, None between hosts, where they tell nothing."""
+def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded | None, end: float) -> Step:
+    """Return a step; recorded: fields that were asked for, None between hosts, where they tell nothing; end: when the
+    first host stopped recording: what came after that may have been sent again unseen."""
     units = packets.units
     rows, before, after = units.rows, units.row[one], units.row[two]
     leads = units.lead[one]
@@ -67,6 +70,7 @@ def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded
     # of those that look the same, and that clocks do not tell apart, nobody knows which one came when
     apart = (units.host[before] != units.host[after]) | (packets.leg[one] != packets.leg[two])
     sure = ~(packets.unsure[one] | packets.unsure[two] | (apart & (packets.twins[one] | packets.twins[two])))
+    sure &= (recorded is not None) | (rows["time"][after] <= end)
     time = units.own if recorded else rows["time"]
     came, went = time[before][sure], time[after][sure]
     took = (went - came).astype("f8")
