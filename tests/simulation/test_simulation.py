@@ -37,6 +37,7 @@ SEEDS = {"full": (*range(150), 498,   # parts of packets among others that look 
                   34078, 34169,            # one that came late by another way; fragments of two flows by two ways
                   37240, 37324, 18000,     # equal ones eaten between, or doubled; drops alone of flooded frames
                   40122, 45146,            # a full tap of a VM heard only after it moved; a mirror of what came unseen
+                  70220,                   # doubled before a router, and dropped behind it
                   70439, 70536),           # mirrored, and flooded, with records missing; sent again after the end
          "plain": range(50),
          **{"plain,+" + name: range(1000 + 10 * number, 1003 + 10 * number) for number, name in enumerate(MORE)}}

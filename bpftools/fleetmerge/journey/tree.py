@@ -90,11 +90,21 @@ class Tree:
         doubles = {number for number, leg in enumerate(self.legs) if leg.first in self.doubles}
         once = [leaf for leaf in self.leaves if leaf.leg not in doubles]
         if doubles and not any(leaf.kind in (IN_VM, OUT) for leaf in once):
-            further = [leaf for leaf in self.leaves if leaf.kind in (IN_VM, OUT)]
+            passed = {host for leaf in once for host in self._hosts_before(leaf.leg)}
+            further = [leaf for leaf in self.leaves if leaf.kind == IN_VM or (
+                leaf.kind == OUT and self.legs[leaf.leg].host not in passed)]
             if not further and all(leaf.kind == DROPPED for leaf in once):
-                further = [leaf for leaf in self.leaves if leaf.kind != DROPPED]
+                further = [leaf for leaf in self.leaves if leaf.kind in (FREED, OPEN)]
             once = further or once
         return [leaf for leaf in once if leaf.aim >= 0] or once or self.leaves
+
+    def _hosts_before(self, leg: int) -> set[int]:
+        """Return the hosts over which a packet came to a leg."""
+        seen, number = {leg}, self.legs[leg].parent
+        while number >= 0 and number not in seen:
+            seen.add(number)
+            number = self.legs[number].parent
+        return {self.legs[one].host for one in seen - {leg}}
 
     def common(self) -> int:
         """Return the last row that is on the way of every branch; -1 if there is none."""
