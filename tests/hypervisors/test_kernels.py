@@ -185,6 +185,8 @@ def test_nothing_is_left_of_a_tracer_that_was_killed(machine: Machine) -> None:
     with tracing(machine, "datapath_tracing", "--point", "dev.rx", "--point", "ip.rx", "--point", "br.rx") as run:
         assert leftovers(machine) != before
         run.stop("KILL")
+    with tracing(machine, "datapath_tracing", "--point", "dev.rx") as run:
+        run.stop("INT")     # it removes the file by which the killed one was seen by others
     nothing_new(machine, before)
 
 

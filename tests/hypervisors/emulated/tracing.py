@@ -39,9 +39,8 @@ def name(program):
     os.close(fd)
     return text.raw[64:80].rstrip(b"\0").decode()
 names = {program: name(program) for program in ids(11)}
-# before version 251 its programs have no names
-programs = sorted("sd_" if not word or word.startswith("sd_") else str(key) for key, word in names.items()
-                  if word != "gone")
+# systemd's own come and go with its units; before version 251 they have no names
+programs = sorted(key for key, word in names.items() if word not in ("", "gone") and not word.startswith("sd_"))
 with open("/sys/kernel/debug/kprobes/list") as handle:
     kprobes = sorted(handle.read().splitlines())
 def output(*words):
@@ -125,7 +124,7 @@ def nothing_new(machine: Machine, before: dict) -> None:
         now = leftovers(machine)
         if now == before:
             return
-    assert now == before
+    assert now == before, {name: (before[name], now[name]) for name in now if now[name] != before[name]}
 
 
 def workload(machine: Machine, *words: object) -> dict:
