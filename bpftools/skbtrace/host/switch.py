@@ -11,9 +11,9 @@ import re
 from typing import Dict, Iterable, List, NamedTuple, Union
 
 _BRIDGE = re.compile(r"  (\S+):")
-_PORT = re.compile(r" {4}(\S+) (\d{1,5})/(?:\d{1,10}|none): \((\w+)(?:: (.*))?\)")
+_PORT = re.compile(r" {4}(\S+) (\d{1,5})/(\d{1,10}|none): \((\w+)(?:: (.*))?\)")
 # the devices that all tunnels of a kind share
-_SHARED = {"vxlan_sys_": "vxlan", "genev_sys_": "geneve", "gre_sys": "gre", "erspan_sys": "erspan"}
+SHARED = {"vxlan_sys_": "vxlan", "genev_sys_": "geneve", "gre_sys": "gre", "erspan_sys": "erspan"}
 
 
 class Port(NamedTuple):
@@ -22,6 +22,7 @@ class Port(NamedTuple):
     bridge: str
     name: str
     number: int     # in OpenFlow
+    datapath: str   # its number in the datapath, or none
     kind: str       # system, internal, patch, vxlan, …
     options: Dict[str, str]
 
@@ -34,9 +35,9 @@ def ports(lines: Iterable[str]) -> List[Port]:
         if heading:
             bridge = heading.group(1)
         elif port and bridge:
-            name, number, kind, options = port.groups()
+            name, number, datapath, kind, options = port.groups()
             pairs = (word.partition("=") for word in (options or "").split(", "))
-            found.append(Port(bridge, name, int(number), kind, {key: value for key, _, value in pairs if key}))
+            found.append(Port(bridge, name, int(number), datapath, kind, {key: value for key, _, value in pairs if key}))
     return found
 
 
@@ -44,7 +45,7 @@ def metadata(port: Port) -> Union[str, None]:
     """Return what a packet that came in by a port has beside its headers, as `ofproto/trace` takes it; None: that is
     in each packet's tunnel."""
     words = ["in_port=%d" % port.number]
-    if port.kind in _SHARED.values():
+    if port.kind in SHARED.values():
         key, far, near = (port.options.get(name, "") for name in ("key", "remote_ip", "local_ip"))
         if "flow" in (key, far, near) or "in_key" in port.options or ":" in far:
             return None
@@ -55,5 +56,5 @@ def metadata(port: Port) -> Union[str, None]:
 
 def behind(device: str, known: Iterable[Port]) -> List[Port]:
     """Return the ports by which packets of a device come in: one, or all tunnels of the kind that share the device."""
-    kind = next((kind for prefix, kind in _SHARED.items() if device.startswith(prefix)), None)
+    kind = next((kind for prefix, kind in SHARED.items() if device.startswith(prefix)), None)
     return [port for port in known if (port.kind == kind if kind else port.name == device)]

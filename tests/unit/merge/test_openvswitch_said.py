@@ -32,6 +32,7 @@ from fleetmerge.bundle.evidence import Reading
 from fleetmerge.findings.causes import candidates
 from fleetmerge.findings.causes.drop import Drop, conclude, sentence
 from fleetmerge.findings.causes.flowmatch import packet_of
+from fleetmerge.findings.causes.switch import Switch
 from fleetmerge.products import switched
 from fleetmerge.products.causes import Known
 
@@ -293,6 +294,14 @@ JUNK = (None, True, -1, 10 ** 30, "", "x" * 50, "%s", [], {}, [[]], [None], {"a"
         "ufid:, packets:1, actions:")
 OVS_DROP = Drop("hv-b", "n", "eth1", "ovs_execute_actions", None, [frame.split("+")[0] for frame in ONCE],
                 [packet_of("tcp,nw_src=10.0.0.1,nw_dst=10.0.0.2,dl_vlan=100,tcp_src=1,tcp_dst=5001")])
+
+
+def test_actions_within_actions() -> None:
+    """However deep a host says that they are: each character is looked at once."""
+    switch = Switch(Reading())
+    assert switch.becomes("set(tunnel(tun_id=0x1,flags(df|key))),drop") == []
+    assert switch.becomes("sample(sample=10%,actions(1)),clone(drop),2") is None
+    assert switch.becomes("(" * 300_000 + ")" * 300_000) == []
 
 
 def spoilt(value: Any, chance: random.Random) -> Any:

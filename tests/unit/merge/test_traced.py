@@ -67,6 +67,13 @@ Datapath actions: drop
 Translation failed (Recursion too deep), packet is dropped."""
 
 
+def test_a_trace_that_is_too_long_has_no_parts() -> None:
+    """Each line is held against all before it, and a host may say what it likes."""
+    lines = ["     0. priority 0", *["    note"] * 1997, "Megaflow: recirc_id=0", "Datapath actions: drop"]
+    assert len(parts_of(lines[:1] + lines[2:])) == 1 and len(parts_of(lines)) == 1
+    assert parts_of([*lines, "    note"]) == []
+
+
 def of(text: str) -> list[Part]:
     return parts_of(text.splitlines())
 

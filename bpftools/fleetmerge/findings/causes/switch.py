@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from skbtrace.host.switch import SHARED, ports
+
 from ...bundle.evidence import Reading
 from .flowmatch import fields_of
 from .traced import Part, parts_of
 
-_BRIDGE = re.compile(r"  (\S+):")
-_PORT = re.compile(r" {4}(\S+) (\d{1,5})/(\d{1,10}|none): \((\w+).*\)")
-# kinds of tunnels, all of which share a device
-_TUNNELS = {"vxlan": "vxlan_sys_", "geneve": "genev_sys_", "gre": "gre_sys", "erspan": "erspan_sys"}
 _HEADERS = {"push_vlan", "pop_vlan", "set", "meter"}    # actions behind which it is the same packet
 _RULE = re.compile(r"(?:table_id=(\d{1,3}), )?duration=\d+s, n_packets=(\d{1,19}), n_bytes=\d+, "
                    r"(?:priority=(\d{1,5}),?)?(.*?),?actions=(.*)")
@@ -90,14 +88,9 @@ class Switch:
         self.compared = "datapath-round" in reading.after
 
     def _read_ports(self, lines: list[str]) -> None:
-        bridge = ""
-        for line in lines:
-            heading, port = _BRIDGE.fullmatch(line), _PORT.fullmatch(line)
-            if heading:
-                bridge = heading[1]
-            elif port:
-                self._names[bridge, port[2]] = port[1]
-                self._devices[port[3]] = "a %s tunnel" % port[4] if port[4] in _TUNNELS else port[1]
+        for port in ports(lines):
+            self._names[port.bridge, str(port.number)] = port.name
+            self._devices[port.datapath] = "a %s tunnel" % port.kind if port.kind in SHARED.values() else port.name
 
     def known(self, bridge: str, mac: str) -> list[tuple[str, int]]:
         """Return the ports behind which a bridge has learned an address, each with the VLAN."""
@@ -122,7 +115,7 @@ class Switch:
         return None if not all(ports) else sorted({port for port in ports if port})
 
     def _port(self, word: str) -> str:
-        kind = next((kind for kind, device in _TUNNELS.items() if word.startswith(device)), "")
+        kind = next((kind for device, kind in SHARED.items() if word.startswith(device)), "")
         if kind:
             return "a %s tunnel" % kind
         return self._devices.get(word, word if word in self._devices.values() else "")
@@ -130,10 +123,13 @@ class Switch:
 
 def _words(actions: str) -> list[str]:
     """Return the names of a flow's actions, without what stands in parentheses."""
-    before = None
-    while before != actions:
-        before, actions = actions, re.sub(r"\([^()]*\)", "", actions)
-    return [word.strip() for word in actions.split(",") if word.strip()]
+    depth, outside = 0, []
+    for piece in re.split(r"([()])", actions):
+        if piece in ("(", ")"):
+            depth += 1 if piece == "(" else -1
+        elif not depth:
+            outside.append(piece)
+    return [word.strip() for word in "".join(outside).split(",") if word.strip()]
 
 
 def switch_of(reading: Reading) -> Switch | None:

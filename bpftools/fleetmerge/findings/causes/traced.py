@@ -8,7 +8,7 @@ conntrack, and what else recirculates, begin another one.
     Datapath actions: drop
 """
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 _BRIDGE = re.compile(r'( *)bridge\("(.*)"\)')
@@ -17,6 +17,7 @@ _RULE = re.compile(r"(?:(?P<match>.*), )?priority (?P<priority>\d{1,5})(?:, cook
 _NOTE = re.compile(r"\s+(?:->|>>|>>>>) (.*?)(?: <<<<)?")
 _RESUMED = re.compile(r"recirc\(0x[0-9a-f]+\)(?: - resume (.*))?")
 _FAILED = re.compile(r"(Translation failed \(.*\)), packet is dropped\.")
+_MOST_LINES = 2000    # of a trace; hosts cut none, and keep none that is longer than 64 KiB
 _ONWARD = ("resubmit", "goto_table", "clone", "group")
 
 
@@ -63,8 +64,11 @@ class Part:
         return [step for step in last if step.indent == depth or step.actions == ["drop"] and step.priority is not None]
 
 
-def parts_of(lines: Iterable[str]) -> list[Part]:
-    """Return the parts of a trace, in order; lines that are nothing of it are passed over."""
+def parts_of(lines: Sequence[str]) -> list[Part]:
+    """Return the parts of a trace, in order; lines that are nothing of it are passed over. Of one that is too long
+    there are none."""
+    if len(lines) > _MOST_LINES:
+        return []
     part, bridges = Part(), _Bridges()
     out, acting = [part], None    # the step that did the last action
     for line in lines:
