@@ -22,7 +22,7 @@ from .reading import Budget, run
 SECONDS = 8.0
 MOST_FLOWS = 16
 _MOST_BRIDGES = 16
-_MOST_RULES = 20_000      # OpenFlow's: more are not listed, since the daemon puts its packets off meanwhile
+_MOST_RULES = 20_000      # and flows of the datapath: more are not listed, since the daemon is held up meanwhile
 _MOST_TUNNELS = 4         # of one kind: by which of them a packet came in cannot be told
 _STATES = ("trk,new", "trk,est", "trk,est,rpl", "trk,inv")
 _CHAINED = 4              # times that rules may ask conntrack about one packet
@@ -55,6 +55,8 @@ DATAPATH = [
     Question("datapath-round", "revalidator/wait"),
     Question("datapath", "dpctl/dump-flows", words=["-m", "--names"], most=4 * MIB),
 ]
+# what is counted in `memory/show`, which leaves out what there is none of
+_COUNTED = {"openflow": ("rules", "OpenFlow rules"), "datapath": ("udpif keys", "flows in its datapath")}
 _PORTS = {"op": "select", "table": "Port", "where": [], "columns": ["name", "tag", "trunks", "vlan_mode"]}
 _METERS = Collector("meters", ["ovs-ofctl", "-O", "OpenFlow13,OpenFlow14,OpenFlow15", "-t", "2"])
 
@@ -105,17 +107,17 @@ class Reader:
         return sorted({port.bridge for port in switch.ports(self._value("switch"))})[:_MOST_BRIDGES]
 
     def _answer(self, question: Question) -> Any:
-        if question.name == "openflow":
-            self._refuse_many_rules()
+        if question.name in _COUNTED:
+            self._refuse_many(*_COUNTED[question.name])
         if question.for_each:
             return {bridge: self._lines(question, [bridge]) for bridge in self._bridges()}
         return self._lines(question, question.words)
 
-    def _refuse_many_rules(self) -> None:
-        rules = re.search(r"\brules:(\d{1,9})\b", " ".join(self._value("switch-size")))
-        if not rules or int(rules.group(1)) > _MOST_RULES:
-            raise Unread("it has %s OpenFlow rules, and no more than %d are listed" % (
-                rules.group(1) if rules else "nobody knows how many", _MOST_RULES))
+    def _refuse_many(self, counter: str, what: str) -> None:
+        found = re.search(r"\b%s:(\d{1,9})\b" % counter, " ".join(self._value("switch-size")))
+        if not found and counter == "rules" or found and int(found.group(1)) > _MOST_RULES:
+            raise Unread("it has %s %s, and no more than %d are listed" % (
+                found.group(1) if found else "nobody knows how many", what, _MOST_RULES))
 
     def _lines(self, question: Question, words: List[str]) -> List[str]:
         text = self._daemon.ask(question.method, words, max(0.001, self._budget.seconds(question.seconds)),

@@ -108,6 +108,13 @@ def test_many_rules_are_not_listed(daemon: Callable[..., Daemon]) -> None:
     assert "traces" not in host
 
 
+def test_many_flows_of_the_datapath_are_not_listed(daemon: Callable[..., Daemon]) -> None:
+    one = daemon(said(**{"memory/show": "handlers:2 rules:5 udpif keys:20001"}))
+    host = openvswitch.read([])["host"]
+    assert host["datapath"]["why"] == "it has 20001 flows in its datapath, and no more than 20000 are listed"
+    assert "dpctl/dump-flows" not in {method for method, _ in one.asked} and "value" in host["openflow"]
+
+
 @pytest.mark.parametrize(("answer", "why"), [
     ({"id": 0, "error": "no such\nbridge", "result": None}, "ovs-vswitchd refused: no such"),
     (b"[1]}", LATE), (b"{}" * 4, LATE), (b"[{}", LATE), (b"{" * 3000 + b"}", LATE),
