@@ -12,6 +12,7 @@ GONE = "it was gone before its end"
 _INITIAL_PIDS = 0xEFFFFFFC  # inode of the PID namespace whose numbers the kernel's log has
 _RECORD_BYTES = 8192        # of the kernel's log, the longest
 _MOST_RECORDS = 200000
+_SLACK_S = 3600             # by which its clock, which nobody corrects, may be off
 # mm/oom_kill.c; the first one since Linux 5.0. A name in it is the process's own making, its number stands elsewhere.
 _WHOSE = re.compile(r"oom-kill:constraint=CONSTRAINT_\w+,.*?(?:oom_memcg=([^,]*),|global_oom,).*,pid=(\d+),uid=\d+$")
 _KILLED = re.compile(r"(Memory cgroup out of memory: |Out of memory[^:]*: )?Kill(?:ed)? process (\d+) \(")
@@ -31,14 +32,19 @@ def why(process):
     if process.get("boot_id") != boot_id():
         return GONE + ": the host went down" if process.get("boot_id") else GONE
     unit = process.get("unit", "")
-    group = _out_of_memory(_kernel_log(), process.get("pid", 0))
+    group = _out_of_memory(_kernel_log(_started_s(process) - _SLACK_S), process.get("pid", 0))
     if group is not None:
         return _memory(group, unit, process.get("limits", {}))
     return _by_systemd(facts(unit), process.get("limits", {})) if unit else GONE
 
 
-def _kernel_log():
-    """Yield the lines that the kernel itself wrote, oldest first; nothing where they cannot be read."""
+def _started_s(process):
+    """Return when a process began, in s since the host did; an earlier one may have had its number."""
+    return process.get("start_ticks", 0) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def _kernel_log(since_s):
+    """Yield the lines that the kernel itself wrote since, oldest first; nothing where they cannot be read."""
     try:
         if os.stat("/proc/self/ns/pid").st_ino != _INITIAL_PIDS:
             return
@@ -51,7 +57,8 @@ def _kernel_log():
                 head, _semicolon, text = os.read(log, _RECORD_BYTES).decode("utf-8", "replace").partition(";")
             except BrokenPipeError:  # overwritten meanwhile: the next one that is there
                 continue
-            if int(head.split(",")[0]) >> 3 == 0:  # else a process wrote it
+            level, _number, stamp_us = head.split(",")[:3]
+            if int(level) >> 3 == 0 and int(stamp_us) >= since_s * 1e6:  # else a process wrote it
                 yield text.split("\n")[0]
     except (OSError, ValueError):  # this was the last one
         pass

@@ -223,6 +223,18 @@ def test_only_the_kernel_is_believed(tmp_path, monkeypatch):
     assert HOST in skbfleet_ending.why({"pid": 77, "boot_id": skbfleet_ending.boot_id()})
 
 
+@pytest.mark.skipif(NOT_INITIAL, reason="the kernel's log has other process numbers than this PID namespace")
+@pytest.mark.parametrize(("seconds", "said"), [(6000, True), (9000, False)])
+def test_an_earlier_process_of_the_same_number_is_another_one(monkeypatch, seconds, said):
+    """One that was killed long before this one began; the log's clock may be off by some minutes."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    monkeypatch.setattr(skbfleet_ending, "KMSG", f"/proc/self/fd/{read}")
+    os.write(write, b"3,1,5000000000,-;Out of memory: Killed process 77 (x)\n")
+    begun = {"pid": 77, "boot_id": skbfleet_ending.boot_id(), "start_ticks": seconds * os.sysconf("SC_CLK_TCK")}
+    assert (HOST in skbfleet_ending.why(begun)) == said
+
+
 def test_numbers_of_another_namespace_are_nobody_s(monkeypatch, tmp_path):
     monkeypatch.setattr(skbfleet_ending, "_INITIAL_PIDS", 1)
     (tmp_path / "kmsg").write_text("3,1,1,-;Out of memory: Killed process 77 (x)\n")
