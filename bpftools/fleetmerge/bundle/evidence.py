@@ -80,8 +80,9 @@ def read_evidence(directory: str, files: Mapping[str, Any]) -> Evidence | None:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BundleError("its %s is not one of skbfleet's" % EVIDENCE)
     out = Evidence({}, Reading(), {})
+    parts = {of: any(of + when in content for when in _WHEN) for of in ("", _SWITCH)}
     for of, what in (("", "its configuration"), (_SWITCH, "its Open vSwitch")):
-        if any(of + when in content for when in _WHEN):
+        if parts[of] or not of and not any(parts.values()):
             for when in _WHEN:
                 _add_reading(out, when, content.get(of + when), what)
     if "during" in content:

@@ -28,6 +28,7 @@ _TARGET = re.compile(r" > \[?(?P<address>[0-9a-f.:]+)]?:(?P<port>[0-9]+) ")    #
 COLUMNS = ("protocol", "src", "dst", "src_port", "dst_port", "tcp_flags", "icmp_type", "icmp_code", "tos", "mark",
             "vlan", "mac_src", "mac_dst")
 
+_CAME_IN = "dev.rx"
 # what drops packets at a point that is no free, of which no record names the function
 _THERE = {"ovs.drop": "ovs_execute_actions"}
 
@@ -138,8 +139,8 @@ def add_full_queues(entries: Sequence[dict[str, Any]], known: Known) -> None:
 def add_unseen(losses: Sequence[dict[str, Any]], known: Known) -> None:
     """Give what vanished on its way into a device what takes packets there `unseen`."""
     for loss in losses:
-        if loss["kind"] == "vanished" and loss["between"][0] != loss["between"][1]:
-            after = loss["between"][1]
+        after = loss["between"][1] if loss["kind"] == "vanished" else {}
+        if after.get("point") == _CAME_IN and after != loss["between"][0]:
             found = [words for (host, _), reading in known.spaces.items() if host == after["host"]
                      for words in unseen(reading, after["device"])]
             if found:

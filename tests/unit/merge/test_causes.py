@@ -145,6 +145,14 @@ def test_a_file_of_another_shape_has_nothing(tmp_path: pathlib.Path, content: di
     assert all(not one.rows("nftables") and not one.rows("ports") for one in found.namespaces.values())
 
 
+def test_a_file_without_a_reading_is_said(tmp_path: pathlib.Path) -> None:
+    data = json.dumps({"format": "skbfleet-evidence/1"}).encode()
+    (tmp_path / "evidence.json").write_bytes(data)
+    found = read_evidence(str(tmp_path), {"evidence.json": {"sha256": hashlib.sha256(data).hexdigest()}})
+    assert found is not None and found.doubts == ["its configuration was not read before the window",
+                                                  "its configuration was not read after the window"]
+
+
 def test_who_names_none_has_none(tmp_path: pathlib.Path) -> None:
     assert read_evidence(str(tmp_path), {}) is None
 
@@ -176,3 +184,19 @@ def test_what_vanished_in_front_of_an_xdp_program(tmp_path: pathlib.Path, progra
         "point sees them: what it drops is in no record."
     assert (words in summary["verdict"][1]) == bool(said)
 
+
+
+def test_an_xdp_program_is_not_behind_a_device_that_sends(tmp_path: pathlib.Path) -> None:
+    """What vanished on its way out by eth0 was never received there."""
+    fleet = Fleet()
+    fleet.talk()
+    for number in range(30):
+        if number in (3, 9):
+            fleet.a.event(1 + 0.01 * number, "dev.rx", VNET0, udp_packet(number))
+        else:
+            fleet.send(1 + 0.01 * number, udp_packet(number))
+    run = fleet.write(tmp_path)
+    native = links(("eth0", 1, FIREWALL), ("vnet0", 1, FIREWALL))
+    add_evidence(run, "hv-a", evidence(native, native))
+    (loss,) = merge(run)["losses"]
+    assert [place["point"] for place in loss["between"]] == ["dev.rx", "dev.tx"] and "unseen" not in loss

@@ -6,8 +6,8 @@ from ...bundle.evidence import Reading
 from .drop import Candidate, Drop
 from .hooks import plain
 
-# where the kernel frees what a program dropped: net/core/dev.c, drivers/net/veth.c, drivers/net/tun.c
-_FUNCTIONS = ("netif_receive_generic_xdp", "do_xdp_generic", "veth_xdp_rcv_skb", "tun_xdp_one")
+# where the kernel frees what a program dropped: net/core/dev.c, drivers/net/veth.c
+_FUNCTIONS = ("netif_receive_generic_xdp", "do_xdp_generic", "veth_xdp_rcv_skb")
 _MODES = {1: "native", 2: "generic", 3: "offloaded"}   # XDP_ATTACHED_* in include/uapi/linux/if_link.h
 BEFORE = ("native", "offloaded")    # the program runs before there is an skb
 
