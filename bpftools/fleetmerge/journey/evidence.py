@@ -35,7 +35,8 @@ def homes_of(chained: Sequence[Chained], clocks: Sequence[HostClock], flows: np.
     the last time say as much.
     """
     ends = _ends(np.concatenate([_ends(some) for some in _sent(chained, clocks, flows)] or [np.zeros(0, _SENT)]))
-    address, devices = np.unique(np.unique(ends[["address", "device"]])["address"], return_counts=True)
+    _, first = np.unique(mix(ends["address"], ends["device"].astype("u8")), return_index=True)
+    address, devices = np.unique(ends["address"][first], return_counts=True)
     several = address[devices > 1]
     parts = [ends[~among(ends["address"], several)]]
     if len(several):
