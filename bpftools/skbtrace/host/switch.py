@@ -37,7 +37,8 @@ def ports(lines: Iterable[str]) -> List[Port]:
         elif port and bridge:
             name, number, datapath, kind, options = port.groups()
             pairs = (word.partition("=") for word in (options or "").split(", "))
-            found.append(Port(bridge, name, int(number), datapath, kind, {key: value for key, _, value in pairs if key}))
+            given = {key: value for key, _, value in pairs if key}
+            found.append(Port(bridge, name, int(number), datapath, kind, given))
     return found
 
 
