@@ -10,6 +10,7 @@ from ..packet.identity import FLOW, united
 from ..packet.places import DELIVER, FAR, NEAR, OWN, RECEIVE, SEND, STACKED, TAKEN, Place, Places, outward
 from ..packet.survey import Survey
 
+OWNED = np.dtype([("device", "<i4"), ("mac", "<u4")])    # a VM's device, and an address that it sent from
 ANSWERING = np.dtype([("group", "<u8"), ("back", "<u8")])
 BRIDGE, CLOSED = 1, 2    # drops that may be no loss, as the packet was not wanted there
 
@@ -56,6 +57,7 @@ class Atlas:
     flows: np.ndarray                        # identity.FLOW, sorted by flow
     answers: np.ndarray                      # ANSWERING, sorted by group
     broadcast: np.ndarray                    # u8, sorted: flows of IPv4 of which frames went to all
+    owned: np.ndarray                        # OWNED
 
     def without_flows(self) -> "Atlas":
         """Return what chains need of it."""
@@ -90,7 +92,20 @@ def make_atlas(bundles: Sequence[Bundle], surveys: Sequence[Survey], places: Seq
                      peers)
     broadcast = np.unique(np.concatenate([np.zeros(0, "u8"), *(survey.tables.broadcast for survey in surveys)]))
     return Atlas(listed, layout, devices, hosts, of_bundle, counts, drops, drop_of_bundle, flows, answers_of(flows),
-                 broadcast)
+                 broadcast, _owned(surveys, of_bundle, layout))
+
+
+def _owned(surveys: Sequence[Survey], of_bundle: Sequence[np.ndarray], layout: Layout) -> np.ndarray:
+    """Return OWNED of all bundles."""
+    out = [np.zeros(0, OWNED)]
+    for survey, numbers in zip(surveys, of_bundle, strict=True):
+        devices = {place[:2]: int(layout.device[number]) for place, number in zip(
+            survey.tables.places, numbers.tolist(), strict=False)}
+        some = np.zeros(len(survey.tables.owners), OWNED)
+        some["device"] = [devices[one, two] for one, two in survey.tables.owners[["netns", "ifindex"]].tolist()]
+        some["mac"] = survey.tables.owners["mac"]
+        out.append(some)
+    return np.unique(np.concatenate(out))
 
 
 def answers_of(flows: np.ndarray) -> np.ndarray:

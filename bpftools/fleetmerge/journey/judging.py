@@ -40,7 +40,8 @@ class Judging(Part):
                           self._packets.unsure[self._starts[waiting]]
                           & (self._packets.loose[self._starts[waiting]] | self._contested(waiting)
                              | (self._has_come(waiting, units) & self._doubles())),
-                          self._strange[units], among(self._stream[waiting], self._followed_streams()))
+                          self._strange[units], among(self._stream[waiting], self._followed_streams()),
+                          self._aside(waiting, units))
         judged = Judge(layout, self._setting.facts, self._setting.bounds, onward, slowest, entrances,
                        self._routed()).judge(pending)
         miscounted = self._miscounted(pending, judged)
@@ -51,6 +52,13 @@ class Judging(Part):
                                                                                  judged.gaps)
         results.last[waiting] = places
         self._drops(on_way)
+
+    def _aside(self, waiting: np.ndarray, units: np.ndarray) -> np.ndarray:
+        """Whether packets' frames were for another MAC address than those that their receivers' VMs send from."""
+        owned, home = self._setting.atlas.owned, self._home[waiting]
+        toward = self._packets.units.rows["toward"][self._packets.units.row[units]]
+        known = np.sort(mix(owned["mac"], owned["device"].astype("u8")))
+        return (toward > 0) & among(home, owned["device"]) & ~among(mix(toward, home.astype("u8")), known)
 
     def _sent_on(self) -> set[int]:
         """Return the hosts that sent on what had come to them from other ones."""

@@ -39,6 +39,7 @@ class Pending:
     unsure: np.ndarray    # bool
     strange: np.ndarray   # bool: it did not match the filter any more: where it went from here nobody looks for it
     followed: np.ndarray  # bool: others of its stream were recorded where they did not match any more
+    aside: np.ndarray     # bool: its frame was for another MAC address than those that the destination's VM sends from
 
     def __len__(self) -> int:
         return len(self.packet)
@@ -189,6 +190,8 @@ class Judge:
                 gaps[number] |= np.uint32(grounds.RESIDENT.bit)
             elif self._others_partly(here[number], home_host[number]):
                 gaps[number] |= np.uint32(grounds.BETWEEN.bit)
+            if pending.aside[number]:
+                gaps[number] |= np.uint32(grounds.ASIDE.bit)
         told = (out == NOWHERE) & lost & (pending.told >= 0)
         told &= layout.host[np.maximum(pending.told, 0)] != here
         out[told] = pending.told[told]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import numbered
-from .identity import FOR_IT, FOR_OTHERS, mix
+from .identity import FOR_IT, FOR_OTHERS, OWNER, mix
 
 _ETHERNET = 14
 _GROUP = 1          # in an address's first byte: it is for many
@@ -59,6 +59,25 @@ class Frames:
         out[given] = np.array([self._aim(tap, address, tap in heard) for tap, address in pairs], "u1")[codes]
         return out
 
+    def toward(self, raw: np.ndarray) -> np.ndarray:
+        """Return a hash of the address that a frame was for, of frames given to devices that lead to no VM; else 0."""
+        out = np.zeros(len(raw), "u4")
+        device = raw["netns"].astype("u8") << np.uint64(32) | raw["ifindex"]
+        gone = np.flatnonzero((raw["packet_layer"] == 2) & (raw["packet_len"] >= _ETHERNET) & np.isin(
+            raw["point"], self._send) & ~np.isin(device, self._taps) & (raw["packet"][:, 0] & _GROUP == 0))
+        out[gone] = _hashed(_address(raw["packet"][gone, :6]))
+        return out
+
+    def owners(self) -> np.ndarray:
+        """Return OWNER of the VMs that were heard."""
+        heard = [(owner >> 32, owner & 0xFFFFFFFF, address) for address, owner in self._owner.items()
+                 if owner in self._behind]
+        out = np.zeros(len(heard), OWNER)
+        if heard:
+            out["netns"], out["ifindex"], address = (np.array(column, "u8") for column in zip(*heard, strict=True))
+            out["mac"] = _hashed(address)
+        return out
+
     def _aim(self, tap: int, address: int, heard: bool) -> int:
         behind = self._behind[tap]
         if self._owner.get(address) == tap or (behind is not None and address & _BEHIND == behind):
@@ -68,8 +87,19 @@ class Frames:
 
 def _different(device: np.ndarray, octets: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray]:
     """Return (the different pairs of device and address; the number of each row's)."""
+    address = _address(octets)
+    codes, first = numbered(mix(device, address))
+    return list(zip(device[first].tolist(), address[first].tolist(), strict=True)), codes
+
+
+def _address(octets: np.ndarray) -> np.ndarray:
+    """Return addresses as numbers."""
     address = np.zeros(len(octets), "u8")
     for column in octets.T:
         address = address << np.uint64(8) | column
-    codes, first = numbered(mix(device, address))
-    return list(zip(device[first].tolist(), address[first].tolist(), strict=True)), codes
+    return address
+
+
+def _hashed(address: np.ndarray) -> np.ndarray:
+    """Return a number that is not 0 for each address."""
+    return np.maximum(mix(address, 0).astype("u4"), 1)

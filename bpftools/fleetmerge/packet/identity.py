@@ -31,6 +31,7 @@ ROW = np.dtype([
     ("place", "<u4"), ("drop", "<u4"),   # entries of the bundle's tables; drop 0: the skb was not freed here
     ("chain", "<u4"),      # of this machine; filled in by journey/chains.py
     ("network", "<u4"),    # what keeps equal addresses apart: see network_of()
+    ("toward", "<u4"),     # hash of the MAC address that a frame was for which left the host; 0: not known, or for many
     ("bundle", "<u2"),
     ("vlan", "<i2"),       # -1: none
     ("queue", "<u2"),
@@ -44,6 +45,7 @@ ROW = np.dtype([
 FLOW = np.dtype([("flow", "<u8"), ("group", "<u8"), ("back", "<u8"), ("from", "<u8"), ("to", "<u8"), ("version", "u1"),
                  ("protocol", "u1"), ("ethertype", "<u2"), ("kind", "u1"), ("ports", "?"), ("source_port", "<u2"),
                  ("target_port", "<u2"), ("source", "u1", 16), ("target", "u1", 16)])
+OWNER = np.dtype([("netns", "<u8"), ("ifindex", "<u4"), ("mac", "<u4")])    # a VM's device; its address, as ROW.toward
 Columns = dict[str, np.ndarray]   # fields of rows, each by itself
 NOT_FOLLOWED, IS_TCP, IS_OTHER, IS_FRAGMENT, IS_ARP, UNREADABLE = range(6)   # the last: its headers are not whole
 FOLLOWED = 1 << 6       # in ROW.fixed: it does not match the filter here, and was recorded because it did before
@@ -75,6 +77,7 @@ class Tables:
     drops: dict[tuple[int, int, int], int] = field(default_factory=dict)   # reason, location, stack of a free -> drop
     flows: np.ndarray = field(default_factory=lambda: np.zeros(0, FLOW))   # by their hash
     broadcast: np.ndarray = field(default_factory=lambda: np.zeros(0, "u8"))   # IPv4 flows whose frames went to all
+    owners: np.ndarray = field(default_factory=lambda: np.zeros(0, OWNER))
 
     def keep_names(self) -> None:
         """Forget of flows all but that they were seen: when the atlas has the rest."""
@@ -88,6 +91,12 @@ class Framed(Protocol):
 
     def aims(self, raw: np.ndarray) -> np.ndarray:
         """Return bits of ROW.fixed for each of a bundle's next records."""
+
+    def toward(self, raw: np.ndarray) -> np.ndarray:
+        """Return ROW.toward for each of some records."""
+
+    def owners(self) -> np.ndarray:
+        """Return OWNER: which addresses VMs were heard to send from, of the records so far."""
 
 
 class Identifier:
@@ -120,11 +129,14 @@ class Identifier:
         self._places(out, raw)
         if self._frames:
             out["fixed"] |= self._frames.aims(raw)
+            out["toward"] = np.where(outer.tunnel == NO_TUNNEL, self._frames.toward(raw), 0)
         return out
 
     def finish(self) -> Tables:
         """Return the tables, complete."""
         self._keep()
+        if self._frames:
+            self.tables.owners = self._frames.owners()
         return self.tables
 
     def _remember(self, out: np.ndarray, parsed: Headers) -> None:

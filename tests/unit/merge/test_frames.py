@@ -90,3 +90,14 @@ def test_devices_of_other_namespaces_are_others() -> None:
 def test_no_device_of_a_vm_and_no_record() -> None:
     assert Frames({}, POINTS).aims(records(*SPOKEN, (TX, VNET0, B, C))).tolist() == [UNKNOWN] * 4
     assert not len(frames().aims(records()))
+
+
+def test_for_whom_frames_left_and_who_has_these_addresses() -> None:
+    known = frames()
+    known.aims(records(*SPOKEN, (RX, VNET1, A, C)))     # VNET1's VM hands on what is C's
+    toward = known.toward(records((TX, ETH0, A, B), (TX, ETH0, B, A), (TX, ETH0, C, A), (TX, ETH0, GROUP, A),
+                                  (TX, VNET0, A, C), (RX, ETH0, A, C)))
+    assert len(set(toward[:3].tolist())) == 3 and toward[:3].all() and not toward[3:].any()
+    assert known.owners().tolist() == [(NETNS, VNET0, toward[0]), (NETNS, VNET1, toward[1])]
+    assert not known.toward(records((TX, ETH0, A, B), packet_len=13)).any()
+    assert not len(frames().owners())

@@ -48,7 +48,7 @@ def judge(others: list[Any], *, trusts: dict[str, Trust] | None = None, bound: f
     """Return (outcome, where it should have been seen next, words of the gaps) of one packet."""
     pending = {"packet": 0, "unit": 0, "place": A_TX, "how": BY_OUT, "gaps": 0, "stream": STREAM, "time": 5 * SECOND,
                "home": LAYOUT.device[B_TX], "stays": True, "told": NOWHERE, "fragment": False, "unsure": False,
-               "strange": False, "followed": False}
+               "strange": False, "followed": False, "aside": False}
     types = {"gaps": "u4", "stream": "u8", "place": "i4", "how": "u1", "home": "i4", "told": "i4"}
     columns = {name: np.array([value], types.get(name)) for name, value in {**pending, **fields}.items()}
     entrances = Entrances(LAYOUT)
@@ -129,6 +129,8 @@ def test_where_its_receiver_lives_shows_the_way() -> None:
     crossed = ((A_TX, B_RX, 3),)
     assert judge([], crossed=crossed) == (VANISHED, B_RX, set())
     assert judge([], crossed=crossed, stays=False) == (UNKNOWN, B_RX, {"RESIDENT"})
+    assert judge([], crossed=crossed, aside=True) == (UNKNOWN, B_RX, {"ASIDE"})
+    assert judge(BOTH, aside=True) == (VANISHED, B_RX, set())     # the flow's own packets show the way
     # packets came back that way only
     assert judge([], crossed=((B_OUT, A_VM, 3), (B_OUT, A_TX, 5))) == (VANISHED, B_RX, set())
     # what did not leave the host, and what is for the host itself, went no way between hosts
