@@ -19,7 +19,9 @@ from .window import Window
 COUNTERS = ("seen", "matched", "followed", "lost", "shed", "sampled_out", "outside_window", "unparsed", "undecided",
             "no_device", "stacks_lost", "forgotten", "missed")
 _IDLE_SECONDS = 0.01   # between looks at an empty buffer: a tenth of what fills it at a million records a second
-_CHECK_SECONDS = 0.25  # between looks at disk, reader and window file
+_CLOSED_SECONDS = 0.05  # likewise, as long as the window is closed: nothing can come
+_CONTROL_SECONDS = 0.05  # between looks at the window file
+_CHECK_SECONDS = 0.25  # between looks at disk and reader
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -169,14 +171,15 @@ class Tracer:
 
         output: gets the records (output.py); control: looked at now and then, may set or end the window.
         """
-        next_check = 0.0
+        look_at = check_at = 0.0
         while not self.stopped_by:
             if not self._buffer.drain():
-                time.sleep(_IDLE_SECONDS)
+                time.sleep(min(_CLOSED_SECONDS, max(_IDLE_SECONDS, self.window.opens_in())))
             now = time.monotonic()
-            if now >= next_check or control:
-                self._look(output, control, now >= next_check)
-                next_check = now + _CHECK_SECONDS if now >= next_check else next_check
+            if now >= look_at:
+                self._look(output, control, now >= check_at)
+                check_at = now + _CHECK_SECONDS if now >= check_at else check_at
+                look_at = now + _CONTROL_SECONDS if control else check_at
 
     def _look(self, output: Any, control: Any, thoroughly: bool) -> None:
         if thoroughly:

@@ -55,6 +55,10 @@ class Window:
         """Whether the window has bounds."""
         return self.start_ns != NEVER
 
+    def opens_in(self) -> float:
+        """Return the seconds until it opens; below 0 when it has."""
+        return (self.start_ns - clock.monotonic_ns()) / 1e9
+
     def is_over(self) -> bool:
         """Whether its end has passed."""
         return self.is_set() and clock.monotonic_ns() >= self.end_ns
