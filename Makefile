@@ -103,7 +103,7 @@ failures: setup  ## kill, stop, fill up and cut off what a capture needs, on a l
 faults: setup  ## inject faults into a lab of its own, and print how many the verdict finds (as root)
 	tests/elsewhere pytest tests/faults
 
-test-runbook: setup  ## make each situation of RUNBOOK.md on a lab of its own, and run its commands (as root)
+test-runbook: setup  ## make each situation of RUNBOOK.md on a lab, and run its commands and those of README.md (as root)
 	tests/elsewhere pytest tests/runbook
 
 molecule: setup  ## run the roles' tests, on a lab of their own (as root)

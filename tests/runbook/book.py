@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RUNBOOK.md as data: its situations, the commands of each, and what it says comes out."""
+"""RUNBOOK.md as data: its situations, the commands of each, and what it says comes out; and blocks of any such text."""
 import pathlib
 import re
 from dataclasses import dataclass
@@ -21,11 +21,12 @@ class Situation:
 def situations(book: pathlib.Path = BOOK) -> list[Situation]:
     """Return the numbered situations, in their order."""
     sections = re.split(r"^## \d+\. (.+)$", book.read_text(), flags=re.M)[1:]
-    return [Situation(title, _blocks(text, "sh"), _blocks(text, ""))
+    return [Situation(title, blocks(text, "sh"), blocks(text, ""))
             for title, text in zip(sections[::2], sections[1::2], strict=True)]
 
 
-def _blocks(text: str, language: str) -> list[str]:
+def blocks(text: str, language: str) -> list[str]:
+    """Return the blocks of a language in their order."""
     return [block for kind, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.M | re.S) if kind == language]
 
 
