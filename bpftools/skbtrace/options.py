@@ -178,9 +178,6 @@ def _check_choice(options: Any) -> None:
     if options.sample > 1 and options.follow:
         raise InputError("%s and %s exclude each other: what is left out cannot be followed"
                          % (option("sample"), option("follow")))
-    if options.follow and (options.filter or options.inner_filter):
-        raise InputError("%s and %s exclude each other: together they take more of a program's stack than kernels allow"
-                         % (option("follow"), option("filter" if options.filter else "inner-filter")))
     if options.sample_drops and options.sample == 1:
         raise InputError("%s needs %s: without it, every packet is taken" % (option("sample-drops"), option("sample")))
 

@@ -19,6 +19,7 @@ from skbtrace.capture import record
 BOTH = {"datapath_tracing": ["--only-followed", "skb.drop"], "drop_monitor": []}
 VM_A, STRANGER = "192.168.32.10", "192.168.32.77"
 FROM_A = ["--follow", "--src", VM_A, "--protocol", "udp"]
+FROM_A_IN_WORDS = ["--follow", "--filter", f"udp and src host {VM_A}"]
 MASQUERADE = """
 table ip known {
   chain after {
@@ -67,10 +68,11 @@ def at_devices(found: collections.Counter) -> dict:
     return {place: count for place, count in found.items() if place[0] != "skb.free"}
 
 
-@pytest.mark.parametrize("tracers", [ALONE, BOTH], ids=["alone", "both"])
-def test_through_address_translation(lab, run, tracers) -> None:
+@pytest.mark.parametrize(("tracers", "words"), [(ALONE, FROM_A), (BOTH, FROM_A), (ALONE, FROM_A_IN_WORDS)],
+                         ids=["alone", "both", "expression"])
+def test_through_address_translation(lab, run, tracers, words) -> None:
     """hv-b gives its own address to what it routes. Where the filter's address is not to be seen, nobody is accused."""
-    capture = Capture(run, ["hv-a", "hv-b", "far"], FROM_A, tracers=tracers)
+    capture = Capture(run, ["hv-a", "hv-b", "far"], words, tracers=tracers)
     scene = Scene(lab, capture)
     with routed(scene) as far, scene.hv_b.nft(MASQUERADE), FAR.serve("udp", far, PORT, count=COUNT) as server, \
             scene.window():

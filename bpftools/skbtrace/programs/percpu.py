@@ -2,7 +2,8 @@
 """Where each CPU has its own copy of the kernel's per-CPU memory, and its softnet_data in it.
 
 Few kernels show these to everybody, so they are read off what a process has: a per-CPU map of its own gives one CPU's
-place, and the run queues, to which every task's scheduling group leads, how far apart the CPUs are.
+place, and the run queues, to which every task's scheduling group leads, how far apart the CPUs are. In newer kernels,
+as 7.2, a group has its queues in per-CPU memory itself (kernel/sched/sched.h): there each CPU is asked in its turn.
 """
 import contextlib
 import os
@@ -11,10 +12,10 @@ from typing import Iterator, List, NamedTuple, Optional
 from ..kernel import btf
 from . import loader, memory
 
-STRUCTS = ["task_struct", "task_group", "cfs_rq", "bpf_array", "softnet_data"]
+STRUCTS = ["task_struct", "task_group", "cfs_rq", "rq", "bpf_array", "softnet_data"]
 _SECTION = ".data..percpu"
 NAMES = STRUCTS + [_SECTION, "runqueues", "softnet_data"]
-_POSSIBLE = "/sys/devices/system/cpu/possible"
+_POSSIBLE, _ONLINE = "/sys/devices/system/cpu/possible", "/sys/devices/system/cpu/online"
 
 
 class PerCpu(NamedTuple):
@@ -26,8 +27,14 @@ class PerCpu(NamedTuple):
 
 def cpu_count() -> int:
     """Return how many CPUs there may ever be: one more than the last one's number."""
-    with open(_POSSIBLE) as handle:
-        return int(handle.read().replace("-", ",").split(",")[-1]) + 1
+    return max(_cpus(_POSSIBLE)) + 1
+
+
+def _cpus(path: str) -> List[int]:
+    """Return the numbers of a list such as 0-3,8."""
+    with open(path) as handle:
+        ranges = [part.split("-") for part in handle.read().strip().split(",")]
+    return [cpu for ends in ranges for cpu in range(int(ends[0]), int(ends[-1]) + 1)]
 
 
 def find(types: Optional[btf.Btf]) -> Optional[PerCpu]:
@@ -49,23 +56,44 @@ def _find(kernel: memory.Memory, types: btf.Btf) -> PerCpu:
             raise LookupError(field)
         return member.bit_offset // 8
 
+    pointers, queue, number = place("bpf_array", "pptrs"), place("cfs_rq", "rq"), place("rq", "cpu")
     with _pinned() as cpu:
-        own = _own_offset(kernel, place("bpf_array", "pptrs"))
+        own = _own_offset(kernel, pointers)
     group = kernel.word(kernel.task + place("task_struct", "sched_task_group"))
     queues = kernel.word(group + place("task_group", "cfs_rq"))
-    run_queues = [kernel.word(kernel.word(queues + 8 * number) + place("cfs_rq", "rq"))
-                  for number in range(cpu_count())]
-    if not all(run_queues):
-        raise LookupError("rq")
-    offsets = [own + run_queue - run_queues[cpu] for run_queue in run_queues]
-    return PerCpu([offset & (1 << 64) - 1 for offset in offsets], _softnet(kernel, types, run_queues, offsets))
+    cpus = list(range(cpu_count()))
+    run_queues = [kernel.word(kernel.word(queues + 8 * each) + queue) for each in cpus]
+    if _are_of(kernel, number, run_queues, cpus):
+        offsets = [own + run_queue - run_queues[cpu] for run_queue in run_queues]
+    else:
+        cpus = _cpus(_ONLINE)
+        offsets = _offsets_in_turn(kernel, pointers, cpus)
+        run_queues = [kernel.word(queues + offsets[each] + queue) for each in cpus]
+        if not _are_of(kernel, number, run_queues, cpus):
+            raise LookupError("rq")
+    return PerCpu([offset & (1 << 64) - 1 for offset in offsets],
+                  _softnet(kernel, types, run_queues, cpus, offsets[cpus[0]]))
+
+
+def _are_of(kernel: memory.Memory, number: int, run_queues: List[int], cpus: List[int]) -> bool:
+    """Whether run queues are those of these CPUs. number: where a run queue has its CPU's."""
+    return all(run_queues) and [kernel.word(one + number) & 0xFFFFFFFF for one in run_queues] == cpus
+
+
+def _offsets_in_turn(kernel: memory.Memory, pointers: int, cpus: List[int]) -> List[int]:
+    """Return each CPU's offset, 0 for those that are off; raises OSError if this process may not run on one of them."""
+    offsets = [0] * cpu_count()
+    for cpu in cpus:
+        with _pinned(cpu):
+            offsets[cpu] = _own_offset(kernel, pointers)
+    return offsets
 
 
 @contextlib.contextmanager
-def _pinned() -> Iterator[int]:
-    """One CPU, on which this thread stays for a while."""
+def _pinned(cpu: Optional[int] = None) -> Iterator[int]:
+    """One CPU, this one or any, on which this thread stays for a while."""
     before = os.sched_getaffinity(0)
-    cpu = min(before)
+    cpu = min(before) if cpu is None else cpu
     os.sched_setaffinity(0, {cpu})
     try:
         yield cpu
@@ -83,8 +111,9 @@ def _own_offset(kernel: memory.Memory, pointers: int) -> int:
         os.close(descriptor)
 
 
-def _softnet(kernel: memory.Memory, types: btf.Btf, run_queues: List[int], offsets: List[int]) -> int:
-    """Return the per-CPU pointer to softnet_data; 0 if what is there does not look like it on every CPU."""
+def _softnet(kernel: memory.Memory, types: btf.Btf, run_queues: List[int], cpus: List[int], offset: int) -> int:
+    """Return the per-CPU pointer to softnet_data; 0 if what is there does not look like it on every CPU. offset: of the
+    first one."""
     variables = [types.variable(_SECTION, name) for name in ("runqueues", "softnet_data")]
     poll, number = types.member("softnet_data", "backlog.poll"), types.member("softnet_data", "cpu")
     if None in variables or not poll or not number:
@@ -93,6 +122,6 @@ def _softnet(kernel: memory.Memory, types: btf.Btf, run_queues: List[int], offse
     found = [run_queue + apart for run_queue in run_queues]
     polls = {kernel.word(address + poll.bit_offset // 8) for address in found}
     numbers = [kernel.word(address + number.bit_offset // 8) & 0xFFFFFFFF for address in found]
-    if len(polls) != 1 or 0 in polls or numbers != list(range(len(found))):
+    if len(polls) != 1 or 0 in polls or numbers != cpus:
         return 0
-    return found[0] - offsets[0] & (1 << 64) - 1
+    return found[0] - offset & (1 << 64) - 1

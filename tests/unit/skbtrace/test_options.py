@@ -37,8 +37,6 @@ REFUSED = [
     (["--sample", "0"], "--sample is '0': it must be a whole number of packets from 1 to 1000"),
     (["--sample", "1001"], "--sample is '1001'"),
     (["--sample-drops"], "--sample-drops needs --sample: without it, every packet is taken"),
-    (["--follow", "--filter", "tcp"],
-     "--follow and --filter exclude each other: together they take more of a program's stack than kernels allow"),
     (["--sample", "9", "--follow"], "--sample and --follow exclude each other: what is left out cannot be followed"),
     (["--max-rate", ""], "--max-rate is ''"),
     (["--max-bytes", "100"], "--max-bytes is '100'"),
