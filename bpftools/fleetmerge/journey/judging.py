@@ -34,7 +34,8 @@ class Judging(Part):
         told = self._setting.told
         onward = onward_of(list(self._went(set(places.tolist()))))
         pending = Pending(waiting, units, places, results.how[waiting].astype("u1"), results.gaps[waiting],
-                          self._stream[waiting], self._time[units], self._home[waiting], self._stays[waiting],
+                          self._stream[waiting], self._time[units], *self._times_of_alike(waiting, units),
+                          self._home[waiting], self._stays[waiting],
                           np.array([told.get(address, NOWHERE) for address in self._target[1][waiting].tolist()], "i4"),
                           self._packets.units.rows["kind"][self._packets.units.row[units]] == IS_FRAGMENT,
                           self._packets.unsure[self._starts[waiting]]
@@ -52,6 +53,23 @@ class Judging(Part):
                                                                                  judged.gaps)
         results.last[waiting] = places
         self._drops(on_way)
+
+    def _times_of_alike(self, waiting: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return when the first and the last of those that look the same were seen where a packet was seen last."""
+        times = self._time[units]
+        first, last = times.copy(), times.copy()
+        unsure, key = self._packets.unsure, mix(self._packets.units.key, self._place.astype("u8"))
+        some = np.flatnonzero(unsure[self._starts[waiting]])
+        if not len(some):
+            return first, last
+        keys, of = np.unique(key[units[some]], return_inverse=True)
+        alike = np.flatnonzero(among(key, keys) & unsure)
+        at = np.searchsorted(keys, key[alike])
+        earliest, latest = np.full(len(keys), times.max()), np.full(len(keys), times.min())
+        np.minimum.at(earliest, at, self._time[alike])
+        np.maximum.at(latest, at, self._time[alike])
+        first[some], last[some] = np.minimum(first[some], earliest[of]), np.maximum(last[some], latest[of])
+        return first, last
 
     def _aside(self, waiting: np.ndarray, units: np.ndarray) -> np.ndarray:
         """Whether packets' frames were for another MAC address than those that their receivers' VMs send from."""
@@ -124,15 +142,19 @@ class Judging(Part):
 
     def _went(self, places: set[int]) -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield (key of stream and place, time, next place) of the packets that went on from some places. What a bridge
-        refused was perhaps for another host: that it came shows nothing."""
+        refused was perhaps for another host: that it came shows nothing; nor does what may have left a host by a device
+        that nobody looked at, or another host."""
         for way in self._ways:
             rows = way.shape.tree.way(way.leaf.row)
             if self._refused(way):
                 rows = [row for row in rows if self._layout.host[way.shape.place(row)] != way.shape.tree.legs[
                     way.leaf.leg].host]
             streams = None
+            doubtful = {leg.first for leg in way.shape.tree.legs if not leg.sure}
             for one, two in zip(rows[:-1], rows[1:], strict=True):
                 place = way.shape.place(one)
+                if two in doubtful and not self._layout.leaves[place]:
+                    continue
                 if place in places and self._layout.step[place]:
                     streams = self._stream[way.packets] if streams is None else streams
                     yield (mix(streams, np.full(len(streams), place, "u8")), self._time[way.units(one)],

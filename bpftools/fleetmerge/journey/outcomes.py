@@ -32,6 +32,8 @@ class Pending:
     gaps: np.ndarray      # u4: what is missing already
     stream: np.ndarray    # u8
     time: np.ndarray      # i8: wall ns
+    first: np.ndarray     # i8: likewise, of the first of those that look the same, and of which it may be any
+    last: np.ndarray      # i8: of the last of them
     home: np.ndarray      # i4: device of the destination's VM, -1 if not known
     stays: np.ndarray     # bool: the VM was there before and after
     told: np.ndarray      # i4: place where the topology says that it comes in, -1 if it does not
@@ -204,13 +206,13 @@ class Judge:
         slowest = np.array([self._slowest.get(pair, -1.0) for pair in zip(
             pending.place.tolist(), after.tolist(), strict=True)])
         patience = bound + np.where(slowest < 0, _PATIENCE, np.maximum(4 * slowest, _HASTE))
-        time = pending.time.astype("f8")
+        first, last = pending.first.astype("f8"), pending.last.astype("f8")
         facts = self._facts
         apart = bound > _EDGE * (facts.end[there] - facts.start[there])
         flying = np.zeros(len(pending), bool)
         gaps = np.zeros(len(pending), "u4")
-        for near, odd, gap in ((time + patience > facts.end[there], facts.early[there], grounds.EARLY),
-                               (time - bound < facts.start[there], facts.late[there], grounds.LATE)):
+        for near, odd, gap in ((last + patience > facts.end[there], facts.early[there], grounds.EARLY),
+                               (first - bound < facts.start[there], facts.late[there], grounds.LATE)):
             gaps |= np.where(near & odd, gap.bit, np.where(near & apart, grounds.CLOCKS.bit, 0)).astype("u4")
             flying |= near & ~odd & ~apart
         return flying & (gaps == 0), gaps

@@ -47,6 +47,7 @@ def judge(others: list[Any], *, trusts: dict[str, Trust] | None = None, bound: f
           routed: tuple[int, ...] = (), **fields: Any) -> tuple[int, int, set[str]]:
     """Return (outcome, where it should have been seen next, words of the gaps) of one packet."""
     pending = {"packet": 0, "unit": 0, "place": A_TX, "how": BY_OUT, "gaps": 0, "stream": STREAM, "time": 5 * SECOND,
+               "first": fields.get("time", 5 * SECOND), "last": fields.get("time", 5 * SECOND),
                "home": LAYOUT.device[B_TX], "stays": True, "told": NOWHERE, "fragment": False, "unsure": False,
                "strange": False, "followed": False, "aside": False}
     types = {"gaps": "u4", "stream": "u8", "place": "i4", "how": "u1", "home": "i4", "told": "i4"}
