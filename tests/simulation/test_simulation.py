@@ -38,6 +38,8 @@ SEEDS = {"full": (*range(150), 498,   # parts of packets among others that look 
                   37240, 37324, 18000,     # equal ones eaten between, or doubled; drops alone of flooded frames
                   40122, 45146,            # a full tap of a VM heard only after it moved; a mirror of what came unseen
                   70220,                   # doubled before a router, and dropped behind it
+                  50050, 80851,            # lost before a router; equal ones where another host begins to record
+                  81701,                   # a copy at a host that may have sent on by what nobody looked at
                   70439, 70536),           # mirrored, and flooded, with records missing; sent again after the end
          "plain": range(50),
          **{"plain,+" + name: range(1000 + 10 * number, 1003 + 10 * number) for number, name in enumerate(MORE)}}
