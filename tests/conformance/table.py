@@ -4,8 +4,8 @@
 What a traffic's records say of the packet itself, addresses, ports and protocol, is known from scene.TRAFFIC and
 scene.FRAMES. A row adds where that is, and what the kernel must have made of the packet by then.
 """
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import scene
@@ -65,6 +65,14 @@ class Row:
             ends = [("dst", src, SPORT), ("src", dst, port)]
         return {"protocol": protocol, **{end: address for end, address, _port in ends},
                 **{end + "_port": number for end, _address, number in ends}}
+
+    def without_queues(self, kinds: Collection[str]) -> "Row":
+        """Return the row where queues of these kinds cannot be read."""
+        if self.says.get("queue.kind") not in kinds:
+            return self
+        said, told = ({path: value for path, value in values.items() if not path.startswith("queue.")}
+                      for values in (self.says, self.tells))
+        return replace(self, says={**said, "queue": None}, tells=told)
 
     def records(self, recorded: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return those of this traffic at this point and device, in the order of time."""

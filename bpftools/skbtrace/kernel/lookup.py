@@ -37,6 +37,17 @@ def find_functions(names: Iterable[str]) -> Dict[str, List[Function]]:
     return found
 
 
+def addresses(names: Iterable[str]) -> Dict[str, int]:
+    """Return name -> address of the kernel's own symbols, as far as there are such; 0 where it hides them.
+
+    Raises OSError.
+    """
+    wanted = set(names)
+    with open(_KALLSYMS) as handle:
+        rows = (line.split() for line in handle)
+        return {words[2]: int(words[0], 16) for words in rows if len(words) == 3 and words[2] in wanted}
+
+
 def nearest_functions(name: str) -> List[str]:
     """Return the names of functions that are nearest to one that is not there."""
     with open(_KALLSYMS) as handle:

@@ -9,7 +9,7 @@ import contextlib
 import os
 from typing import Iterator, List, NamedTuple, Optional
 
-from ..kernel import btf
+from ..kernel import btf, lookup
 from . import loader, memory
 
 STRUCTS = ["task_struct", "task_group", "cfs_rq", "rq", "bpf_array", "softnet_data"]
@@ -114,14 +114,24 @@ def _own_offset(kernel: memory.Memory, pointers: int) -> int:
 def _softnet(kernel: memory.Memory, types: btf.Btf, run_queues: List[int], cpus: List[int], offset: int) -> int:
     """Return the per-CPU pointer to softnet_data; 0 if what is there does not look like it on every CPU. offset: of the
     first one."""
-    variables = [types.variable(_SECTION, name) for name in ("runqueues", "softnet_data")]
+    apart = _apart(types)
     poll, number = types.member("softnet_data", "backlog.poll"), types.member("softnet_data", "cpu")
-    if None in variables or not poll or not number:
+    if not apart or not poll or not number:
         return 0
-    apart = (variables[1] or 0) - (variables[0] or 0)
     found = [run_queue + apart for run_queue in run_queues]
     polls = {kernel.word(address + poll.bit_offset // 8) for address in found}
     numbers = [kernel.word(address + number.bit_offset // 8) & 0xFFFFFFFF for address in found]
     if len(polls) != 1 or 0 in polls or numbers != cpus:
         return 0
     return found[0] - offset & (1 << 64) - 1
+
+
+def _apart(types: btf.Btf) -> int:
+    """Return how far softnet_data lies behind a CPU's run queue, in bytes; 0 if nothing tells: before 5.11 the kernel's
+    types have no variables, and its symbols may be hidden."""
+    names = ["runqueues", "softnet_data"]
+    places = [types.variable(_SECTION, name) for name in names]
+    if None in places:
+        known = lookup.addresses(names)
+        places = [known.get(name, 0) for name in names]
+    return (places[1] or 0) - (places[0] or 0)

@@ -58,7 +58,9 @@ def _beginning(tracer: Any) -> List[str]:
         said.append("the kernel hides where its functions are (kernel.kptr_restrict is 2, or it is locked down): "
                     "places and stacks are shown as addresses")
     missing = dict(tracer.absent, **tracer.program.skipped)
-    return said + ["skipped %s: %s" % (", ".join(names), why) for why, names in _by_reason(missing)]
+    said += ["skipped %s: %s" % (", ".join(names), why) for why, names in _by_reason(missing)]
+    return said + ["not read, queues of kind %s: %s" % (", ".join(names), why)
+                   for why, names in _by_reason(tracer.queues.absent)]
 
 
 def _by_reason(skipped: Dict[str, str]) -> List[Tuple[str, List[str]]]:
