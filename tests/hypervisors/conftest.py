@@ -96,6 +96,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print what the kernels took."""
     if config.stash.get(ROWS, []):
         terminalreporter.section("points attached/skipped in each profile")
-        terminalreporter.write_line(table.markdown(config.stash[ROWS]))
+        terminalreporter.write_line(table.markdown(config.stash[ROWS], config.stash.get(RECORDED, {})))
     for kernel, counts in config.stash.get(RECORDED, {}).items():
         terminalreporter.write_line(f"{kernel}: {counts.recorded} of {counts.points} points recorded what passed them")

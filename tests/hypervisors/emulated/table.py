@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the kernels took, as the Markdown table of the README."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from skbtrace.programs import points
@@ -31,10 +32,12 @@ def _seconds(spent: dict) -> str:
     return f"{spent['armed']:.1f} ({spent['compile']:.1f})"
 
 
-def markdown(rows: list[list[str]]) -> str:
-    """Return the table: for each profile the points attached/skipped, then tracepoint/fentry/kprobe, then the seconds
-    from start to armed, and of them compiling.
+def markdown(rows: list[list[str]], recorded: Mapping[str, Recorded]) -> str:
+    """Return the table: the points that recorded what passed them, where that was tried (recorded: by kernel), for each
+    profile the points attached/skipped, then tracepoint/fentry/kprobe, then the seconds from start to armed, and of
+    them compiling.
     """
-    heads = ["kernel", "bcc", "buffer", *PROFILES, "hooks of full", "nic, s", "full, s"]
-    lines = ["| " + " | ".join(cells) + " |" for cells in (heads, *rows)]
+    heads = ["kernel", "bcc", "buffer", "recorded", *PROFILES, "hooks of full", "nic, s", "full, s"]
+    whole = [[*row[:3], str(recorded[row[0]].recorded) if row[0] in recorded else "-", *row[3:]] for row in rows]
+    lines = ["| " + " | ".join(cells) + " |" for cells in (heads, *whole)]
     return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
