@@ -22,6 +22,7 @@ from ..journey.grounds import Trust
 from ..packet.sample import Sample
 from ..words import iso
 from . import excerpt, verdict
+from .bridged import stale_entries
 from .causes import add_causes, add_full_queues, add_unseen, known_of
 from .excerpt import Cut
 from .not_followed import drops_not_followed
@@ -102,6 +103,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "copies_dropped": sum(loss["wire_packets"] for loss in copies),
         "unanswered": asked,
         "stale_flows": stale_flows(known),
+        "stale_entries": stale_entries(store, known, devices),
         "queues": queues.table(),
         "seen": places,
         "devices": [dict({"host": host, "netns": netns, "device": name}, **entry)

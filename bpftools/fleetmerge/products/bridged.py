@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where bridges believe VMs to be, beside where these sent from, or have their device: entries of a forwarding table
+that lag behind.
+
+libvirt gives a VM's device the VM's own address with 0xfe in front of it (virNetDevTapCreateInBridgePort).
+"""
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..packet.places import LOCAL
+from .basis import Sentence
+from .causes import Known
+from .store import Store
+
+_ENTRIES = 1000     # that are looked at
+_SAID = 5           # that get a sentence
+_LIVES = {"sent": "it last sent from %s on %s", "device": "the device of the VM that has it is %s on %s"}
+_SEEN = {"sent": "recorded on %s: frames that %s sent by %s", "device": "read on %s: the address of %s's device, %s"}
+Devices = Mapping[tuple[str, str, str], Mapping[str, Any]]      # host, netns, device
+
+
+def stale_entries(store: Store, known: Known, devices: Devices) -> list[dict[str, Any]]:
+    """Return the entries that lead frames to the device of a VM, though the address sent from another one's alone, or,
+    where it was not heard, is by its name another one's. Whoever has one address twice, in networks of their own, sends
+    from both."""
+    entries = _entries(known, devices)
+    if not entries:
+        return []
+    last: dict[str, tuple[str, str, str]] = {}
+    own: set[tuple[str, str, str, str]] = set()
+    for row in store.rows("""
+            SELECT mac_src, host, netns, device FROM counted
+            WHERE point = 'dev.rx' AND mac_src IN (SELECT unnest(?)) GROUP BY ALL ORDER BY max(time)""",
+                          sorted({entry["mac"] for entry in entries})):
+        place = row["host"], row["netns"], row["device"]
+        if _is_local(devices, place):
+            last[row["mac_src"]] = place
+            own.add((row["mac_src"], *place))
+    out = []
+    named = _named(devices)
+    for entry in entries:
+        mac, here = entry["mac"], (entry["host"], entry["netns"], entry["device"])
+        lives, by = (last[mac], "sent") if mac in last else (named.get(mac[2:]), "device")
+        if lives and lives != here and (mac, *here) not in own:
+            frames = _frames(store, entry)
+            if frames:
+                out.append(dict(entry, lives={"host": lives[0], "netns": lives[1], "device": lives[2], "by": by},
+                                frames=frames))
+    return sorted(out, key=lambda one: -one["frames"])
+
+
+def _entries(known: Known, devices: Devices) -> list[dict[str, Any]]:
+    """Return what bridges believe to be behind VMs' devices, after the window."""
+    out = []
+    for (host, netns), reading in known.spaces.items():
+        for row in reading.rows("fdb"):
+            mac, name, flags = str(row.get("mac")).lower(), str(row.get("ifname")), row.get("flags")
+            if row.get("state") == "permanent" or not row.get("master") or not _is_local(devices, (host, netns, name)):
+                continue
+            static = row.get("state") == "static" or (isinstance(flags, list) and "sticky" in flags)
+            out.append({"host": host, "netns": netns, "bridge": str(row["master"]), "device": name, "mac": mac,
+                        "static": static})
+    return out[:_ENTRIES]
+
+
+def _named(devices: Devices) -> dict[str, tuple[str, str, str]]:
+    """Return what is behind the first byte of VMs' addresses -> their device, by the device's own address."""
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for place, entry in devices.items():
+        mac = entry.get("mac")
+        if _is_local(devices, place) and isinstance(mac, str) and mac.startswith("fe:"):
+            found.setdefault(mac[2:], []).append(place)
+    return {behind: places[0] for behind, places in found.items() if len(places) == 1}
+
+
+def _is_local(devices: Devices, place: tuple[str, str, str]) -> bool:
+    return devices.get(place, {}).get("role") in LOCAL
+
+
+def _frames(store: Store, entry: Mapping[str, Any]) -> int:
+    """Return how many frames for an address came in to its host."""
+    (row,) = store.rows("SELECT count(*) AS frames FROM counted WHERE host = ? AND point = 'dev.rx' AND mac_dst = ?",
+                        entry["host"], entry["mac"])
+    return int(row["frames"])
+
+
+def sentences(entries: Sequence[Mapping[str, Any]]) -> list[Sentence]:
+    """Return a sentence for each of some of these entries."""
+    return [Sentence(
+        "On %s, the bridge %s believes %s to be behind %s%s, but %s: %s for it came to %s." % (
+            one["host"], one["bridge"], one["mac"], one["device"], " (a static entry)" if one["static"] else "",
+            _LIVES[one["lives"]["by"]] % (one["lives"]["device"], one["lives"]["host"]),
+            "1 frame" if one["frames"] == 1 else "%d frames" % one["frames"], one["host"]),
+        ["read after the window on %s: the forwarding table of %s" % (one["host"], one["bridge"]),
+         _SEEN[one["lives"]["by"]] % (one["lives"]["host"], one["mac"], one["lives"]["device"])])
+        for one in entries[:_SAID]]
