@@ -22,6 +22,7 @@ from ..journey.grounds import Trust
 from ..packet.sample import Sample
 from ..words import iso
 from . import excerpt, verdict
+from .alike import folded
 from .bridged import stale_entries
 from .causes import add_causes, add_full_queues, add_unseen, known_of
 from .excerpt import Cut
@@ -125,6 +126,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     summary["doubts"] += thinned.doubts(sample, hosts, findings) if sample else []
     summary["doubts"] += excerpt.doubts(summary["excerpt"]) if cut else []
     summary["doubts"] += [_more_counted(trust) for trust in trusts.values() if trust.counted]
+    summary["doubts"] = folded(summary["doubts"], {host.name for host in hosts})
     return summary
 
 
