@@ -42,11 +42,8 @@ def stale_entries(store: Store, known: Known, devices: Devices) -> list[dict[str
         mac, here = entry["mac"], (entry["host"], entry["netns"], entry["device"])
         lives, by = (last[mac], "sent") if mac in last else (named.get(mac[2:]), "device")
         if lives and lives != here and (mac, *here) not in own:
-            frames = _frames(store, entry)
-            if frames:
-                out.append(dict(entry, lives={"host": lives[0], "netns": lives[1], "device": lives[2], "by": by},
-                                frames=frames))
-    return sorted(out, key=lambda one: -one["frames"])
+            out.append(dict(entry, lives={"host": lives[0], "netns": lives[1], "device": lives[2], "by": by}))
+    return _with_frames(store, out) if out else []
 
 
 def _entries(known: Known, devices: Devices) -> list[dict[str, Any]]:
@@ -77,11 +74,15 @@ def _is_local(devices: Devices, place: tuple[str, str, str]) -> bool:
     return devices.get(place, {}).get("role") in LOCAL
 
 
-def _frames(store: Store, entry: Mapping[str, Any]) -> int:
-    """Return how many frames for an address came in to its host."""
-    (row,) = store.rows("SELECT count(*) AS frames FROM counted WHERE host = ? AND point = 'dev.rx' AND mac_dst = ?",
-                        entry["host"], entry["mac"])
-    return int(row["frames"])
+def _with_frames(store: Store, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the entries of hosts to which frames for their address came, with how many, those with most first."""
+    macs = sorted({one["mac"] for one in entries})
+    rows = store.rows("""
+        SELECT host, mac_dst, count(*) AS frames FROM counted
+        WHERE point = 'dev.rx' AND mac_dst IN (SELECT unnest(?)) GROUP BY ALL""", macs)
+    frames = {(row["host"], row["mac_dst"]): int(row["frames"]) for row in rows}
+    found = [dict(one, frames=frames.get((one["host"], one["mac"]), 0)) for one in entries]
+    return sorted((one for one in found if one["frames"]), key=lambda one: -one["frames"])
 
 
 def sentences(entries: Sequence[Mapping[str, Any]]) -> list[Sentence]:
