@@ -7,6 +7,7 @@ libvirt gives a VM's device the VM's own address with 0xfe in front of it (virNe
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..journey.grounds import LIKELY
 from ..packet.places import LOCAL
 from .basis import Sentence
 from .causes import Known
@@ -21,8 +22,8 @@ Devices = Mapping[tuple[str, str, str], Mapping[str, Any]]      # host, netns, d
 
 def stale_entries(store: Store, known: Known, devices: Devices) -> list[dict[str, Any]]:
     """Return the entries that lead frames to the device of a VM, though the address sent from another one's alone, or,
-    where it was not heard, is by its name another one's. Whoever has one address twice, in networks of their own, sends
-    from both."""
+    where it was not heard, is by its name another one's. Of two VMs that have one address, in networks of their own,
+    each has a device of that name, or sends."""
     entries = _entries(known, devices)
     if not entries:
         return []
@@ -41,7 +42,7 @@ def stale_entries(store: Store, known: Known, devices: Devices) -> list[dict[str
     for entry in entries:
         mac, here = entry["mac"], (entry["host"], entry["netns"], entry["device"])
         lives, by = (last[mac], "sent") if mac in last else (named.get(mac[2:]), "device")
-        if lives and lives != here and (mac, *here) not in own:
+        if lives and lives != here and (mac, *here) not in own and _behind(devices[here]) != mac[2:]:
             out.append(dict(entry, lives={"host": lives[0], "netns": lives[1], "device": lives[2], "by": by}))
     return _with_frames(store, out) if out else []
 
@@ -64,10 +65,16 @@ def _named(devices: Devices) -> dict[str, tuple[str, str, str]]:
     """Return what is behind the first byte of VMs' addresses -> their device, by the device's own address."""
     found: dict[str, list[tuple[str, str, str]]] = {}
     for place, entry in devices.items():
-        mac = entry.get("mac")
-        if _is_local(devices, place) and isinstance(mac, str) and mac.startswith("fe:"):
-            found.setdefault(mac[2:], []).append(place)
+        behind = _behind(entry)
+        if behind and _is_local(devices, place):
+            found.setdefault(behind, []).append(place)
     return {behind: places[0] for behind, places in found.items() if len(places) == 1}
+
+
+def _behind(device: Mapping[str, Any]) -> str:
+    """Return what is behind the first byte of a VM's address, by its device's own; empty if that does not tell."""
+    mac = device.get("mac")
+    return mac[2:] if isinstance(mac, str) and mac.startswith("fe:") else ""
 
 
 def _is_local(devices: Devices, place: tuple[str, str, str]) -> bool:
@@ -93,5 +100,6 @@ def sentences(entries: Sequence[Mapping[str, Any]]) -> list[Sentence]:
             _LIVES[one["lives"]["by"]] % (one["lives"]["device"], one["lives"]["host"]),
             "1 frame" if one["frames"] == 1 else "%d frames" % one["frames"], one["host"]),
         ["read after the window on %s: the forwarding table of %s" % (one["host"], one["bridge"]),
-         _SEEN[one["lives"]["by"]] % (one["lives"]["host"], one["mac"], one["lives"]["device"])])
+         _SEEN[one["lives"]["by"]] % (one["lives"]["host"], one["mac"], one["lives"]["device"])],
+        ["another VM may have this address, too, in another network"], LIKELY)
         for one in entries[:_SAID]]

@@ -56,6 +56,10 @@ def test_what_leads_to_where_it_should(tmp_path: Path, entry: dict[str, Any]) ->
     assert told(tmp_path, entry)[0] == []
 
 
+def test_of_two_vms_with_one_address_each_has_its_own_device(tmp_path: Path) -> None:
+    assert told(tmp_path, OF_B, named="hv-a")[0] == []
+
+
 def test_of_who_was_not_heard_the_device_s_own_address_tells(tmp_path: Path) -> None:
     found, verdict = told(tmp_path, OF_B, answers=False, named="hv-b")
     assert found == [dict(STALE, lives=dict(STALE["lives"], by="device"))]
