@@ -156,8 +156,6 @@ def contradicting(rng: random.Random) -> Bad:
         ({"capture_protocol": "icmp", "capture_dst_port": 443}, ["capture_dst_port"]),
         ({"capture_protocol": "arp", "capture_src_port": 1}, ["capture_src_port"]),
         ({"capture_follow": True, "capture_sample": 10}, ["capture_follow"]),
-        ({"capture_follow": True, "capture_filter": "tcp"}, ["capture_follow"]),
-        ({"capture_follow": True, "capture_inner_filter": "tcp"}, ["capture_follow"]),
         ({"capture_sample_drops": True}, ["capture_sample_drops"]),
         ({"capture_required_points": ["dev.rx"], "capture_excluded_points": ["dev.rx"]}, ["capture_excluded_points"]),
         ({"capture_stacks": ["dev.tx"], "capture_excluded_points": ["dev.tx"]}, ["capture_excluded_points"]),
