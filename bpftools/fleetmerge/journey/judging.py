@@ -197,7 +197,8 @@ class Judging(Part):
         began = self._place[self._origin[rows]]
         own = (host == layout.host[began]) & (layout.arrives[began] != FAR)
         shown = among(mix(self._stream[rows], (host + 1).astype("u8")), on_way)
-        lives = np.isin(results.ground[rows], (branches.HOME, branches.SHOWN)) & (host == self._home_hosts(rows))
+        lives = np.isin(results.ground[rows], (branches.HOME, branches.SHOWN, branches.ADDRESSED)) & (
+            host == self._home_hosts(rows))
         # by a tunnel it was sent to this host; and nobody filters, or queues, what is for others
         tap = (results.last[rows] >= 0) & layout.final[results.last[rows]] & layout.local[results.last[rows]]
         row = self._packets.units.row[results.unit[rows]]

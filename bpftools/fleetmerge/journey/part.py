@@ -71,6 +71,7 @@ class Part:
         self._results = Results.empty(len(self._starts))
         self._extras: list[Extra] = []
         self._ways: list[Way] = []
+        self._closed: dict[int, tuple[int, int]] = {}     # see Settling
 
     def _streams(self, first: np.ndarray) -> np.ndarray:
         """Return keys of the packets that are expected to go the same way. first: the row with which each begins. A

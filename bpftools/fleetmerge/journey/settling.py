@@ -27,6 +27,7 @@ class Settling(Part):
     def _arrivals(self) -> list[tuple[Shape, np.ndarray]]:
         """Settle what arrived at its destination for sure, and what goes to many; return the rest."""
         rest = []
+        self._closed = self._closed_times()
         for shape in self._shapes:
             open_ = np.ones(len(shape.packets), bool)
             many = self._many[shape.packets]
@@ -38,12 +39,34 @@ class Settling(Part):
                 if leaf.kind == IN_VM and leaf.aim >= 0 and not dropped_behind(shape, leaf, self._layout):
                     device = self._layout.device[shape.place(leaf.row)]
                     here = open_ & ((home == device) | (self._moves[shape.packets] == device).any(axis=1))
+                    here &= ~self._may_be_closed(shape, np.arange(len(here)), leaf)
                     if here.any():
                         self._settle(Way(shape, np.flatnonzero(here), leaf, branches.HOME), ARRIVED)
                         open_ &= ~here
             if open_.any():
                 rest.append((shape, np.flatnonzero(open_)))
         return rest
+
+    def _closed_times(self) -> dict[int, tuple[int, int]]:
+        """Return, of hosts that lost records, the devices of VMs that nobody had open when a frame was dropped there:
+        the first and the last time (wall ns)."""
+        units, layout = self._packets.units, self._layout
+        drop = units.rows["drop"][units.row]
+        some = np.flatnonzero((drop > 0) & (self._setting.unwanted[drop] == CLOSED))
+        some = some[self._setting.facts.here[layout.host[self._place[some]]] & grounds.LOSSY_HERE.bit > 0]
+        out: dict[int, tuple[int, int]] = {}
+        for device in np.unique(layout.device[self._place[some]]).tolist():
+            times = self._time[some[layout.device[self._place[some]] == device]]
+            out[device] = int(times.min()), int(times.max())
+        return out
+
+    def _may_be_closed(self, shape: Shape, which: np.ndarray, leaf: Leaf) -> np.ndarray:
+        """Whether what was given to a VM's device may have been dropped there, and the record of that was lost."""
+        times = self._closed.get(int(self._layout.device[shape.place(leaf.row)]))
+        if not times:
+            return np.zeros(len(which), bool)
+        when = self._time[shape.starts[which] + leaf.row]
+        return (times[0] <= when) & (when <= times[1])
 
     def _settle(self, way: Way, outcome: int, gaps: int | np.ndarray = 0) -> None:
         """Write down the outcome of packets whose way is known to its end."""
@@ -151,14 +174,22 @@ class Settling(Part):
         return out & self._stays[shape.packets[which]]
 
     def _at_home(self, way: Way) -> Iterator[Way]:
-        """Yield a way; in doubt, where its packet's frame was for the VM at whose device it was dropped, but nobody had
-        that open: the VM had moved away."""
+        """Yield a way; in doubt, where nobody had the device open at which its packet arrived, or, if its frame was for
+        the VM there, was dropped: the VM had moved away, or was to come."""
+        if way.leaf.kind == IN_VM:
+            closed = self._may_be_closed(way.shape, way.which, way.leaf)
+            yield from self._in_doubt(way, closed)
+            return
         if way.ground != branches.ADDRESSED or way.leaf.kind != IS_DROPPED:
             yield way
             return
         row = self._packets.units.row[way.units(way.leaf.mark)]
-        closed = self._setting.unwanted[self._packets.units.rows["drop"][row]] == CLOSED
-        for ground, some in ((way.ground, ~closed), (branches.UNDECIDED, closed)):
+        yield from self._in_doubt(way, self._setting.unwanted[self._packets.units.rows["drop"][row]] == CLOSED)
+
+    @staticmethod
+    def _in_doubt(way: Way, doubtful: np.ndarray) -> Iterator[Way]:
+        """Yield a way, its doubtful packets apart."""
+        for ground, some in ((way.ground, ~doubtful), (branches.UNDECIDED, doubtful)):
             if some.any():
                 yield Way(way.shape, way.which[some], way.leaf, ground)
 

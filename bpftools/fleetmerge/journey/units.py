@@ -76,7 +76,7 @@ def make_units(rows: Columns, host: np.ndarray, own: np.ndarray, names: Names, p
     to keep."""
     said = rows["flow"]
     rows["flow"] = names.rename(said)
-    tagged = rows["network"] > 0
+    tagged = (rows["network"] > 0) | (rows["kind"] == UNREADABLE)    # what a tunnel carries, perhaps
     _fill_networks(rows, host)
     row, number, begin, length = _take_apart(rows)
     tcp = (rows["kind"][row] == IS_TCP) & (length > 0)
