@@ -71,8 +71,7 @@ class Reader:
         # what is ended in the background may complain of that
         script = "set -e\ntrap 'status=$?; echo %s; kill $(jobs -p) 2> /dev/null || exit $status' EXIT\n" % _END + text
         return subprocess.run(["bash", "-c", script], cwd=ROOT, stdin=subprocess.DEVNULL, text=True, timeout=300,
-                              env=self.environment, stderr=subprocess.STDOUT,
-                              check=False)
+                              env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
 
 
 @pytest.fixture(scope="module")
