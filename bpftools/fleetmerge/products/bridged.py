@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..journey.grounds import LIKELY
-from ..packet.places import LOCAL
+from ..packet.places import LOCAL, STACKED
 from .basis import Sentence
 from .causes import Known
 from .store import Store
 
-_ENTRIES = 1000     # that are looked at
 _SAID = 5           # that get a sentence
+_AGAIN = set(STACKED) - {"tunnel"}      # what comes out of a tunnel was in another frame before
 _LIVES = {"sent": "it last sent from %s on %s", "device": "the device of the VM that has it is %s on %s"}
 _SEEN = {"sent": "recorded on %s: frames that %s sent by %s", "device": "read on %s: the address of %s's device, %s"}
 Devices = Mapping[tuple[str, str, str], Mapping[str, Any]]      # host, netns, device
@@ -44,21 +44,22 @@ def stale_entries(store: Store, known: Known, devices: Devices) -> list[dict[str
         lives, by = (last[mac], "sent") if mac in last else (named.get(mac[2:]), "device")
         if lives and lives != here and (mac, *here) not in own and _behind(devices[here]) != mac[2:]:
             out.append(dict(entry, lives={"host": lives[0], "netns": lives[1], "device": lives[2], "by": by}))
-    return _with_frames(store, out) if out else []
+    return _with_frames(store, out, devices) if out else []
 
 
 def _entries(known: Known, devices: Devices) -> list[dict[str, Any]]:
-    """Return what bridges believe to be behind VMs' devices, after the window."""
-    out = []
+    """Return what bridges believe to be behind VMs' devices, after the window; each address once, whatever its VLANs."""
+    out: dict[tuple[str, ...], dict[str, Any]] = {}
     for (host, netns), reading in known.spaces.items():
         for row in reading.rows("fdb"):
             mac, name, flags = str(row.get("mac")).lower(), str(row.get("ifname")), row.get("flags")
             if row.get("state") == "permanent" or not row.get("master") or not _is_local(devices, (host, netns, name)):
                 continue
             static = row.get("state") == "static" or (isinstance(flags, list) and "sticky" in flags)
-            out.append({"host": host, "netns": netns, "bridge": str(row["master"]), "device": name, "mac": mac,
-                        "static": static})
-    return out[:_ENTRIES]
+            out.setdefault((host, netns, name, mac), {
+                "host": host, "netns": netns, "bridge": str(row["master"]), "device": name, "mac": mac,
+                "static": static})
+    return list(out.values())
 
 
 def _named(devices: Devices) -> dict[str, tuple[str, str, str]]:
@@ -81,13 +82,17 @@ def _is_local(devices: Devices, place: tuple[str, str, str]) -> bool:
     return devices.get(place, {}).get("role") in LOCAL
 
 
-def _with_frames(store: Store, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the entries of hosts to which frames for their address came, with how many, those with most first."""
-    macs = sorted({one["mac"] for one in entries})
-    rows = store.rows("""
-        SELECT host, mac_dst, count(*) AS frames FROM counted
-        WHERE point = 'dev.rx' AND mac_dst IN (SELECT unnest(?)) GROUP BY ALL""", macs)
-    frames = {(row["host"], row["mac_dst"]): int(row["frames"]) for row in rows}
+def _with_frames(store: Store, entries: Sequence[dict[str, Any]], devices: Devices) -> list[dict[str, Any]]:
+    """Return the entries of hosts to which frames for their address came, with how many, those with most first. A frame
+    comes to a bond, a VLAN or the bridge itself after it came to another device."""
+    frames: dict[tuple[str, str], int] = {}
+    for row in store.rows("""
+            SELECT host, netns, device, mac_dst, count(*) AS frames FROM counted
+            WHERE point = 'dev.rx' AND mac_dst IN (SELECT unnest(?)) GROUP BY ALL""",
+                          sorted({one["mac"] for one in entries})):
+        if devices.get((row["host"], row["netns"], row["device"]), {}).get("role") not in _AGAIN:
+            key = row["host"], row["mac_dst"]
+            frames[key] = frames.get(key, 0) + int(row["frames"])
     found = [dict(one, frames=frames.get((one["host"], one["mac"]), 0)) for one in entries]
     return sorted((one for one in found if one["frames"]), key=lambda one: -one["frames"])
 

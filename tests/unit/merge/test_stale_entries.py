@@ -25,7 +25,9 @@ def told(tmp_path: Path, *entries: dict[str, Any], answers: bool = True,
     for host in (fleet.a, fleet.b):
         if host.manifest["host"] == named:
             host.manifest["devices"][1]["mac"] = "fe" + MAC_B[2:]
+    fleet.a.device(9, "bond0", "bond")
     for number in range(20):
+        fleet.a.event(1 + number / 10, "dev.rx", 9, frame(number, A, B, MAC_A, MAC_B))      # counted once
         fleet.a.event(1 + number / 10, "dev.rx", VNET0, frame(number, A, B, MAC_A, MAC_B))
         if answers:
             fleet.b.event(1.05 + number / 10, "dev.rx", VNET0, frame(number, B, A, MAC_B, MAC_A))
@@ -37,7 +39,7 @@ def told(tmp_path: Path, *entries: dict[str, Any], answers: bool = True,
 
 
 def test_a_vm_that_moved_away(tmp_path: Path) -> None:
-    found, verdict = told(tmp_path, OF_B)
+    found, verdict = told(tmp_path, OF_B, dict(OF_B, vlan=7))
     assert found == [STALE]
     assert ("On hv-a, the bridge br0 believes %s to be behind vnet0, but it last sent from vnet0 on hv-b: "
             "20 frames for it came to hv-a." % MAC_B) in verdict
