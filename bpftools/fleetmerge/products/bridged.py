@@ -48,7 +48,7 @@ def stale_entries(store: Store, known: Known, devices: Devices) -> list[dict[str
 
 
 def _entries(known: Known, devices: Devices) -> list[dict[str, Any]]:
-    """Return what bridges believe to be behind VMs' devices, after the window; each address once, whatever its VLANs."""
+    """Return what bridges believe to be behind VMs' devices, after the window: each address once for all VLANs."""
     out: dict[tuple[str, ...], dict[str, Any]] = {}
     for (host, netns), reading in known.spaces.items():
         for row in reading.rows("fdb"):

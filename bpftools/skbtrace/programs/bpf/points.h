@@ -29,12 +29,12 @@ static __always_inline void observe_all(void *ctx, u64 skb, u64 recipe)
 {
     u32 point = bits(recipe, POINT, 1023), looked_at = 0, number;
     struct counters *count;
-    u64 here;
 
 #ifdef HAVE_LISTS
     LOOP
     while (skb && looked_at < MOST_WALKED) {
-        here = recipe;
+        u64 here = recipe;
+
         opaque(here); /* else all that it says is worked out before the loop, and kept on the stack: 128 bytes */
         observe(ctx, skb, here);
         looked_at++;
