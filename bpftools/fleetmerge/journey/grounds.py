@@ -60,8 +60,8 @@ NOT_FOR_IT = Gap(1 << 27, UNKNOWN_, "its frame was for no MAC address of the VM 
                                     "switch flooded")
 DOUBLED = Gap(1 << 28, LIKELY, "nobody looked at what came in to {here}, and packets are doubled on their way between "
                                "hosts: it may have been a double of one that got on")
-ASIDE = Gap(1 << 29, LIKELY, "its frame was for another MAC address than its receiver's: a router was next on its way, "
-                             "and nothing shows that it got there")
+ASIDE = Gap(1 << 29, LIKELY, "its frame was for another MAC address than those that its receiver sends from, perhaps a "
+                             "router's, and nothing shows the way from there")
 GAPS = (ALIKE, LOSSY_HERE, LOSSY_NEXT, EARLY, LATE, CLOCKS, FILTERED, BLIND, NOT_AFTER, NOT_BEFORE, MOVED, TOLD,
         RESIDENT, IN_VM, NOT_ON_WAY, BRANCHES, UNDECIDED, COUNTERS, FREED, ELSEWHERE, WAITS, MANY, AWAY,
         COPIED, FORGOTTEN, SAMPLED, BETWEEN, NOT_FOR_IT, DOUBLED, ASIDE)
