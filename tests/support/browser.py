@@ -6,6 +6,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -32,13 +33,14 @@ class Browser:
         self._home = tempfile.TemporaryDirectory(prefix="chromium-")
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
+        self._processes, alive = os.pipe()
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run",
                  "--disable-background-networking", "--user-data-dir=" + self._home.name]
         self._process = subprocess.Popen(
             [CHROMIUM, *flags], pass_fds=(3, 4), preexec_fn=lambda: _give(to_browser, from_browser),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.close(to_browser)
-        os.close(from_browser)
+            stdin=subprocess.DEVNULL, stdout=alive, stderr=subprocess.DEVNULL, start_new_session=True)
+        for end in (to_browser, from_browser, alive):
+            os.close(end)
         self._pending, self._number, self._session = b"", 0, ""
 
     def __enter__(self) -> "Browser":
@@ -49,10 +51,11 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
+        os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        os.close(self._write)
-        os.close(self._read)
+        self._wait_for_helpers()
+        for end in (self._write, self._read, self._processes):
+            os.close(end)
         self._home.cleanup()
 
     def open(self, path: Path, width: int = 1280, height: int = 1000, scheme: str = "light") -> None:
@@ -100,6 +103,13 @@ class Browser:
     def paper(self) -> bytes:
         """Return the page as it is printed, PDF."""
         return base64.b64decode(self._ask("Page.printToPDF")["data"])
+
+    def _wait_for_helpers(self) -> None:
+        """Wait until each process of the browser has closed its output: until then they write to its directory."""
+        while select.select([self._processes], [], [], _SECONDS)[0]:
+            if not os.read(self._processes, 1 << 16):
+                return
+        raise TimeoutError("a process of the browser does not end")
 
     def _ask(self, method: str, **params: Any) -> dict[str, Any]:
         self._number += 1
