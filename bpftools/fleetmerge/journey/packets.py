@@ -63,7 +63,8 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     root = np.where(enters[first], first, first[data[first]])    # a copy is with the chain whose data it shares
     # a packet goes out by a device once, or is dropped there
     gate = np.where(layout.leaves[place] | layout.drop[place], -1 - layout.device[place].astype("i8"), place)
-    again, guess = _comes_again(start, root, gate, time, enters, layout.asks[place], units.ident)
+    again, guess = _comes_again(start, root, gate, time, enters, layout.asks[place], units.ident,
+                                rows["ttl"][units.row])
     enters |= again
     count = np.cumsum(enters)
     leg = (count - (count - enters)[start])[root].astype("i4") if len(units) else np.zeros(0, "i4")
@@ -107,10 +108,11 @@ def _data(head: np.ndarray, group: np.ndarray, comes: np.ndarray) -> np.ndarray:
 
 
 def _comes_again(start: np.ndarray, root: np.ndarray, gate: np.ndarray, time: np.ndarray,
-                 enters: np.ndarray, asks: np.ndarray, ident: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+                 enters: np.ndarray, asks: np.ndarray, ident: np.ndarray, hops: np.ndarray,
+                 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (the units with which a packet must have come to its host again, though that was not seen: other data is
-    where some was already, or will be, or comes long after the others, or has another IP id; those with which one may
-    have).
+    where some was already, or will be, or comes long after the others, or has another IP id, or more hops left; those
+    with which one may have).
 
     start: first unit of the same key on the same host; root: first unit of the same data; gate: what a packet passes
     once; asks: where a daemon is asked, which may send it back to that place in another skb (Open vSwitch asks again
@@ -129,23 +131,23 @@ def _comes_again(start: np.ndarray, root: np.ndarray, gate: np.ndarray, time: np
         gates.setdefault(data, set()).add(at)
     seen: set[int] = set()
     own: set[int] = set()         # IP ids of what came last
-    group, last, asked = -1, 0, False
-    for unit, of, data, when, comes, fresh, asking, pause, number in zip(
+    group, last, asked, most = -1, 0, False, 0
+    for unit, of, data, when, comes, fresh, asking, pause, number, left in zip(
             many.tolist(), start[many].tolist(), root[many].tolist(), time[many].tolist(), enters[many].tolist(),
             begins[many].tolist(), asks[many].tolist(), np.where(often, NEAR_MISS, _LONG).tolist(),
-            ident[many].tolist(), strict=True):
+            ident[many].tolist(), hops[many].tolist(), strict=True):
         if of != group:
-            group, seen, own = of, set(), set()
-        other = number > 0 and len(own) > 0 and 0 not in own and number not in own
+            group, seen, own, most = of, set(), set(), 0
+        other = (number > 0 and len(own) > 0 and 0 not in own and number not in own) or left > most > 0
         again = fresh and (other or (when - last > ANSWER if asked else (
             not seen.isdisjoint(gates[data]) or when - last > pause)))
         if comes or again:
-            out[unit], seen, own = again, set(), set()
+            out[unit], seen, own, most = again, set(), set(), 0
         may[unit] &= not asked
         if data == unit:
             seen |= gates[data]
         own.add(number)
-        last, asked = when, asking
+        last, asked, most = when, asking, max(most, left)
     return out, may & ~out
 
 

@@ -97,7 +97,7 @@ class Settling(Part):
             # others may have gone on, unseen, from a host that did not record everything, or come to one
             open_ = unsure | (stopped and any(self._setting.facts.partly[shape.tree.legs[number].host]
                                               for number in (leaf.leg, way.leaf.leg)))
-            open_ |= self._may_be_another(way, leaf)
+            open_ |= self._may_be_another(way, leaf) or self._came_beside(way, leaf)
             # how it came there was not seen, or it came out of a VM, or its frame was for the VM there: it may be the
             # packet, further on its way, or the same sent once more
             root = shape.tree.root(leaf.leg)
@@ -115,6 +115,12 @@ class Settling(Part):
         passed = [row for row in tree.way(way.leaf.row) if row in leg.rows]
         lossy = self._setting.facts.here[leg.host] & grounds.LOSSY_HERE.bit
         return bool(passed and lossy and sights[passed[-1]].head != sights[leaf.mark].head)
+
+    def _came_beside(self, way: Way, leaf: Leaf) -> bool:
+        """Whether the packet and what was dropped both came to one host from others, and neither got on from there."""
+        legs = way.shape.tree.legs
+        one, two = legs[way.leaf.leg], legs[leaf.leg]
+        return way.leaf.kind == IS_DROPPED and one is not two and one.host == two.host and one.entry == two.entry == FAR
 
     def _to_many(self, shape: Shape, which: np.ndarray) -> None:
         """A packet to many has an outcome for each receiver."""
