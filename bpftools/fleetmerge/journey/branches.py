@@ -93,7 +93,7 @@ def _copied(tree: Tree, sights: list[Sight], layout: Layout, leaves: list[Leaf])
     if len(rows) > 1 or -1 in rows:
         return Chosen(_trunk(leaves), UNDECIDED)
     row = rows.pop()
-    leg = _leg_of(tree, row)
+    leg = tree.leg_of(row)
     last = max(other for other in tree.legs[leg].rows if sights[other].chain == sights[row].chain)
     kind = OUT if layout.leaves[sights[row].place] else FREED if sights[last].freed else OPEN
     return Chosen(Leaf(kind, row, -1, True, leg), MIRRORED)
@@ -151,8 +151,8 @@ def _towards(tree: Tree, leaves: list[Leaf], sights: list[Sight], layout: Layout
               and leg.parent >= 0 and leg.entry != 1 and not _routes(leg, sights)}
     rest = [leaf for leaf in rest if leaf.leg not in strays]
     # what went to strangers only was for somebody else: the packet was seen last where it left
-    left = [Leaf(OUT, row, -1, True, _leg_of(tree, row)) for row, children in sorted(tree.children.items())
-            if children and all(child in strays for child in children) and _leg_of(tree, row) not in strays]
+    left = [Leaf(OUT, row, -1, True, tree.leg_of(row)) for row, children in sorted(tree.children.items())
+            if children and all(child in strays for child in children) and tree.leg_of(row) not in strays]
     if left and not rest:
         copies = {tree.legs[number].host for number in strays} <= set(shown.strangers)
         # where no other packet shows the way, even those strangers may be on it
@@ -197,10 +197,6 @@ def _best(leaves: list[Leaf], shown: Shown, device: Callable[[Leaf], int]) -> Ch
         return Chosen(known[0], SHOWN)
     straight = [leaf for leaf in leaves if device(leaf) not in shown.mirrors]
     return Chosen(straight[0], MIRRORED) if len(straight) == 1 else Chosen(_trunk(known or leaves), TRUNK)
-
-
-def _leg_of(tree: Tree, row: int) -> int:
-    return next(number for number, leg in enumerate(tree.legs) if row in leg.rows)
 
 
 def _host_of(layout: Layout, device: int) -> int:

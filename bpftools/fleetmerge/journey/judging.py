@@ -142,13 +142,13 @@ class Judging(Part):
 
     def _went(self, places: set[int]) -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield (key of stream and place, time, next place) of the packets that went on from some places. What a bridge
-        refused was perhaps for another host: that it came shows nothing; nor does what may have left a host by a device
-        that nobody looked at, or another host."""
+        refused, or gave to all and was for none of them, was perhaps for another host: that it came shows nothing; nor
+        does what may have left a host by a device that nobody looked at, or another host."""
         for way in self._ways:
             rows = way.shape.tree.way(way.leaf.row)
-            if self._refused(way):
-                rows = [row for row in rows if self._layout.host[way.shape.place(row)] != way.shape.tree.legs[
-                    way.leaf.leg].host]
+            if self._refused(way) or self._flooded(way):
+                last = way.shape.tree.leg_of(rows[-1])
+                rows = [row for row in rows if way.shape.tree.leg_of(row) != last]
             streams = None
             doubtful = {leg.first for leg in way.shape.tree.legs if not leg.sure}
             for one, two in zip(rows[:-1], rows[1:], strict=True):
@@ -167,6 +167,14 @@ class Judging(Part):
         units = self._packets.units
         drop = units.rows["drop"][units.row[way.units(way.leaf.mark)[0]]]
         return bool(self._setting.unwanted[drop] == BRIDGE)
+
+    def _flooded(self, way: Way) -> bool:
+        """Whether packets came from another host, and their frames were for none of the VMs that they were given to."""
+        tree = way.shape.tree
+        if way.ground != branches.UNDECIDED or any(leaf.aim >= 0 for leaf in tree.leaves):
+            return False
+        leg = tree.legs[tree.leg_of(way.leaf.row)]
+        return leg.parent >= 0 and leg.entry == FAR
 
     def _routed(self) -> np.ndarray:
         """Return the keys of streams whose packets spent a hop between two places of two hosts, sorted."""

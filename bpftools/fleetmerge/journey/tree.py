@@ -68,6 +68,10 @@ class Tree:
             row = self.before.get(row, -1)
         return out[::-1]
 
+    def leg_of(self, row: int) -> int:
+        """Return the leg that has a row."""
+        return next(number for number, leg in enumerate(self.legs) if row in leg.rows)
+
     def root(self, leg: int) -> int:
         """Return the leg that everything hangs on which this one hangs on."""
         seen: set[int] = set()
