@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns settings into words of the tracers' command lines, which the tracers check themselves."""
+import hashlib
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 
 from ansible.module_utils.skbfleet_names import Refused
 from ansible.module_utils.skbfleet_settings import FILTER, POINTS, PREFIX
@@ -80,19 +83,37 @@ def ask_tracer(program, arguments, duration):
     return answer.stdout.decode("ascii").splitlines()
 
 
-def check_arguments(settings, tools, doubtful, refusals):
+def ask_once(program, arguments, duration, kept):
+    """Let the tracer check options as ask_tracer() does, once for all hosts that have the same ones.
+
+    kept: a directory of this run's alone, where what a tracer was content with is kept.
+    """
+    asked = json.dumps([program, duration, arguments]).encode()
+    path = os.path.join(kept, "options-%s.json" % hashlib.sha256(asked).hexdigest())
+    try:
+        with open(path) as handle:
+            return json.load(handle)
+    except FileNotFoundError:
+        answer = ask_tracer(program, arguments, duration)
+    with tempfile.NamedTemporaryFile("w", dir=kept, delete=False) as made:
+        json.dump(answer, made)
+    os.replace(made.name, path)    # whole, whoever else writes it now
+    return answer
+
+
+def check_arguments(settings, tools, doubtful, refusals, kept):
     """Return for each tracer all words of its command line, or None if it refuses any.
 
     A tracer tells one thing at a time, so it is asked again without what it refused until it is content. doubtful:
     names without prefix of what was refused before, whose absence explains what is missing now; refusals: gets the
-    sentences.
+    sentences; kept: see ask_once.
     """
     tried, doubtful, before = dict(settings), set(doubtful), ""
     while tried["tracers"]:
         try:
             arguments = tracer_arguments(tried)
             for tracer, words in arguments.items():
-                words += ask_tracer(os.path.join(tools, PROGRAMS[tracer]), words, tried["duration"])
+                words += ask_once(os.path.join(tools, PROGRAMS[tracer]), words, tried["duration"], kept)
             return None if before else arguments
         except Refused as refusal:
             sentence = str(refusal)

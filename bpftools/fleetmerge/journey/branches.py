@@ -114,9 +114,7 @@ def _towards(tree: Tree, leaves: list[Leaf], sights: list[Sight], layout: Layout
     there = [leaf for leaf in leaves if device(leaf) == home and (
         of_tap(leaf) or _on_its_way_out(tree, leaf, sights, layout, home))]
     arrived = [leaf for leaf in there if leaf.kind == IN_VM]
-    routed = [leaf for leaf in there if leaf.kind == DROPPED and any(
-        layout.ends[sights[row].place] and layout.device[sights[row].place] in shown.routers
-        for row in tree.way(leaf.row)[:-1])]
+    routed = [leaf for leaf in there if _routed_on(tree, leaf, sights, layout, shown)]
     if routed and all(sights[leaf.row].hops < sights[routed[0].mark].hops for leaf in arrived):
         return Chosen(routed[0], SHOWN)     # what arrived is a copy that was flooded on the way to the router
     if there:
@@ -141,9 +139,11 @@ def _towards(tree: Tree, leaves: list[Leaf], sights: list[Sight], layout: Layout
     rest = [leaf for leaf in leaves if not (of_tap(leaf) or _to_a_vm(leaf, sights, layout)) or (
         leaf.kind == DROPPED and device(leaf) in shown.routers)]
     here = [leaf for leaf in rest if tree.legs[leaf.leg].host == host and not leads_away(leaf)]
-    stopped = [leaf for leaf in rest if leaf.kind == DROPPED and of_tap(leaf) and device(leaf) in shown.routers]
-    if stopped and here and all(sights[leaf.row].hops <= sights[stopped[0].row].hops for leaf in here):
-        return Chosen(stopped[0], SHOWN)     # what came to the destination's host had not been routed: it was flooded
+    further = [leaf for leaf in rest if here and all(
+        sights[max(one.row, one.mark)].hops <= _hops_behind(tree, leaf, sights, layout, shown, device, of_tap)
+        for one in here)]
+    if further:     # what came to the destination's host had not been routed: it was flooded
+        return Chosen(further[0], SHOWN)
     if here:
         return _best(here, shown, device)
     # nobody routes what is for others
@@ -160,6 +160,22 @@ def _towards(tree: Tree, leaves: list[Leaf], sights: list[Sight], layout: Layout
     if len(rest) == 1 and len(tree.leaves) > 1 and leads_away(rest[0]):
         return Chosen(rest[0], ASTRAY)
     return _best(rest, shown, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
+
+
+def _routed_on(tree: Tree, leaf: Leaf, sights: list[Sight], layout: Layout, shown: Shown) -> bool:
+    """Whether a branch was dropped behind a VM that routes it."""
+    return leaf.kind == DROPPED and any(
+        layout.ends[sights[row].place] and layout.device[sights[row].place] in shown.routers
+        for row in tree.way(leaf.row)[:-1])
+
+
+def _hops_behind(tree: Tree, leaf: Leaf, sights: list[Sight], layout: Layout, shown: Shown,
+                 device: Callable[[Leaf], int], of_tap: Callable[[Leaf], bool]) -> int:
+    """Return how many hops what is further back than a branch has spent at most, if that was dropped at, or behind, a
+    VM that routes it; -1 of all others."""
+    if leaf.kind == DROPPED and of_tap(leaf) and device(leaf) in shown.routers:
+        return sights[leaf.row].hops
+    return sights[leaf.mark].hops - 1 if _routed_on(tree, leaf, sights, layout, shown) else -1
 
 
 def _given_to_one(tree: Tree, leaf: Leaf, layout: Layout) -> bool:

@@ -9,7 +9,7 @@ import os
 import time
 
 import ansible.module_utils
-from ansible import context
+from ansible import constants, context
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
@@ -126,7 +126,7 @@ class ActionModule(ActionBase):
             check_settings(settings)
         with own.gathered():
             name_run(settings, args.get("run", "new"), args["stamp"])
-        arguments = check_arguments(settings, args["tools"], doubtful, own)
+        arguments = check_arguments(settings, args["tools"], doubtful, own, constants.DEFAULT_LOCAL_TMP)
         if not doubtful and not own:
             with own.gathered():
                 check_duration(settings)

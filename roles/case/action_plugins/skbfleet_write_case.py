@@ -7,6 +7,7 @@ import datetime
 import os
 
 import ansible.module_utils
+from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
@@ -69,7 +70,7 @@ def check_tracers(values, specs, tools, refusals):
     for own in [{}] + list(values.get(HOSTS, {}).values()):
         settings = {name[len(PREFIX):]: own.get(name, values.get(name, specs[name].get("default")))
                     for name in OF_A_CASE}
-        check_arguments(settings, tools, (), refusals)
+        check_arguments(settings, tools, (), refusals, constants.DEFAULT_LOCAL_TMP)
 
 
 def check_single(hosts, specs, refusals):
