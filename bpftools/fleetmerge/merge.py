@@ -158,6 +158,7 @@ def _produce(request: Request, usable: Sequence[Usable], workers: Workers, scrat
         store.close()
     join_journeys(workers, findings.pieces, atlas, {host for host, trust in trusts.items() if trust.lossy}, scratch,
                   os.path.join(scratch, JOURNEYS))
+    workers.end()
     evidence.write(os.path.join(scratch, EVIDENCE), hosts)
     with open(os.path.join(scratch, SUMMARY), "w", encoding="utf-8") as handle:
         json.dump(summary, handle, indent=1)

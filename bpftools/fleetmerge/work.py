@@ -59,6 +59,10 @@ class Workers:
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Let processes of this one's own end, with the memory that they keep."""
         if self._own:
             self._own.shutdown(wait=True, cancel_futures=True)
 
@@ -239,4 +243,5 @@ def _judge(told: str, piece: str, path: str) -> str:
     made = fresh(path)
     write_tables(journeys.judged(piece, known_to(told)), journeys.SCHEMA, made, write_statistics=["first"],
                  use_dictionary=True)
+    give_back()
     return made

@@ -116,11 +116,13 @@ def partition_of(flows: np.ndarray, edges: np.ndarray, chained: Sequence[Chained
 
 def _deal(of: np.ndarray, size: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Return (first part, parts) of each group, and how many parts there are. of: a group's set; size: a set's."""
-    large = np.flatnonzero(size > most)
+    large = np.flatnonzero(size > most // 2)     # has parts of its own
     parts = np.ones(len(size), "i8")
     parts[large] = -(-size[large] // most).astype("i8")
-    small = np.where(size > most, 0, size)
-    first = (np.cumsum(small) - small).astype("i8") // most
+    small = size.copy()
+    small[large] = 0
+    # a set that begins in a part is all there: what is beyond its end is left free
+    first = (np.cumsum(small) - small).astype("i8") // (most - int(small.max()))
     count = int(first.max()) + 1
     first[large] = count + np.cumsum(parts[large]) - parts[large]
     return first[of], parts[of], count + int(parts[large].sum())

@@ -10,7 +10,7 @@ from ..bundle.fields import Recorded
 from .atlas import Layout
 from .packets import Packets
 
-_MOST_TIMES = 50_000   # latencies of a step that are kept for its percentiles, of each part
+_MOST_TIMES = 50_000   # latencies of a step that are kept for its percentiles
 # fields that mean the same on both sides: on one host, and between hosts
 _ON_HOST = ("mark", "priority", "queue", "ttl", "tos", "vlan")
 _BETWEEN = ("ttl", "tos", "vlan")
@@ -29,7 +29,8 @@ class Step:
     pairs: int = 0                              # of packets that follow each other
     least: float = np.inf                       # ns
     most: float = -np.inf
-    times: list[np.ndarray] = field(default_factory=list)   # ns, a part of them
+    times: list[np.ndarray] = field(default_factory=list)   # ns; of each part one in `every`
+    every: int = 1                              # a power of two
     changed: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: "Step") -> None:
@@ -40,7 +41,10 @@ class Step:
         self.differs += other.differs
         self.pairs += other.pairs
         self.least, self.most = min(self.least, other.least), max(self.most, other.most)
-        self.times += other.times
+        self.every, own, others = max(self.every, other.every), self.every, other.every
+        self.times = [*_thinned(self.times, self.every // own), *_thinned(other.times, self.every // others)]
+        while sum(map(len, self.times)) > _MOST_TIMES + len(self.times):    # at least one of each part stays
+            self.times, self.every = _thinned(self.times, 2), 2 * self.every
         for name, count in other.changed.items():
             self.changed[name] = self.changed.get(name, 0) + count
 
@@ -48,6 +52,11 @@ class Step:
         """Return the median and the 99th percentile, ns."""
         p50, p99 = np.percentile(np.concatenate(self.times), [50, 99]) if self.times else (np.nan, np.nan)
         return float(p50), float(p99)
+
+
+def _thinned(times: list[np.ndarray], step: int) -> list[np.ndarray]:
+    """Return one in `step` of the times of each part. What is left is the same in whatever order parts are added."""
+    return times if step == 1 else [some[::step].copy() for some in times]
 
 
 def measure(rows: Mapping[Pair, Sequence[tuple[np.ndarray, np.ndarray]]], packets: Packets,
@@ -76,7 +85,7 @@ def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded
     took = (went - came).astype("f8")
     if len(took):
         out.least, out.most = float(took.min()), float(took.max())
-        out.times = [took[:: -(-len(took) // _MOST_TIMES)]]
+        out.add(Step(times=[took]))
     _in_order(out, rows["flow"][before][sure], came, went)
     for name in _ON_HOST if recorded else _BETWEEN:
         count = int((rows[name][before] != rows[name][after]).sum())
