@@ -235,7 +235,7 @@ class Datapath:
     def _pieces(self, host: Host, skb: Skb) -> list[Skb]:
         """Return what a host makes of an skb that is too large for the wire."""
         lead = skb.packets[0]
-        if host.cuts and lead.flow.kind == "frag" and lead.size > 1400 and not lead.more:
+        if host.cuts and lead.flow.kind == "frag" and lead.size > 1400 and not (lead.more or lead.offset):
             return self._cut(skb)
         if host.software_gso and len(skb.packets) > 1:
             return [skb.part([packet]) for packet in skb.packets]

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..arrays import joined, picked
 from ..packet.identity import UNREADABLE, columns_of
+from . import grounds
 from .changes import ways_used
 from .choosing import on_the_way
 from .followed import Followed, follow
@@ -79,8 +80,9 @@ class _Following(Settling, Judging):
         on_way = on_the_way(self._layout, [way for way in self._ways if self._reached(way)], self._stream,
                             self._packets.twins)[0]
         rows = self._steps(self._shapes, self._packets)
-        ends = self._setting.facts.end
-        steps = measure(rows, self._packets, self._layout, self._setting.recorded, ends)
+        facts = self._setting.facts
+        trust = facts.end, facts.here & grounds.LOSSY_HERE.bit > 0
+        steps = measure(rows, self._packets, self._layout, self._setting.recorded, *trust)
         slowest = {pair: step.most for pair, step in steps.items()}
         self._judge(on_way, slowest, rows)
         units = self._packets.units
@@ -94,7 +96,7 @@ class _Following(Settling, Judging):
             judged = narrow(judged, wanted)
             shown = shown_records(judged, *everywhere)
             steps = measure(self._steps(judged.shapes, judged.packets), judged.packets, self._layout,
-                            self._setting.recorded, ends)
+                            self._setting.recorded, *trust)
         out = tally(judged, steps, self._layout)
         out.followed = count
         answered = answers(self._packets, self._setting.atlas.flows, self._setting.neighbours)

@@ -7,10 +7,12 @@ import numpy as np
 
 from ..arrays import by_time
 from ..bundle.fields import Recorded
+from ..packet.identity import IS_TCP
 from .atlas import Layout
 from .packets import Packets
 
 _MOST_TIMES = 50_000   # latencies of a step that are kept for its percentiles
+_PROMPT = 10e6         # ns: TCP waits that long, mostly, before it sends again
 # fields that mean the same on both sides: on one host, and between hosts
 _ON_HOST = ("mark", "priority", "queue", "ttl", "tos", "vlan")
 _BETWEEN = ("ttl", "tos", "vlan")
@@ -60,18 +62,21 @@ def _thinned(times: list[np.ndarray], step: int) -> list[np.ndarray]:
 
 
 def measure(rows: Mapping[Pair, Sequence[tuple[np.ndarray, np.ndarray]]], packets: Packets,
-            layout: Layout, recorded: Recorded, ends: np.ndarray) -> dict[Pair, Step]:
+            layout: Layout, recorded: Recorded, ends: np.ndarray, lossy: np.ndarray) -> dict[Pair, Step]:
     """Return the steps; rows: of each pair of places the units before and after, in pieces; ends: of each host, when
-    it stopped recording (wall ns)."""
+    it stopped recording (wall ns); lossy: bool, that it lost records."""
+    host = layout.host
     return {pair: _step(np.concatenate([one for one, _ in parts]), np.concatenate([two for _, two in parts]), packets,
-                        recorded if layout.host[pair[0]] == layout.host[pair[1]] else None,
-                        float(ends[layout.host[pair[0]]]))
+                        recorded if host[pair[0]] == host[pair[1]] else None, float(ends[host[pair[0]]]),
+                        bool(lossy[host[pair[0]]]))
             for pair, parts in rows.items()}
 
 
-def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded | None, end: float) -> Step:
+def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded | None, end: float,
+          lossy: bool) -> Step:
     """Return a step; recorded: fields that were asked for, None between hosts, where they tell nothing; end: when the
-    first host stopped recording: what came after that may have been sent again unseen."""
+    first host stopped recording: what came after that may have been sent again unseen; so may what came much later
+    than the others, if that host lost records."""
     units = packets.units
     rows, before, after = units.rows, units.row[one], units.row[two]
     leads = units.lead[one]
@@ -83,6 +88,9 @@ def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded
     time = units.own if recorded else rows["time"]
     came, went = time[before][sure], time[after][sure]
     took = (went - came).astype("f8")
+    if lossy and not recorded and len(took):
+        prompt = (rows["kind"][before][sure] != IS_TCP) | (took <= 4 * np.median(took) + _PROMPT)
+        came, went, took, sure[sure] = came[prompt], went[prompt], took[prompt], prompt
     if len(took):
         out.least, out.most = float(took.min()), float(took.max())
         out.add(Step(times=[took]))
