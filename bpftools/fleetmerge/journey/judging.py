@@ -222,6 +222,7 @@ class Judging(Part):
         wanted = ~refused & np.isin(results.ground[rows], (branches.ONLY, branches.MIRRORED))
         shown |= tap | wanted | layout.vm[host] | (self._packets.units.rows["network"][row] >> 24 > 0)
         entered = self._entered(rows)
+        shown |= self._routed_here(rows)
         lossy = (self._setting.facts.here[host] & grounds.LOSSY_HERE.bit > 0) & (entered == 0)
         # whose the VM is nobody knows, and where else the bridge may have sent copies nobody looked
         at = self._place[results.unit[rows]]
@@ -276,6 +277,12 @@ class Judging(Part):
                                self._time[self._origin[packets]])
         return (before != NOWHERE) & (after != NOWHERE), among(own, np.unique(key)) & (before == NOWHERE) & (
             after == NOWHERE)
+
+    def _routed_here(self, packets: np.ndarray) -> np.ndarray:
+        """Whether packets spent a hop on the host on which they were dropped: no host routes what is for another."""
+        ttl, row, unit = self._packets.units.rows["ttl"], self._packets.units.row, self._results.unit[packets]
+        left = ttl[row[unit]]
+        return (ttl[row[self._packets.chain[unit]]] > left) & (left > 0)
 
     def _entered(self, packets: np.ndarray) -> np.ndarray:
         """Return where a packet was seen to come in to the host on which it was dropped (NEAR, FAR); 0 if it was not.
