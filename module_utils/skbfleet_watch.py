@@ -47,6 +47,17 @@ def frame(lines, before, columns):
     return "\r" + up + "\x1b[?7l" + "".join("\x1b[2K%s\r\n" % text[:columns] for text in lines) + "\x1b[?7h\x1b[J"
 
 
+def ready(hosts, make):
+    """Return (looks of the hosts that can be asked, Counted of all). hosts: host -> directories; make: makes a look."""
+    looks, counted = {}, {host: Counted() for host in hosts}
+    for host, directories in hosts.items():
+        try:
+            looks[host] = make(host, directories)
+        except Exception as error:    # whatever Ansible says of it: the other hosts are shown all the same
+            counted[host].take({"failed": True, "msg": str(error)})
+    return looks, counted
+
+
 class _Mute:
     """Takes the place of the queue to Ansible's main process: who may be killed any moment must not hold its lock."""
 
@@ -115,11 +126,11 @@ class Watch:
         from ansible.utils.display import Display
         Display()._final_q = _Mute()
         hosts = watched(self._variables)
-        looks = {host: _ready(self._action, host, directories) for host, directories in hosts.items()}
-        counted, drawn = {host: Counted() for host in looks}, 0
+        looks, counted = ready(hosts, lambda host, directories: _ready(self._action, host, directories))
+        drawn = 0
         asked = {}  # type: Dict[str, Any]
         pool = concurrent.futures.ThreadPoolExecutor(_forks())
-        for at in self._rounds if looks else []:
+        for at in self._rounds if counted else []:
             while time.time() < at and self._needed(worker):
                 time.sleep(min(0.5, max(0, at - time.time())))
             for host in set(looks) - set(asked):

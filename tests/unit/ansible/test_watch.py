@@ -4,7 +4,7 @@ import json
 
 import pytest
 from ansible.module_utils.skbfleet_counted import Counted, question, read_answer, table
-from ansible.module_utils.skbfleet_watch import frame, rounds
+from ansible.module_utils.skbfleet_watch import frame, ready, rounds
 from support.terminal import screen
 
 START, END, SECOND = 1000.0, 1060.0, 10 ** 9
@@ -64,6 +64,17 @@ def test_a_host_that_does_not_answer_keeps_what_it_said():
                                   said(1010, -1), said(1010, 1 << 63), said(1010, 1, state="odd"), "1" + "[" * 10 ** 5])
 def test_other_words_are_no_answer(text):
     assert read_answer(text) is None
+
+
+def test_a_host_whose_connection_cannot_be_made_hides_no_other_one():
+    def make(host: str, directories: list[str]) -> list[str]:
+        if host == "hv-b":
+            raise ValueError("no such\nplugin")
+        return [host, *directories]
+    looks, hosts = ready({"hv-a": ["/x"], "hv-b": ["/x"], "hv-c": ["/x"]}, make)
+    assert looks == {"hv-a": ["hv-a", "/x"], "hv-c": ["hv-c", "/x"]}
+    assert table(hosts, {}, START, END, 1010, 5)[1] == "tracing  hv-b: 50 s left; it cannot be asked: no such plugin"
+    assert [hosts[name].troubled() for name in hosts] == [False, True, False]
 
 
 def test_there_is_a_line_for_each_host_or_for_those_in_trouble():
