@@ -89,7 +89,7 @@ class _Following(Settling, Judging):
         hidden = units.rows["kind"][units.row[self._origin]] == UNREADABLE
         self._results.outcome[hidden & (self._results.outcome == ARRIVED)] = ENDED   # what it was nobody knows
         judged = finish(self._packets, self._origin, self._results, self._extras, self._shapes, self._ways,
-                        self._layout)
+                        self._layout, facts)
         wanted, shown, count = None, NO_RECORDS, int(judged.counts.sum())
         if self._setting.excerpt and everywhere:
             wanted = chosen_packets(judged, fitting_chains(self._setting.excerpt, *everywhere))

@@ -31,7 +31,9 @@ from .found import (
     Lost,
     add_flows,
 )
+from .holes import unrecorded
 from .keepalives import keepalives
+from .outcomes import Facts
 from .packets import Packets
 from .sampled import alone, clusters, drawn
 from .shapes import Shape
@@ -99,7 +101,7 @@ class Judged:
 
 
 def finish(packets: Packets, origin: np.ndarray, results: Results, extras: Sequence[Extra], shapes: Sequence[Shape],
-           ways: Sequence[Way], layout: Layout) -> Judged:
+           ways: Sequence[Way], layout: Layout, facts: Facts) -> Judged:
     """Return what became of all packets, now that all are known; results are changed."""
     counts = packets.units.lead[origin].copy()
     _join_pieces(packets, origin, results, counts)
@@ -108,12 +110,8 @@ def finish(packets: Packets, origin: np.ndarray, results: Results, extras: Seque
     taken_back = _doubt_arrivals(packets, origin, results, layout, [shape for shape in shapes if shape.tree.doubles])
     asks = np.zeros(len(origin), bool)
     asks[counts] = keepalives(packets, origin[counts])
-    holes: dict[int, int] = {}
-    told = _told(packets, origin)
-    for shape in shapes:
-        _holes(holes, shape, int(told[shape.packets].sum()))
     return Judged(packets, origin, results, list(_doubted(extras, taken_back)), list(shapes), list(ways), counts, asks,
-                  _sent_before(packets, origin), holes)
+                  _sent_before(packets, origin), unrecorded(packets, origin, shapes, layout, facts))
 
 
 def tally(judged: Judged, steps: dict[Pair, Step], layout: Layout) -> Findings:
@@ -329,33 +327,6 @@ def _collect(out: Findings, packets: Packets, origin: np.ndarray, table: np.ndar
             out.losses[kind].add(lost)
         else:
             out.losses[kind] = lost
-
-
-def _told(packets: Packets, origin: np.ndarray) -> np.ndarray:
-    """Return which packets' records are theirs alone: no other looks the same, and no fragments were made of them, as
-    which they may have come in, or gone out, unseen."""
-    units = packets.units
-    identity = mix(units.rows["group"][units.row], units.ident)
-    fragment = units.rows["kind"][units.row] == IS_FRAGMENT
-    cut = among(identity[origin], np.unique(identity[fragment])) if fragment.any() else np.zeros(len(origin), bool)
-    return ~(packets.twins[origin] | packets.unsure[origin] | packets.stray[origin] | cut)
-
-
-def _holes(out: dict[int, int], shape: Shape, count: int) -> None:
-    """Count packets that a host must have seen and did not record: they came in unseen, or went out unseen. count:
-    those of the shape that are told from all others."""
-    if not count:
-        return
-    tree = shape.tree
-    for leg in tree.legs:
-        if leg.joint >= 0 and leg.entry == 0:
-            out[leg.host] = out.get(leg.host, 0) + count
-    strangers = [number for number in tree.orphans if tree.legs[number].entry == 2]
-    if strangers:
-        for leaf in tree.leaves:
-            host = tree.legs[leaf.leg].host
-            if leaf.kind in ("open", "freed") and all(tree.legs[number].host != host for number in strangers):
-                out[host] = out.get(host, 0) + count
 
 
 def _sent_before(packets: Packets, origin: np.ndarray) -> np.ndarray:

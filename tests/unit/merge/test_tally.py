@@ -22,6 +22,8 @@ from fleetmerge.journey.found import (
     VANISHED,
     Findings,
 )
+from fleetmerge.journey.holes import _told, unrecorded
+from fleetmerge.journey.outcomes import Facts
 from fleetmerge.journey.packets import Packets
 from fleetmerge.journey.shapes import Shape
 from fleetmerge.journey.tally import (
@@ -29,9 +31,7 @@ from fleetmerge.journey.tally import (
     Results,
     _continue,
     _doubt_arrivals,
-    _holes,
     _join_pieces,
-    _told,
     bytes_of,
     finish,
     tally,
@@ -43,6 +43,12 @@ PLACES = ("hv-a vnet0 dev.rx", "hv-a eth0 dev.tx", "hv-b eth0 dev.rx", "hv-b vne
 A_RX, A_TX, B_RX, B_TX, B_DROP = range(len(PLACES))
 LAYOUT = layout_of(PLACES)
 SACK = 16
+SECOND = 10 ** 9
+
+
+def facts(start: float = -SECOND, end: float = SECOND) -> Facts:
+    """Return what is known of both hosts; start, end: of hv-b's window, in ns."""
+    return cast(Facts, SimpleNamespace(start=np.array([-SECOND, start]), end=np.array([SECOND, end])))
 
 
 def packets_of(*units: dict[str, Any]) -> Packets:
@@ -70,7 +76,7 @@ def packets_of(*units: dict[str, Any]) -> Packets:
 
 
 def told(packets: Packets, results: Results, extras: Sequence[Extra] = (), shapes: Sequence[Shape] = ()) -> Findings:
-    return tally(finish(packets, packets.starts, results, extras, shapes, [], LAYOUT), {}, LAYOUT)
+    return tally(finish(packets, packets.starts, results, extras, shapes, [], LAYOUT, facts()), {}, LAYOUT)
 
 
 def results_of(packets: Packets, *outcomes: int, **columns: Any) -> Results:
@@ -234,11 +240,11 @@ def test_only_some_journeys_of_a_loss_are_named() -> None:
     assert (lost.packets, lost.journeys) == (5, [8, 9, 10])
 
 
-def holes(*sights: Any, count: int = 2) -> dict[int, int]:
-    packets = packets_of(*({} for _ in range(count)))
-    found: dict[int, int] = {}
-    _holes(found, shape_of(packets, *sights), int(_told(packets, packets.starts).sum()))
-    return found
+def holes(*sights: Any, **window: float) -> dict[int, int]:
+    each = len(sights)
+    packets = packets_of(*({"packet": number // each} for number in range(2 * each)))
+    seen = shape_of(packets, *sights)
+    return unrecorded(packets, packets.starts, [seen], LAYOUT, facts(**window))
 
 
 def test_packets_that_a_host_must_have_seen() -> None:
@@ -249,6 +255,13 @@ def test_packets_that_a_host_must_have_seen() -> None:
     assert holes(sent[0], sight(B_RX, 1, leg=0, when=50), sight(B_TX, 1, leg=0, when=55)) == {0: 2}   # it left unseen
     assert holes(sent[0]) == {}
     assert holes(*came) == {}
+
+
+def test_what_came_or_went_outside_a_window_is_no_hole() -> None:
+    unseen = [sight(A_RX, 0, leg=0, when=0), sight(A_TX, 0, leg=0, when=5), sight(B_TX, 2, leg=0, when=55)]
+    assert holes(*unseen, start=-0.21 * SECOND, end=0.21 * SECOND) == {1: 2}
+    assert holes(*unseen, start=-0.19 * SECOND) == {}
+    assert holes(*unseen, end=0.19 * SECOND) == {}
 
 
 @pytest.mark.parametrize("doubt", ["twins", "unsure", "stray"])
