@@ -14,7 +14,8 @@ from .causes import Known
 from .store import Store
 
 _SAID = 5           # that get a sentence
-_AGAIN = set(STACKED) - {"tunnel"}      # what comes out of a tunnel was in another frame before
+# roles of devices to which comes what came to another one before; out of a tunnel, it was in another frame
+AGAIN = set(STACKED) - {"tunnel"}
 _LIVES = {"sent": "it last sent from %s on %s", "device": "the device of the VM that has it is %s on %s"}
 _SEEN = {"sent": "recorded on %s: frames that %s sent by %s", "device": "read on %s: the address of %s's device, %s"}
 Devices = Mapping[tuple[str, str, str], Mapping[str, Any]]      # host, netns, device
@@ -90,7 +91,7 @@ def _with_frames(store: Store, entries: Sequence[dict[str, Any]], devices: Devic
             SELECT host, netns, device, mac_dst, count(*) AS frames FROM counted
             WHERE point = 'dev.rx' AND mac_dst IN (SELECT unnest(?)) GROUP BY ALL""",
                           sorted({one["mac"] for one in entries})):
-        if devices.get((row["host"], row["netns"], row["device"]), {}).get("role") not in _AGAIN:
+        if devices.get((row["host"], row["netns"], row["device"]), {}).get("role") not in AGAIN:
             key = row["host"], row["mac_dst"]
             frames[key] = frames.get(key, 0) + int(row["frames"])
     found = [dict(one, frames=frames.get((one["host"], one["mac"]), 0)) for one in entries]

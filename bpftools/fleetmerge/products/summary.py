@@ -33,6 +33,7 @@ from .queues import Queues, add_queues
 from .result import result
 from .store import Store
 from .switched import add_decisions, stale_flows
+from .tunnelled import unknown_networks
 
 FORMAT = "skbfleet-summary/1"
 LOSSES = 10_000  # that are listed one by one
@@ -105,6 +106,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "unanswered": asked,
         "stale_flows": stale_flows(known),
         "stale_entries": stale_entries(store, known, devices),
+        "unknown_networks": unknown_networks(store, known, devices),
         "queues": queues.table(),
         "seen": places,
         "devices": [dict({"host": host, "netns": netns, "device": name}, **entry)

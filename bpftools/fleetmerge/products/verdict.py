@@ -10,7 +10,7 @@ from ..findings.hosts import Host
 from ..findings.meaning import Meaning, is_unknown, meaning, meaning_behind
 from ..packet.places import TAKEN
 from ..words import iso
-from . import bridged, excerpt, switched, unanswered
+from . import bridged, excerpt, switched, tunnelled, unanswered
 from .basis import SAMPLES, Sentence, of_balance, of_flows, of_hosts, of_place, of_step, of_way, place_words
 
 _USUAL = ("queue",)   # changes that every packet sees
@@ -45,6 +45,7 @@ def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequenc
     out += [of_place(_harmless(place), place) for place in by_place(harmless, "drop")]
     out += _copies(summary)
     out += switched.sentences(summary["stale_flows"]) + bridged.sentences(summary["stale_entries"])
+    out += tunnelled.sentences(summary["unknown_networks"])
     out += unanswered.sentences(summary)
     out += _other_ways(summary)
     out += _on_the_way(summary)
