@@ -56,7 +56,8 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Sh
         return leaf.kind == DROPPED and leaf.row >= 0 and bool(
             layout.taken[sights[leaf.row].place] and layout.local[sights[leaf.row].place])
 
-    addressed = [leaf for leaf in tree.leaves if leaf.aim > 0 and not (closed and leaf.kind == DROPPED)]
+    addressed = [leaf for leaf in tree.leaves if leaf.aim > 0 and not (
+        leaf.kind == DROPPED and (closed or tree.got_on(leaf.leg)))]
     if len(addressed) == 1 and (home < 0 or addressed[0].kind == DROPPED):
         return Chosen(addressed[0], ADDRESSED)
 

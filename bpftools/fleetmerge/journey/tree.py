@@ -72,6 +72,13 @@ class Tree:
         """Return the leg that has a row."""
         return next(number for number, leg in enumerate(self.legs) if row in leg.rows)
 
+    def got_on(self, leg: int) -> bool:
+        """Whether a double of what a leg shows was not dropped on the same host."""
+        one = self.legs[leg]
+        doubles = {number for number, other in enumerate(self.legs) if number != leg and other.host == one.host
+                   and other.joint == one.joint and (other.first in self.doubles or one.first in self.doubles)}
+        return any(not any(leaf.leg == number and leaf.kind == DROPPED for leaf in self.leaves) for number in doubles)
+
     def root(self, leg: int) -> int:
         """Return the leg that everything hangs on which this one hangs on."""
         seen: set[int] = set()
