@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MERGER = "bpftools/fleetmerge/"
 MODULES = ("journey/outcomes.py", "journey/grounds.py", "journey/branches.py", "journey/chains.py", "journey/tally.py",
            "journey/follow.py", "journey/part.py", "journey/settling.py", "journey/judging.py", "journey/turns.py",
-           "journey/choosing.py", "journey/trees.py", "journey/joints.py", "journey/evidence.py",
-           "journey/keepalives.py", "packet/identity.py", "findings/losses.py")
+           "journey/choosing.py", "journey/tree.py", "journey/trees.py", "journey/joints.py", "journey/evidence.py",
+           "journey/keepalives.py", "journey/holes.py", "packet/identity.py", "findings/losses.py")
 # those that are quick come first, then those that find most
 _QUICK = ("outcomes", "grounds", "trees", "chains", "keepalives", "evidence", "tally", "loss_grounds", "identity",
           "journeys", "losses", "copies")
