@@ -149,6 +149,22 @@ def _reverse_path(scene: Scene) -> Told:
     return Told(FEW, "rp_filter", {"setting": "net.ipv4.conf.br0.rp_filter", "value": 1, "device": "br0"})
 
 
+def _too_big(scene: Scene) -> Told:
+    """Every other datagram does not fit the way out of hv-b, and none may be fragmented."""
+    with routed(scene) as far, scene.changed(
+            scene.hv_b, "ip link set rt0 mtu 1000; ip link add decoy mtu 900 up type veth peer name decoy2",
+            "ip link set rt0 mtu 1500; ip link del decoy"), scene.window():
+        frames = []
+        for number in range(2 * FEW):
+            packet = bytearray(datagram("192.168.32.10", far, number, size=1200 if number % 2 else 64))
+            packet[6] |= 0x40    # do not fragment
+            frames.append(addressed(bytes(packet), GATEWAY_MAC))
+        before = scene.hv_b.counters("eth0")["rx_packets"]
+        send(scene.vm_a, frames)
+        scene.until(lambda: scene.hv_b.counters("eth0")["rx_packets"] - before, len(frames), "datagrams at hv-b")
+    return Told(FEW, "mtu", {"device": "rt0", "mtu": 1000})
+
+
 def _neighbour(scene: Scene) -> Told:
     few = 30    # the queue of an unresolved neighbour holds them all
     with routed(scene), scene.sysctl(scene.hv_b, "net/ipv4/neigh/rt0/retrans_time_ms", 100), scene.window():
@@ -286,6 +302,7 @@ CASES = [
                                       "rule ADD from 192.168.32.10 priority 70 prohibit")),
     Case("no-route", _route(Told(FEW, "route", {"route": "none"}), "route ADD blackhole 192.168.35.0/24")),
     Case("rp-filter", _reverse_path),
+    Case("mtu", _too_big),
     Case("neighbour", _neighbour),
     Case("tbf", _qdisc("tc qdisc add dev vnet0 root handle 5: tbf rate 1mbit burst 3k limit 20k",
                        {"qdisc": "tbf", "handle": "5:", "device": "vnet0"})),

@@ -106,6 +106,30 @@ def test_what_was_dropped_for_another_reason_is_no_route_s(reason: str) -> None:
     assert cause(drop("ip_rcv_finish_core", reason)) is None
 
 
+def test_the_mtu_of_the_way_out() -> None:
+    small = [{"ifname": "br0", "mtu": 1400}, {"ifname": "eth0", "mtu": 9000}]
+    one = drop("ip_forward+0x1a0", "PKT_TOO_BIG", dst="9.9.7.1")
+    found = conclude(5, candidates(one, Reading({**whole(), "links": small}, {**whole(), "links": small}), Reading()))
+    assert found is not None and found.certainty == "certain"
+    assert sentence(found) == "By the MTU of br0, 1400 bytes: packets to 9.9.7.1 leave by it."
+    changed = cause(one, links=small)    # before, it was not known
+    assert changed is not None and (changed.certainty, changed.why) == (
+        "likely", "it was not the same before the window and after it")
+
+
+@pytest.mark.parametrize(("function", "reason", "packet", "more"), [
+    ("ip_forward", "NOT_SPECIFIED", {}, {}), ("ip_output", "PKT_TOO_BIG", {}, {}),
+    ("ip_forward", "PKT_TOO_BIG", {"dst": "7.7.7.7"}, {}),                  # there is no route
+    ("ip_forward", "PKT_TOO_BIG", {"dst": None}, {}), ("ip_forward", "PKT_TOO_BIG", {"mark": None}, {}),
+    ("ip_forward", "PKT_TOO_BIG", {}, {"metrics": [{"mtu": 1200}]}),        # it has an MTU of its own
+    ("ip_forward", "PKT_TOO_BIG", {}, {"nexthops": [{}]}), ("ip_forward", "PKT_TOO_BIG", {}, {"dev": "eth7"}),
+    ("ip_forward", "PKT_TOO_BIG", {}, {"dev": "odd"})])
+def test_where_no_mtu_is_to_be_named(function: str, reason: str, packet: dict[str, Any], more: dict[str, Any]) -> None:
+    routes = [{"type": "unicast", "dst": "9.9.7.0/24", "dev": "br0", "table": "main", **more}]
+    rows = [{"ifname": "br0", "mtu": 1400}, {"ifname": "odd", "mtu": "1400"}]
+    assert cause(drop(function, reason, **{"dst": "9.9.7.1", **packet}), routes=routes, links=rows) is None
+
+
 def test_a_route_that_came_later_is_not_certain() -> None:
     found = cause(drop("ip_error", "NOT_SPECIFIED", dst="6.6.6.6"),
                   routes=[*ROUTES, {"type": "blackhole", "dst": "6.6.0.0/16", "table": "main"}])
@@ -267,4 +291,4 @@ def test_what_no_command_prints_is_survived(seed: int) -> None:
 
 
 def test_every_kind_is_asked() -> None:
-    assert len(KINDS) == len(set(KINDS)) == 13
+    assert len(KINDS) == len(set(KINDS)) == 14

@@ -190,13 +190,22 @@ def _same_address(one: Any, two: str) -> bool:
 
 
 def _next_hop(packet: Packet, reading: Reading) -> str | None:
+    route = route_of(packet, reading)
+    return None if route is None else str(route.get("gateway") or packet.dst)
+
+
+def route_of(packet: Packet, reading: Reading, when: str = "after") -> dict[str, Any] | None:
+    """Return the route that a packet takes, as far as rules lead to tables; None if there is none, or nobody knows."""
     if packet.dst is None:
         return None
     six = "6" if packet.version == 6 else ""
-    for rule in sorted(reading.rows("rules" + six), key=_priority):
-        if not _rule_fits(rule, packet) or rule.get("action"):
+    for rule in sorted(reading.rows("rules" + six, when), key=_priority):
+        fit = _rule_fits(rule, packet)
+        if fit is None:
+            return None
+        if not fit or rule.get("action"):
             continue
-        route = _longest(reading.rows("routes" + six), str(rule.get("table")), packet.dst)
+        route = _longest(reading.rows("routes" + six, when), str(rule.get("table")), packet.dst)
         if route is not None:
-            return str(route.get("gateway") or packet.dst)
+            return route
     return None
