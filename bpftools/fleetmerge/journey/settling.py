@@ -127,6 +127,8 @@ class Settling(Part):
         leaves = shape.tree.leaves
         taken = [leaf for leaf in leaves if leaf.kind == IN_VM]
         dropped = [leaf for leaf in leaves if leaf.kind == IS_DROPPED]
+        if any(leaf.trunk for leaf in dropped):    # what got to a device from which nothing ever came went to a mirror
+            taken = [leaf for leaf in taken if self._layout.device[shape.place(leaf.row)] in self._setting.homes.device]
         for leaf in dropped:
             self._extras.append(Extra(OF_RECEIVER, shape.packets[which], shape.starts[which] + leaf.mark,
                                       shape.place(leaf.row) if leaf.row >= 0 else NOWHERE, 0))
