@@ -61,8 +61,9 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
         ~layout.stacked[place] | (start == here) | ~layout.receives[place[here - 1]])
     data = _firsts(units.key, _data(rows["head"][units.row], group, enters & (first == here)))
     root = np.where(enters[first], first, first[data[first]])    # a copy is with the chain whose data it shares
-    # a packet goes out by a device once, or is dropped there
-    gate = np.where(layout.leaves[place] | layout.drop[place], -1 - layout.device[place].astype("i8"), place)
+    # a packet goes out by a device once, or is dropped there; where it was queued, it may be cut first
+    out = layout.leaves[place] & layout.taken[place] | layout.drop[place]
+    gate = np.where(out, -1 - layout.device[place].astype("i8"), place)
     again, guess = _comes_again(start, root, gate, time, enters, layout.asks[place], units.ident,
                                 rows["ttl"][units.row])
     enters |= again
