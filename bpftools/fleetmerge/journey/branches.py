@@ -69,7 +69,7 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Sh
     every = [leaf for leaf in tree.single() if not (closed and leaf.aim > 0 and leaf.kind == DROPPED)]
     every = every or tree.single()
     if all(leaf.aim < 0 for leaf in every):
-        return Chosen(_trunk(every), UNDECIDED)
+        return _before_strangers(tree, every, layout, home, shown) or Chosen(_trunk(every), UNDECIDED)
     leaves = [leaf for leaf in every if not mirrored(leaf)]
     if not leaves:
         strangers = [leaf for leaf in tree.leaves if leaf.aim < 0 and not mirrored(leaf)]
@@ -151,16 +151,34 @@ def _towards(tree: Tree, leaves: list[Leaf], sights: list[Sight], layout: Layout
     strays = {number for number, leg in enumerate(tree.legs) if number and leg.host not in shown.hosts
               and leg.parent >= 0 and leg.entry != 1 and not _routes(leg, sights)}
     rest = [leaf for leaf in rest if leaf.leg not in strays]
-    # what went to strangers only was for somebody else: the packet was seen last where it left
-    left = [Leaf(OUT, row, -1, True, tree.leg_of(row)) for row, children in sorted(tree.children.items())
-            if children and all(child in strays for child in children) and tree.leg_of(row) not in strays]
+    left = _left_for(tree, strays, shown)
     if left and not rest:
-        copies = {tree.legs[number].host for number in strays} <= set(shown.strangers)
-        # where no other packet shows the way, even those strangers may be on it
-        return Chosen(left[0], SHOWN if copies and len(left) == 1 else TRUNK if shown.hosts else ASTRAY)
+        return left
     if len(rest) == 1 and len(tree.leaves) > 1 and leads_away(rest[0]):
         return Chosen(rest[0], ASTRAY)
     return _best(rest, shown, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
+
+
+def _left_for(tree: Tree, strays: set[int], shown: Shown) -> Chosen | None:
+    """Return where a packet left that went to strangers only, and so was seen last there: it was for somebody else.
+    strays: the legs that it was on there."""
+    left = [Leaf(OUT, row, -1, True, tree.leg_of(row)) for row, children in sorted(tree.children.items())
+            if children and all(child in strays for child in children) and tree.leg_of(row) not in strays]
+    if not left:
+        return None
+    copies = {tree.legs[number].host for number in strays} <= set(shown.strangers)
+    # where no other packet shows the way, even those strangers may be on it
+    return Chosen(left[0], SHOWN if copies and len(left) == 1 else TRUNK if shown.hosts else ASTRAY)
+
+
+def _before_strangers(tree: Tree, leaves: list[Leaf], layout: Layout, home: int, shown: Shown) -> Chosen | None:
+    """Return where a packet left whose frames were for none of those who got them, if others of its flow got to its
+    destination, and its destination is not on a host of theirs."""
+    strays = {leaf.leg for leaf in leaves}
+    hosts = {tree.legs[number].host for number in strays}
+    if home < 0 or not hosts <= set(shown.strangers) or _host_of(layout, home) in hosts:
+        return None
+    return _left_for(tree, strays, shown)
 
 
 def _routed_on(tree: Tree, leaf: Leaf, sights: list[Sight], layout: Layout, shown: Shown) -> bool:

@@ -227,7 +227,7 @@ class Judging(Part):
         # whose the VM is nobody knows, and where else the bridge may have sent copies nobody looked
         at = self._place[results.unit[rows]]
         hidden = (layout.narrow[host] & (self._home[rows] == NOWHERE) & layout.local[at]
-                  & (layout.device[at] != layout.device[began]))
+                  & (layout.device[at] != layout.device[began]) & (results.ground[rows] != branches.ADDRESSED))
         results.gaps[rows[~(own | shown | lives) | hidden]] |= np.uint32(grounds.NOT_ON_WAY.bit)
         # what came from another host may be a double of one that got on
         lossy |= (self._packets.units.rows["kind"][row] == UNREADABLE) & (entered != NEAR)
