@@ -109,12 +109,13 @@ class Settling(Part):
 
     def _may_be_another(self, way: Way, leaf: Leaf) -> bool:
         """Whether what was dropped has other data than what went on from the same host, which may have lost the record
-        of how that came in: then it may be one that looks the same."""
+        of how that came in, or does not look at that: then it may be one that looks the same."""
         tree, sights = way.shape.tree, way.shape.sights
         leg = tree.legs[leaf.leg]
         passed = [row for row in tree.way(way.leaf.row) if row in leg.rows]
-        lossy = self._setting.facts.here[leg.host] & grounds.LOSSY_HERE.bit
-        return bool(passed and lossy and sights[passed[-1]].head != sights[leaf.mark].head)
+        lossy = self._setting.facts.here[leg.host] & grounds.LOSSY_HERE.bit > 0
+        unwatched = not self._layout.receives[self._layout.host == leg.host].any()
+        return bool(passed and (lossy or unwatched) and sights[passed[-1]].head != sights[leaf.mark].head)
 
     def _came_beside(self, way: Way, leaf: Leaf) -> bool:
         """Whether the packet and what was dropped both came to one host from others, and neither got on from there."""
