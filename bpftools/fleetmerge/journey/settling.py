@@ -128,7 +128,8 @@ class Settling(Part):
         leaves = shape.tree.leaves
         taken = [leaf for leaf in leaves if leaf.kind == IN_VM]
         dropped = [leaf for leaf in leaves if leaf.kind == IS_DROPPED]
-        if any(leaf.trunk for leaf in dropped):    # what got to a device from which nothing ever came went to a mirror
+        if any(leaf.trunk and self._stayed_outside(shape, leaf) for leaf in dropped):
+            # nobody gave it to anybody: what got to a device from which nothing ever came went to a mirror
             taken = [leaf for leaf in taken if self._layout.device[shape.place(leaf.row)] in self._setting.homes.device]
         for leaf in dropped:
             self._extras.append(Extra(OF_RECEIVER, shape.packets[which], shape.starts[which] + leaf.mark,
@@ -152,6 +153,11 @@ class Settling(Part):
         devices = {int(self._layout.device[shape.place(leaf.row)]) for leaf in taken}
         missed = (asked != NOWHERE) & ~np.isin(asked, list(devices))
         self._results.outcome[packets[missed & (self._results.outcome[packets] == ARRIVED)]] = ENDED
+
+    def _stayed_outside(self, shape: Shape, leaf: Leaf) -> bool:
+        """Whether a branch was dropped at the device by which it came in to its host."""
+        device = self._layout.device
+        return bool(device[shape.place(leaf.mark)] == device[shape.place(shape.tree.legs[leaf.leg].first)])
 
     def _choose(self, rest: Sequence[tuple[Shape, np.ndarray]]) -> None:
         """Choose the branch of all other packets: where that of some shows the way to the destination's host, with that

@@ -12,7 +12,8 @@ from .atlas import Layout
 from .packets import Packets
 
 _MOST_TIMES = 50_000   # latencies of a step that are kept for its percentiles
-_PROMPT = 10e6         # ns: TCP waits that long, mostly, before it sends again
+_AGAIN = 200e6         # ns: TCP waits at least that long for an answer before it sends again (TCP_RTO_MIN of
+                       # include/net/tcp.h); what it sends again earlier, others behind it have asked for
 # fields that mean the same on both sides: on one host, and between hosts
 _ON_HOST = ("mark", "priority", "queue", "ttl", "tos", "vlan")
 _BETWEEN = ("ttl", "tos", "vlan")
@@ -75,8 +76,8 @@ def measure(rows: Mapping[Pair, Sequence[tuple[np.ndarray, np.ndarray]]], packet
 def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded | None, end: float,
           lossy: bool) -> Step:
     """Return a step; recorded: fields that were asked for, None between hosts, where they tell nothing; end: when the
-    first host stopped recording: what came after that may have been sent again unseen; so may what came much later
-    than the others, if that host lost records."""
+    first host stopped recording: what came after that may have been sent again unseen; so may what came so late
+    that it was sent again, if that host lost records."""
     units = packets.units
     rows, before, after = units.rows, units.row[one], units.row[two]
     leads = units.lead[one]
@@ -89,7 +90,7 @@ def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded
     came, went = time[before][sure], time[after][sure]
     took = (went - came).astype("f8")
     if lossy and not recorded and len(took):
-        prompt = (rows["kind"][before][sure] != IS_TCP) | (took <= 4 * np.median(took) + _PROMPT)
+        prompt = (rows["kind"][before][sure] != IS_TCP) | (took < _AGAIN)
         came, went, took, sure[sure] = came[prompt], went[prompt], took[prompt], prompt
     if len(took):
         out.least, out.most = float(took.min()), float(took.max())
