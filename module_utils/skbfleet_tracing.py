@@ -93,11 +93,14 @@ def ask_once(program, arguments, duration, kept):
     try:
         with open(path) as handle:
             return json.load(handle)
-    except FileNotFoundError:
+    except (OSError, ValueError):
         answer = ask_tracer(program, arguments, duration)
-    with tempfile.NamedTemporaryFile("w", dir=kept, delete=False) as made:
-        json.dump(answer, made)
-    os.replace(made.name, path)    # whole, whoever else writes it now
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=kept, delete=False) as made:
+            json.dump(answer, made)
+        os.replace(made.name, path)    # whole, whoever else writes it now
+    except OSError:    # the disk is full, say: the next host asks for itself
+        pass
     return answer
 
 

@@ -7,7 +7,7 @@ from faults.scene import Scene
 COUNT = 60
 
 
-def test_the_ends_of_a_tunnel_that_do_not_agree(lab, run) -> None:
+def test_a_network_that_was_changed_at_one_end_of_a_tunnel(lab, run) -> None:
     """hv-b's VXLAN device gets another VNI; hv-a's sends with the old one."""
     capture = Capture(run, ["hv-a", "hv-b"], ["--protocol", "udp", "--evidence"], tracers=BOTH)
     scene = Scene(lab, capture)

@@ -18,6 +18,8 @@ TAKEN = ("dev.tx", "tun.xmit")   # a device has the packet; it may still throw i
 # marks beside the way, not steps of it
 NO_STEP = (*DROP_POINTS, "skb.free", "qdisc.drop", "sock.full", "udp.full", "tcp.retransmit")
 STACKED = ("tunnel", "bond", "vlan", "bridge", "internal")   # devices with another one below them
+# to which comes what came to another device before; out of a tunnel, it was in another frame
+AGAIN = ("bond", "vlan", "bridge", "internal")
 OWN = ("bridge", "internal", "loopback")   # devices by which a host itself takes part
 NEAR, FAR = 1, 2
 Named = tuple[str, str, str]   # host, netns, device

@@ -8,14 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..journey.grounds import LIKELY
-from ..packet.places import LOCAL, STACKED
+from ..packet.places import AGAIN, LOCAL
 from .basis import Sentence
 from .causes import Known
 from .store import Store
 
 _SAID = 5           # that get a sentence
-# roles of devices to which comes what came to another one before; out of a tunnel, it was in another frame
-AGAIN = set(STACKED) - {"tunnel"}
 _LIVES = {"sent": "it last sent from %s on %s", "device": "the device of the VM that has it is %s on %s"}
 _SEEN = {"sent": "recorded on %s: frames that %s sent by %s", "device": "read on %s: the address of %s's device, %s"}
 Devices = Mapping[tuple[str, str, str], Mapping[str, Any]]      # host, netns, device

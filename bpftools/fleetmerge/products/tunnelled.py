@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What came to a host in a tunnel's network for which it has no device: a VNI that was changed at one end only."""
+"""What came to a host in a tunnel's network for which it has no device: a VNI that was changed at one end only, say."""
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..bundle.evidence import Reading
 from ..journey.grounds import LIKELY
+from ..packet.places import AGAIN
 from .basis import Sentence
-from .bridged import AGAIN, Devices
+from .bridged import Devices
 from .causes import Known
 from .store import Store
 
@@ -18,7 +19,8 @@ _MOST = 5                           # devices, or senders, that are named
 
 def unknown_networks(store: Store, known: Known, devices: Devices) -> list[dict[str, Any]]:
     """Return the networks of tunnels in which packets came to an address of their host, though none of its devices is
-    of that network; those with most first. Where a device takes all networks (Open vSwitch's do), nothing is said."""
+    of that network, nor was before the window; those with most first. Where a device takes all networks (Open
+    vSwitch's do), nothing is said."""
     out: dict[tuple[str, str, str, int], dict[str, Any]] = {}
     addresses = {(host, netns): set(_addresses(reading)) for (host, netns), reading in known.spaces.items()}
     for row in store.rows("""
@@ -29,8 +31,10 @@ def unknown_networks(store: Store, known: Known, devices: Devices) -> list[dict[
         role = devices.get((host, row["netns"], row["device"]), {}).get("role")
         if role in AGAIN or row["dst"] not in addresses.get((host, row["netns"]), ()):
             continue
-        ends = {end for reading in _readings(known, host) for end in _ends(reading, kind)}
-        if not ends or any(own in (_ALL, vni) for _, own in ends):
+        readings = [reading for (name, _), reading in known.spaces.items() if name == host]
+        ends = {end for reading in readings for end in _ends(reading, kind, "after")}
+        before = {end for reading in readings for end in _ends(reading, kind, "before")}
+        if not ends or any(own in (_ALL, vni) for _, own in ends | before):
             continue
         entry = out.setdefault((host, row["netns"], kind, vni), {
             "host": host, "netns": row["netns"], "kind": kind, "vni": vni, "packets": 0, "senders": [],
@@ -39,10 +43,6 @@ def unknown_networks(store: Store, known: Known, devices: Devices) -> list[dict[
         if row["src"] not in entry["senders"] and len(entry["senders"]) < _MOST:
             entry["senders"].append(row["src"])
     return sorted(out.values(), key=lambda entry: -entry["packets"])
-
-
-def _readings(known: Known, host: str) -> list[Reading]:
-    return [reading for (name, _), reading in known.spaces.items() if name == host]
 
 
 def _addresses(reading: Reading) -> Iterator[str]:
@@ -54,9 +54,9 @@ def _addresses(reading: Reading) -> Iterator[str]:
                 yield address["local"]
 
 
-def _ends(reading: Reading, kind: str) -> Iterator[tuple[str, int]]:
+def _ends(reading: Reading, kind: str, when: str) -> Iterator[tuple[str, int]]:
     """Yield the devices that are a tunnel's end: name, and VNI, or _ALL."""
-    for row in reading.rows("links"):
+    for row in reading.rows("links", when):
         info = row.get("linkinfo")
         data = info.get("info_data") if isinstance(info, dict) and info.get("info_kind") == kind else None
         if isinstance(data, dict):
@@ -67,11 +67,12 @@ def _ends(reading: Reading, kind: str) -> Iterator[tuple[str, int]]:
 def sentences(entries: Sequence[Mapping[str, Any]]) -> list[Sentence]:
     """Return a sentence for each of some of these networks."""
     return [Sentence(
-        "%s came to %s in the %s network %d, for which it has no device (%s): the ends of the tunnel do not agree." % (
+        "%s came to %s in the %s network %d, for which it has no device (%s)." % (
             "1 packet" if one["packets"] == 1 else "%d packets" % one["packets"], one["host"],
             _KINDS[one["kind"]], one["vni"],
             ", ".join("%s has %d" % (end["device"], end["vni"]) for end in one["ends"])),
         ["recorded on %s: what %s sent to its own address" % (one["host"], ", ".join(one["senders"])),
          "read after the window on %s: its devices" % one["host"]],
-        ["a device in a network namespace that was not read may take it"], LIKELY)
+        ["a device in a network namespace that was not read may take them", "who sends them may flood what is for all"],
+        LIKELY)
         for one in entries[:_SAID]]

@@ -84,8 +84,9 @@ def decide() -> types.ModuleType:
 
 
 @pytest.fixture
-def plan(validate, monkeypatch):
+def plan(validate, monkeypatch, tmp_path):
     """Call the plugin with variables of the inventory, with -e, and with further arguments of the task."""
+    monkeypatch.setattr(validate.constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     monkeypatch.setattr(importlib.import_module("ansible.module_utils.skbfleet_tracing").subprocess, "run",
                         ask_in_process)
 

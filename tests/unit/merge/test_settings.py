@@ -123,10 +123,11 @@ def test_the_mtu_of_the_way_out() -> None:
     ("ip_forward", "PKT_TOO_BIG", {"dst": None}, {}), ("ip_forward", "PKT_TOO_BIG", {"mark": None}, {}),
     ("ip_forward", "PKT_TOO_BIG", {}, {"metrics": [{"mtu": 1200}]}),        # it has an MTU of its own
     ("ip_forward", "PKT_TOO_BIG", {}, {"nexthops": [{}]}), ("ip_forward", "PKT_TOO_BIG", {}, {"dev": "eth7"}),
-    ("ip_forward", "PKT_TOO_BIG", {}, {"dev": "odd"})])
+    ("ip_forward", "PKT_TOO_BIG", {}, {"dev": "odd"}), ("ip_forward", "PKT_TOO_BIG", {}, {"dev": "vast"})])
 def test_where_no_mtu_is_to_be_named(function: str, reason: str, packet: dict[str, Any], more: dict[str, Any]) -> None:
     routes = [{"type": "unicast", "dst": "9.9.7.0/24", "dev": "br0", "table": "main", **more}]
-    rows = [{"ifname": "br0", "mtu": 1400}, {"ifname": "odd", "mtu": "1400"}]
+    rows = [{"ifname": "br0", "mtu": 1400}, {"ifname": "odd", "mtu": "1400"},
+            {"ifname": "vast", "mtu": 10 ** 400}]
     assert cause(drop(function, reason, **{"dst": "9.9.7.1", **packet}), routes=routes, links=rows) is None
 
 

@@ -34,4 +34,4 @@ def find(drop: Drop, reading: Reading, _host: Reading) -> list[Candidate] | None
 
 def _mtu(reading: Reading, device: str, when: str) -> int | None:
     found = [row.get("mtu") for row in reading.rows("links", when) if row.get("ifname") == device]
-    return found[0] if len(found) == 1 and isinstance(found[0], int) else None
+    return found[0] if len(found) == 1 and isinstance(found[0], int) and 0 < found[0] < 1 << 32 else None
