@@ -51,6 +51,11 @@ class Fleet:
         """A packet from the wire to a host's VM."""
         host.through(second, ETH0, VNET0, packet, took=7e-6, **fields)
 
+    def heard(self, host: Bundle, second: float, packet: bytes, tap: int = VNET0) -> None:
+        """A VM sends something to A, from which its addresses are known."""
+        host.through(second, tap, ETH0, packet)
+        self.into(self.a, second + 58e-6, packet)
+
     def send(self, second: float, packet: bytes, *, way: str = "there", lose: bool = False, delay: float = 0.0,
              **fields: Any) -> None:
         """A packet from one VM to the other; way: there (hv-a to hv-b) or back; lose: it is lost on the wire."""

@@ -20,9 +20,7 @@ def make(run_dir: Path) -> None:
     fleet.talk(fleet.a, router, port=5002)
     for number in range(100):
         second = 1 + 0.05 * number
-        beside = framed(datagram(number, "192.168.32.1", A, port=53), MAC_A, MAC_R)
-        router.through(second + 0.02, VNET0, ETH0, beside)
-        fleet.into(fleet.a, second + 0.02 + 58e-6, beside)
+        fleet.heard(router, second + 0.02, framed(datagram(number, "192.168.32.1", A, port=53), MAC_A, MAC_R))
         before = framed(datagram(number, ident=0, size=100 + number), MAC_R, MAC_A)
         behind = framed(datagram(number, ident=0, size=100 + number, ttl=63), MAC_B, MAC_R)
         fleet.out(fleet.a, second, before)

@@ -25,9 +25,7 @@ def make(run_dir: Path) -> None:
         second = 1 + 0.05 * number
         fleet.send(second + 0.01, framed(datagram(number, C, A, port=53), MAC_A, MAC_C), way="back")
         fleet.send(second + 0.015, framed(datagram(number, A, C, port=53), MAC_C, MAC_A))
-        to_a = framed(datagram(number, D, A, port=53), MAC_A, MAC_D)
-        strangers.through(second + 0.02, VNET1, ETH0, to_a)
-        fleet.into(fleet.a, second + 0.02 + 58e-6, to_a)
+        fleet.heard(strangers, second + 0.02, framed(datagram(number, D, A, port=53), MAC_A, MAC_D), VNET1)
         fleet.out(fleet.a, second, framed(datagram(number, A, B), MAC_R, MAC_A))
         if number % 5:
             copy = framed(datagram(number, A, B, ttl=63), MAC_B, MAC_R)

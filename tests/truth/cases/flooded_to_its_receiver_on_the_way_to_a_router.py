@@ -22,9 +22,7 @@ def make(run_dir: Path) -> None:
         second = 1 + 0.1 * number
         fleet.send(second + 0.03, framed(datagram(number, B, A, port=53), MAC_A, MAC_B), way="back")
         fleet.send(second + 0.06, framed(datagram(number, A, B, port=53), MAC_B, MAC_A))
-        answer = framed(datagram(number, R, A), MAC_A, MAC_R)
-        host.through(second + 0.09, VNET1, ETH0, answer)
-        fleet.into(fleet.a, second + 0.09 + 58e-6, answer)
+        fleet.heard(host, second + 0.09, framed(datagram(number, R, A), MAC_A, MAC_R), VNET1)
         packet = framed(datagram(number), MAC_R, MAC_A)
         fleet.out(fleet.a, second, packet)
         skb = host.seen(second + 58e-6, "dev.rx", ETH0, packet)

@@ -24,9 +24,7 @@ def make(run_dir: Path) -> None:
         fleet.send(second, packet, lose=number % 10 == 5)
         fleet.into(other, second + 60e-6, packet)
         fleet.send(second + 0.01, framed(datagram(number, B, A, port=7001), MAC_A, MAC_B), way="back")
-        beside = framed(datagram(number, C, A, port=7001), MAC_A, MAC_C)
-        fleet.out(other, second + 0.02, beside)
-        fleet.into(fleet.a, second + 0.02 + 58e-6, beside)
+        fleet.heard(other, second + 0.02, framed(datagram(number, C, A, port=7001), MAC_A, MAC_C))
     fleet.write(run_dir)
 
 
