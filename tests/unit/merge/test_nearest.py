@@ -151,7 +151,9 @@ def test_pseudonyms_are_for_these_flows_too(tmp_path: Path) -> None:
     home = Path(unpack(str(there)))
     (path,) = home.rglob("manifest.json")
     text = path.read_text()
-    for word in ("10.0.0.", "172.16.0.", "172.31.7.", "fd00:77", "hv-a", "bank", "4026531999"):
+    # whole addresses: a pseudonym may have a part of one by chance
+    ends = ['"%s"' % one[end] for one in (FLOW, TUNNEL, INNER) for end in ("src", "dst")]
+    for word in (*ends, "hv-a", "bank", "4026531999"):
         assert word not in text, word
     section = json.loads(text)["nearest"]
     kept = {name: FLOW[name] for name in ("protocol", "src_port", "dst_port", "vlan", "point", "packets", "differs",
