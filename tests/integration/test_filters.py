@@ -10,13 +10,12 @@ import os
 import pathlib
 import signal
 import subprocess
-import time
 from collections import Counter
 
 import pytest
 from support.bundles import arp, ethernet, geneve, gre, icmp, ipv4, ipv6, tcp, udp, vxlan
 from support.lab import PYTHON, Lab, wait_until
-from support.tracers import COMMANDS, tracing, until
+from support.tracers import COMMANDS, open_window, tracing, until
 
 from skbtrace.capture import record
 from skbtrace.show import headers
@@ -410,9 +409,7 @@ def test_what_comes_before_the_window_is_not_counted_as_undecided(lab: Lab, prob
     until("armed", run)
     frames = [finished(FRAMES[name], 200) for name in ("udp53-later", "udp53")]
     probe.send(frames)
-    (run / "new").write_text(json.dumps({"start_realtime_ns": time.time_ns(), "end_realtime_ns": time.time_ns() * 2}))
-    (run / "new").rename(run / "window.json")
-    until("started", run)
+    open_window(run)
     probe.send(frames * 2)
     tracer.send_signal(signal.SIGTERM)
     assert tracer.communicate(timeout=20)[0] == ""

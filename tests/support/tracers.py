@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 
 from .lab import PYTHON, ROOT, Netns, wait_until
@@ -23,6 +24,13 @@ def state(run: pathlib.Path) -> str:
 def until(wanted: str, run: pathlib.Path) -> None:
     """Wait for a tracer that writes into a run directory: "armed", or "started" when its window is open."""
     wait_until(lambda: state(run) == wanted, f"the tracer is {wanted}", deadline_s=60)
+
+
+def open_window(run: pathlib.Path) -> None:
+    """Open the window of a tracer that is armed, without an end; it is open when this returns."""
+    (run / "new").write_text(json.dumps({"start_realtime_ns": time.time_ns(), "end_realtime_ns": time.time_ns() * 2}))
+    (run / "new").rename(run / "window.json")
+    until("started", run)
 
 
 def next_line(process: subprocess.Popen) -> str:

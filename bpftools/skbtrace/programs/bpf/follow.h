@@ -212,8 +212,11 @@ static __always_inline int follow(int verdict, const struct trail *trail, struct
     return verdict;
 }
 
-/* whether an entry remembers somebody who may still be on his way */
-#define is_alive(one, now) ((one)->skb && (now) - (one)->time_ns < FOLLOWED_NS)
+/* Whether an entry remembers somebody who may still be on his way, and would be recorded there. */
+static __always_inline int is_missed(const struct followed *one, u64 now)
+{
+    return one->skb && now - one->time_ns < FOLLOWED_NS && is_inside_window(now);
+}
 
 /* Let an address lead to the entry of the packet that is seen now. */
 static __always_inline void set_mark(u64 address, u32 entry, u64 now, struct counters *count)
@@ -231,7 +234,7 @@ static __always_inline void set_mark(u64 address, u32 entry, u64 now, struct cou
     number = (old & 0xffff) - 1;
     other = followed.lookup(&number);
     if (other)
-        count->forgotten += is_alive(other, now);
+        count->forgotten += is_missed(other, now);
 }
 
 static __always_inline void remember(struct sight *one, const struct first_look *first,
@@ -247,7 +250,7 @@ static __always_inline void remember(struct sight *one, const struct first_look 
     now->rest = first->tail - now->l3;
     now->begin = old->skb == now->skb && old->witness == now->witness ? old->begin : here;
     if (old->skb != now->skb)
-        count->forgotten += is_alive(old, time_ns);
+        count->forgotten += is_missed(old, time_ns);
     if (old->skb && (old->skb != now->skb || old->head != now->head))
         forget(old, entry);
     *old = *now;

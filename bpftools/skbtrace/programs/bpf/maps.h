@@ -21,7 +21,7 @@ struct counters {
     u64 undecided;      /* later fragments, whose ports are in the first one */
     u64 no_device;      /* packets that would match, without the device or the namespace that the filter names */
     u64 stacks_lost;    /* recorded, but without room for the call stack */
-    u64 forgotten;      /* matched packets that others took the place of: they are not followed any more */
+    u64 forgotten;      /* inside the window, packets that others took the place of: they are not followed any more */
     u64 missed;         /* not looked at: in a list that is longer than is walked */
     u64 skb;            /* no counter: an address on its way through memory, see follow.h */
 };
@@ -40,6 +40,14 @@ BPF_RINGBUF_OUTPUT(events, RING_PAGES);
 #else
 BPF_PERF_OUTPUT(events);
 #endif
+
+static __always_inline int is_inside_window(u64 now)
+{
+    int zero = 0;
+    struct window *bounds = window.lookup(&zero);
+
+    return bounds && now >= bounds->start_ns && now < bounds->end_ns;
+}
 
 #define PAYLOAD_HASHED 32 /* bytes */
 

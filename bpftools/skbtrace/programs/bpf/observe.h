@@ -183,14 +183,6 @@ static __always_inline u64 is_taken(struct look *look, void *ctx, u64 recipe, u6
 #define is_taken(look, ctx, recipe, address) 1
 #endif
 
-static __always_inline int is_inside_window(u64 now)
-{
-    int zero = 0;
-    struct window *bounds = window.lookup(&zero);
-
-    return bounds && now >= bounds->start_ns && now < bounds->end_ns;
-}
-
 /* whether a record is to be made of the skb; counts why not */
 static __always_inline int is_wanted(int verdict, u64 now, struct counters *count)
 {
