@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line that both tracers share, checked before anything is touched."""
 import argparse
+import mmap
 import os
 import re
 from typing import Any, List, NoReturn, Optional, Tuple
@@ -11,6 +12,7 @@ from .errors import InputError, option
 from .programs import expressions, fields, filters, points, rate, sample
 
 MOST_SECONDS = 24 * 3600
+_SMALL_PAGE = 4096  # bytes
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 
 
@@ -118,7 +120,8 @@ def _add_output(output: Any) -> None:
     output.add_argument("--perf-buffer", action="store_true",
                         help="use a perf buffer, as on kernels before 5.8, even where there is a ring buffer")
     output.add_argument("--buffer-pages", default="4096", metavar="N",
-                        help="pages of the ring buffer, or of each CPU's perf buffer; a power of two (default 4096)")
+                        help="pages of 4 KiB of the ring buffer, or of each CPU's perf buffer; a power of two "
+                             "(default 4096)")
 
 
 def _number(name: str, value: Optional[str], least: int, most: int, unit: str) -> Optional[int]:
@@ -166,6 +169,13 @@ def _check_points(options: Any) -> None:
         raise InputError("%s leaves no point at which to look" % option("exclude-point"))
 
 
+def _buffer_pages(pages: Any) -> int:
+    """Return pages of 4 KiB as pages of this machine, which may be larger: 64 KiB on some with AArch64."""
+    if pages & (pages - 1):
+        raise InputError("%s is %d: it must be a power of two" % (option("buffer-pages"), pages))
+    return max(1, pages * _SMALL_PAGE // mmap.PAGESIZE)
+
+
 def _check_compare(options: Any) -> None:
     for name, given in (("run-dir", options.run_dir), ("format", options.format != "text"),
                         ("summary", options.summary)):
@@ -203,9 +213,7 @@ def parse(parser: argparse.ArgumentParser, arguments: List[str]) -> Tuple[Any, f
     options.max_rate = _number("max-rate", options.max_rate, 1, rate.MOST, "records a second")
     options.sample = _number("sample", options.sample, 1, sample.MOST, "packets")
     _check_choice(options)
-    options.buffer_pages = _number("buffer-pages", options.buffer_pages, 8, 1 << 18, "pages")
-    if options.buffer_pages & (options.buffer_pages - 1):
-        raise InputError("%s is %d: it must be a power of two" % (option("buffer-pages"), options.buffer_pages))
+    options.buffer_pages = _buffer_pages(_number("buffer-pages", options.buffer_pages, 8, 1 << 18, "pages"))
     if options.trial and options.run_dir:
         raise InputError("%s and %s exclude each other" % (option("trial"), option("run-dir")))
     _check_compare(options)

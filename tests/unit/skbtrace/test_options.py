@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every wrong option is refused in one sentence that names it, its value and what is allowed."""
+import mmap
 import struct
 
 import pytest
@@ -149,3 +150,9 @@ def test_packets_are_followed_where_they_can_go_on() -> None:
         "FOLLOW": 1, "HAVE_ENDS": 1}
     assert constants("--point", "skb.drop") == {}
     assert points.follow_defines(parse()[0]) == {}
+
+
+@pytest.mark.parametrize(("page", "pages"), [(4096, 4096), (16384, 1024), (65536, 256)])
+def test_a_buffer_is_no_larger_where_pages_are(monkeypatch: pytest.MonkeyPatch, page: int, pages: int) -> None:
+    monkeypatch.setattr(mmap, "PAGESIZE", page)
+    assert parse()[0].buffer_pages == pages
