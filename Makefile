@@ -15,6 +15,7 @@ JOBS ?= 2
 MUTANTS ?= 200
 SEED ?= 1
 SECONDS ?= 600
+SOAK_SECONDS ?= 3600
 
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -33,7 +34,7 @@ OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 PYTHON_CODE := $(wildcard bpftools callback_plugins library module_utils roles share tests)
 
 .PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation schema mutation fuzz attacks \
-	integration failures faults test-runbook molecule smoke test test-controller test-lab bench collection collection-sanity \
+	integration failures faults soak test-runbook molecule smoke test test-controller test-lab bench collection collection-sanity \
 	kit kit-test
 
 help:  ## list the targets
@@ -102,6 +103,9 @@ failures: setup  ## kill, stop, fill up and cut off what a capture needs, on a l
 
 faults: setup  ## inject faults into a lab of its own, and print how many the verdict finds (as root)
 	tests/elsewhere pytest tests/faults
+
+soak: setup  ## keep both tracers armed while devices and namespaces come and go (SOAK_SECONDS=3600; as root)
+	SOAK_SECONDS=$(SOAK_SECONDS) tests/elsewhere pytest -rP tests/soak
 
 test-runbook: setup  ## make each situation of RUNBOOK.md on a lab, and run its commands and those of README.md (as root)
 	tests/elsewhere pytest tests/runbook
