@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# The emulated hypervisors. CLUSTER=vxlan|geneve|vlan; KERNELS="bullseye bookworm trixie sid" or some of them.
+# The emulated hypervisors. CLUSTER=vxlan|geneve|vlan; KERNELS="bullseye bookworm trixie sid bookworm-arm64 trixie-arm64" or some.
 
 CLUSTER ?= vxlan
-KERNELS ?= bullseye bookworm trixie sid
+KERNELS ?= bullseye bookworm trixie sid bookworm-arm64 trixie-arm64
 
 KERNEL_TESTS := $(addprefix tests/hypervisors/test_,kernels.py conformance.py functions.py playbooks.py without_btf.py)
 

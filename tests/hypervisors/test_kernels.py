@@ -125,7 +125,7 @@ def test_drops_of_a_rule_are_named(machine: Machine, drops: SimpleNamespace) -> 
     assert len(records) == DROPPED
     for record in records:
         assert record["device"] == "p-dst", "the bridge has chosen the port already"
-        assert record.get("reason") == (None if machine.name in NO_REASON else "NETFILTER_DROP")
+        assert record.get("reason") == (None if machine.release in NO_REASON else "NETFILTER_DROP")
         # where the packet is freed: newer kernels do it in nf_tables itself
         assert record["at"].split("+")[0] in ("nf_hook_slow", "nft_do_chain")
         assert any(frame.startswith("br_handle_frame") for frame in record["stack"]), record["stack"]
@@ -141,14 +141,14 @@ def test_other_drops_are_named(machine: Machine, drops: SimpleNamespace, fault: 
     records = to_port(drops, FAULTS[fault])
     assert len(records) == DROPPED
     assert {record["device"] for record in records} == {device}
-    assert {record.get("reason") for record in records} <= ({None} if machine.name in NO_REASON else reasons)
+    assert {record.get("reason") for record in records} <= ({None} if machine.release in NO_REASON else reasons)
     for record in records:
         assert any(frame.startswith(function) for frame in (record["at"], *record["stack"])), record
 
 
 def test_a_qdisc_tells_its_own_reason(machine: Machine, drops: SimpleNamespace) -> None:
     reasons = [record["reason"] for record in drops.run.records if record["point"] == "qdisc.drop"]
-    assert reasons == (["QDISC_DROP_GENERIC"] * DROPPED if machine.name in TELLS_QDISC_REASON else [])
+    assert reasons == (["QDISC_DROP_GENERIC"] * DROPPED if machine.release in TELLS_QDISC_REASON else [])
 
 
 def test_every_drop_reason_of_the_kernel_is_in_the_dictionary(machine: Machine) -> None:
@@ -156,9 +156,9 @@ def test_every_drop_reason_of_the_kernel_is_in_the_dictionary(machine: Machine) 
     machine.run("modprobe openvswitch; modprobe mac80211", check=False)
     names = real(json.loads(machine.run("python3 -", data=REASONS.encode()).stdout))
     assert names - set(dictionary().reasons) == set()
-    assert len(names) > 60 or machine.name in NO_REASON
-    assert (machine.name in NO_OVS_REASON) == ("OVS_DROP_METER" not in names)
-    assert (machine.name in TELLS_QDISC_REASON) == ("QDISC_DROP_GENERIC" in names)
+    assert len(names) > 60 or machine.release in NO_REASON
+    assert (machine.release in NO_OVS_REASON) == ("OVS_DROP_METER" not in names)
+    assert (machine.release in TELLS_QDISC_REASON) == ("QDISC_DROP_GENERIC" in names)
 
 
 def test_no_other_datagram_is_called_dropped(drops: SimpleNamespace) -> None:
@@ -170,7 +170,7 @@ def test_drops_of_an_open_vswitch_flow_are_named(machine: Machine, drops: Simple
     # the first datagram has no flow in the kernel yet: it goes to the daemon, and dies there
     assert DROPPED - 1 <= len(records) <= DROPPED, [(record["point"], record.get("at")) for record in records]
     assert {record["device"] for record in records} == {"p-osrc"}
-    if machine.name not in NO_OVS_REASON:
+    if machine.release not in NO_OVS_REASON:
         assert {record["reason"] for record in records} <= {"OVS_DROP_LAST_ACTION", "OVS_DROP_EXPLICIT"}
 
 
@@ -207,7 +207,7 @@ def test_a_limit_of_locked_memory_is_named_where_it_counts(machine: Machine) -> 
     """Root without CAP_SYS_RESOURCE cannot lift it; kernels from 5.11 on do not count maps as locked memory."""
     limited = "prlimit --memlock=65536:65536 setpriv --bounding-set=-sys_resource"
     done = machine.run(f"{limited} {TOOLS}/packet_datapath_tracing.py --trial --point dev.rx", check=False)
-    if machine.name in COUNTS_LOCKED:
+    if machine.release in COUNTS_LOCKED:
         assert done.returncode == 1
         assert "of which this process may have 64 KiB: raise that with ulimit -l" in done.stderr.splitlines()[-1]
     else:

@@ -5,12 +5,15 @@ Only these structs with only these fields are emitted, each padded to its true o
 compiles in a tenth of the time of the kernel's own headers, and works where those are missing or cannot be parsed.
 """
 import os
+import platform
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..errors import TracerError
 from . import btf
 
+# where a function's arguments are, by the calling convention of each type of machine that has kprobes
+REGISTERS = {"x86_64": ["di", "si", "dx", "cx", "r8", "r9"], "aarch64": ["regs"]}
 # struct -> fields as C paths. Fields in OPTIONAL differ between kernels: HAVE_<struct>_<field> tells the C code.
 FIELDS: Dict[str, List[str]] = {
     "sk_buff": ["dev", "sk", "len", "data_len", "queue_mapping", "cloned", "pkt_type", "ip_summed", "skb_iif", "hash",
@@ -25,14 +28,13 @@ FIELDS: Dict[str, List[str]] = {
              "__sk_common.skc_v6_daddr", "__sk_common.skc_v6_rcv_saddr"],
     "tcp_skb_cb": ["seq", "tcp_flags"],
     "tcp_sock": ["rcv_nxt"],
-    "pt_regs": ["di", "si", "dx", "cx", "r8", "r9"],
+    "pt_regs": REGISTERS.get(platform.machine(), []),
 }
 FLOW_ACTIONS = ("sw_flow_actions", "actions_len")  # in the openvswitch module
 FLOW_ACTIONS_LENGTH = 24  # bytes: where that is in every kernel from 4.18 to 6.18, for those that do not tell
 OPTIONAL = {("sk_buff", "vlan_all"), ("sk_buff", "vlan_present"), ("sock", "__sk_common.skc_v6_daddr"),
             ("sock", "__sk_common.skc_v6_rcv_saddr")}
 _DECLARED_IN = {"sk_buff": "linux/skbuff.h", "sock": "net/sock.h"}
-_X86 = ("pt_regs",)  # structs of one machine type only: left out on others
 _INCLUDES = ("linux/skbuff.h", "linux/netdevice.h", "linux/ptrace.h", "net/net_namespace.h", "net/sock.h",
              "net/sch_generic.h")
 
@@ -124,7 +126,7 @@ def _emit_header(types: btf.Btf, more: Dict[str, List[str]]) -> str:
             member = types.member(name, path)
             if member:
                 found.append((path, member))
-            elif (name, path) not in OPTIONAL and name not in _X86:
+            elif (name, path) not in OPTIONAL:
                 raise TracerError("the kernel's types have no field %s in struct %s" % (path, name))
             if (name, path) in OPTIONAL and member:
                 lines.append("#define %s 1" % _have(name, path))

@@ -4,7 +4,7 @@ import os
 import platform
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from ..kernel import lookup
+from ..kernel import lookup, structs
 from . import functions, loader, points
 
 RAW_TRACEPOINT, FENTRY, KPROBE = "raw_tracepoint", "fentry", "kprobe"
@@ -65,7 +65,7 @@ def _takes_fentry(hook: Hook) -> bool:
 
 def has_kprobes() -> bool:
     """Whether this kernel has kprobes that live as long as a file descriptor, and we know where arguments are."""
-    return os.path.exists(loader.KPROBE_PMU) and platform.machine() == "x86_64"
+    return os.path.exists(loader.KPROBE_PMU) and platform.machine() in structs.REGISTERS
 
 
 def wanted_functions(wanted: List[points.Point]) -> List[str]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From points and filter to BPF programs that are compiled, loaded and attached."""
 import os
+import platform
 import re
 import threading
 import time
@@ -71,7 +72,7 @@ class Program:
         if "HAVE_LARGE_PROGRAMS" in declarations.constants and any("count" in point.arguments for point in wanted):
             constants["HAVE_LISTS"] = 1
         if self._has_kprobe_program:
-            constants["HAVE_KPROBES"] = 1
+            constants["HAVE_KPROBES"] = constants["MACHINE_" + platform.machine()] = 1
         begun = time.monotonic()
         self.bpf = compiler.compile_text(source(declarations, constants), declarations.from_headers)
         self.seconds = time.monotonic() - begun  # spent on compiling

@@ -14,17 +14,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import EmulationError, guest, initrd, paths
+from . import EmulationError, architectures, guest, initrd, paths
 
-DISTRIBUTIONS = ("bullseye", "bookworm", "trixie", "sid")
+DISTRIBUTIONS = ("bullseye", "bookworm", "trixie", "sid", "bookworm-arm64", "trixie-arm64")
 PACKAGES = [
     "systemd", "systemd-sysv", "udev", "dbus", "kmod", "openssh-server", "python3", "python3-bpfcc",
-    "iproute2", "iputils-ping", "nftables", "openvswitch-switch", "ethtool", "procps", "linux-image-cloud-amd64",
+    "iproute2", "iputils-ping", "nftables", "openvswitch-switch", "ethtool", "procps", "busybox-static",
+    "linux-image-cloud-ARCHITECTURE",
 ]  # fmt: skip
 FORMS = {
     "single": [],
     "cluster": ["qemu-system-x86", "seabios"],  # runs a guest
-    "headers": ["linux-headers-cloud-amd64", "bpfcc-tools"],  # has the kernel's headers, and tools that need them
+    "headers": ["linux-headers-cloud-ARCHITECTURE", "bpfcc-tools"],  # the kernel's headers, and tools that need them
 }
 BOOT_MODULES = ["virtio_pci", "virtio_blk", "ext4", "crc32c_generic?", "virtio_net"]
 INIT = """
@@ -106,7 +107,7 @@ def image(distribution: str, form: str = "single") -> Image:
 
 def _key(distribution: str, form: str) -> str:
     """Everything that decides what an image holds: this file, the initrd writer, the guest, the keys."""
-    modules = [sys.modules[__name__], initrd, *([guest] if form == "cluster" else [])]
+    modules = [sys.modules[__name__], architectures, initrd, *([guest] if form == "cluster" else [])]
     sources = [inspect.getsource(module) for module in modules]
     recipe = [distribution, form, *sources, paths.public("access"), paths.public("host")]
     return hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:12]
@@ -128,7 +129,7 @@ def mirror() -> str:
 def _build(distribution: str, form: str, target: Path) -> None:
     if os.geteuid() != 0:
         raise EmulationError(f"the image of {distribution} is not built yet, and building it needs root")
-    missing = [tool for tool in ("mmdebstrap", "mke2fs", "busybox") if not shutil.which(tool)]
+    missing = [tool for tool in ("mmdebstrap", "mke2fs") if not shutil.which(tool)]
     if missing:
         raise EmulationError(f"{', '.join(missing)} is missing: the role prereqs installs what emulation needs")
     _report(f"building the {form} image of {distribution}")
@@ -158,7 +159,10 @@ def _report(sentence: str) -> None:
 
 
 def _bootstrap(distribution: str, packages: list[str], root: Path) -> None:
-    command = ["mmdebstrap", "--mode=root", "--variant=essential",
+    architecture = architectures.of(distribution)
+    architectures.let_run(architecture)
+    wanted = [package.replace("ARCHITECTURE", architecture.debian) for package in packages]
+    command = ["mmdebstrap", "--mode=root", "--variant=essential", f"--architectures={architecture.debian}",
                "--dpkgopt=force-unsafe-io", "--dpkgopt=force-confold",
                '--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"',
                # a mirror may be a snapshot, whose lists are old on purpose; their signatures are checked all the same
@@ -167,7 +171,7 @@ def _bootstrap(distribution: str, packages: list[str], root: Path) -> None:
                "--essential-hook=mkdir -p $1/etc/initramfs-tools && "
                "echo update_initramfs=no > $1/etc/initramfs-tools/update-initramfs.conf",
                *[f"--dpkgopt=path-exclude=/{pattern}" for pattern in UNNEEDED],
-               f"--include={','.join(packages)}", distribution, str(root), mirror()]  # fmt: skip
+               f"--include={','.join(wanted)}", architectures.release(distribution), str(root), mirror()]  # fmt: skip
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         raise EmulationError(f"mmdebstrap of {distribution} failed:\n{done.stdout[-3000:]}")

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from . import EmulationError
 
-BUSYBOX = Path("/bin/busybox")
-
 PREAMBLE = """#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /run /tmp /etc /mnt
 /bin/busybox --install -s /bin
@@ -19,14 +17,14 @@ for module in $(cat /modules/order); do insmod /modules/$module; done
 
 
 def build(target: Path, root: Path, release: str, modules: list[str], init: str) -> None:
-    """Write the initrd `target` for kernel `release`, whose modules lie under `root`; `init` is shell.
+    """Write the initrd `target` for kernel `release`, whose modules and busybox lie under `root`; `init` is shell.
 
     A module whose name ends in `?` is left out where the kernel does not have it.
     """
     archive = _Archive()
     archive.directory("bin")
     archive.directory("modules")
-    archive.file("bin/busybox", BUSYBOX.read_bytes(), 0o755)
+    archive.file("bin/busybox", (root / "bin/busybox").read_bytes(), 0o755)
     files = _with_dependencies(root / "lib/modules" / release, modules)
     for path in files:
         archive.file(f"modules/{_plain(path)}", _uncompressed(path))

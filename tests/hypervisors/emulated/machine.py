@@ -11,15 +11,11 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from . import EmulationError, paths
+from . import EmulationError, architectures, paths
 from .images import image
 
 BOOT_DEADLINE = 300  # seconds; emulation on a busy machine is slow
-# Everything that QEMU can emulate (SVM for the guests among it) but cmpxchg16b: with it the slab allocator of
-# kernel 6.12 corrupts its lists under QEMU 7.2, in one boot of three.
-CPU = "max,cx16=off"
-# The clock that QEMU emulates best: the processors' own is calibrated wrongly on a busy machine.
-PARAMETERS = "console=ttyS0 loglevel=5 panic=-1 mitigations=off net.ifnames=0 clocksource=hpet"
+PARAMETERS = "loglevel=5 panic=-1 mitigations=off net.ifnames=0"
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,11 @@ class Machine:
     memory: int = 2048
     clock: int = 0
     underlay: list[str] = field(default_factory=list)
+
+    @property
+    def release(self) -> str:
+        """The distribution, whatever the machine's type."""
+        return architectures.release(self.distribution)
 
     @property
     def directory(self) -> Path:
@@ -59,11 +60,13 @@ class Machine:
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
         (self.directory / "machine.json").write_text(json.dumps(asdict(self), indent=1))
+        architecture = architectures.of(self.distribution)
         command = [
-            "qemu-system-x86_64", "-name", self.name, "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512",
-            "-cpu", CPU, "-smp", "2", "-m", str(self.memory), "-display", "none", "-no-reboot", "-nodefaults",
+            f"qemu-system-{architecture.machine}", "-name", self.name, *architecture.arguments,
+            "-accel", "tcg,thread=multi,tb-size=512", "-smp", "2", "-m", str(self.memory),
+            "-display", "none", "-no-reboot", "-nodefaults",
             "-kernel", str(files.kernel), "-initrd", str(files.initrd),
-            "-append", f"{PARAMETERS} systemd.hostname={self.name}",
+            "-append", f"{architecture.parameters} {PARAMETERS} systemd.hostname={self.name}",
             "-drive", f"file={files.disk},format=raw,if=virtio,snapshot=on",
             "-netdev", f"user,id=management,hostfwd=tcp:127.0.0.1:{self.port}-:22",
             "-device", "virtio-net-pci,netdev=management,romfile=",

@@ -16,13 +16,14 @@ COMMANDS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing"
 # the ids of all loaded BPF programs, maps and kprobes, files, units and processes of tracers: what must be the same
 # before and after a run. Programs of systemd count by their number: it makes them anew when units come and go
 LEFTOVERS = r"""
-import ctypes, json, os, subprocess
+import ctypes, json, os, platform, subprocess
 libc = ctypes.CDLL(None, use_errno=True)
+BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 class NextId(ctypes.Structure):
     _fields_ = [("start", ctypes.c_uint32), ("next", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
 def ids(command):
     row, found = NextId(), []
-    while libc.syscall(321, command, ctypes.byref(row), 12) == 0:
+    while libc.syscall(BPF, command, ctypes.byref(row), 12) == 0:
         found.append(row.next)
         row.start = row.next
     return found
@@ -31,11 +32,11 @@ class Open(ctypes.Structure):
 class Info(ctypes.Structure):
     _fields_ = [("fd", ctypes.c_uint32), ("length", ctypes.c_uint32), ("info", ctypes.c_uint64)]
 def name(program):
-    fd = libc.syscall(321, 13, ctypes.byref(Open(id=program)), 12)
+    fd = libc.syscall(BPF, 13, ctypes.byref(Open(id=program)), 12)
     if fd < 0:
         return "gone"
     text = ctypes.create_string_buffer(80)  # struct bpf_prog_info up to its name
-    libc.syscall(321, 15, ctypes.byref(Info(fd=fd, length=80, info=ctypes.addressof(text))), 16)
+    libc.syscall(BPF, 15, ctypes.byref(Info(fd=fd, length=80, info=ctypes.addressof(text))), 16)
     os.close(fd)
     return text.raw[64:80].rstrip(b"\0").decode()
 names = {program: name(program) for program in ids(11)}

@@ -63,23 +63,29 @@ static __always_inline u64 raw_argument(struct bpf_raw_tracepoint_args *ctx, u64
 }
 
 #ifdef HAVE_KPROBES
-/* kprobes: arguments are in the registers of x86-64's calling convention */
+/* kprobes: arguments are in registers, by the calling convention of AArch64 or of x86-64 */
+#ifdef MACHINE_aarch64
+#define REGISTER(ctx, number, name) (((u64 *)(ctx)->regs)[number])
+#else
+#define REGISTER(ctx, number, name) ((ctx)->name)
+#endif
+
 static __always_inline u64 register_argument(struct pt_regs *ctx, u64 which)
 {
     u64 value = 0;
 
     if (which == 0)
-        load_argument(value, ctx->di);
+        load_argument(value, REGISTER(ctx, 0, di));
     else if (which == 1)
-        load_argument(value, ctx->si);
+        load_argument(value, REGISTER(ctx, 1, si));
     else if (which == 2)
-        load_argument(value, ctx->dx);
+        load_argument(value, REGISTER(ctx, 2, dx));
     else if (which == 3)
-        load_argument(value, ctx->cx);
+        load_argument(value, REGISTER(ctx, 3, cx));
     else if (which == 4)
-        load_argument(value, ctx->r8);
+        load_argument(value, REGISTER(ctx, 4, r8));
     else if (which == 5)
-        load_argument(value, ctx->r9);
+        load_argument(value, REGISTER(ctx, 5, r9));
     return value;
 }
 #endif
