@@ -9,12 +9,11 @@ SETTINGS = {"run_id": "r1", "src": "192.0.2.1", "protocol": "all", "bidirectiona
             "max_bytes": "8", "max_rate": "7", "output_dir": "/captures", "max_load": 6, "accept_load": False}
 
 
-def test_the_plan_names_the_run_what_it_is_of_and_how_to_save_it() -> None:
+def test_the_plan_names_the_run_and_what_it_is_of() -> None:
     assert told.plan(SETTINGS, WHICH, ["hv-a", "hv-b"]) == [
         "run r1 on hv-a, hv-b", "of src=192.0.2.1, bidirectional, filter=tcp port 443, profile=nic,queues",
-        "for at most 2.5 s, 9 records or 8 bytes; at most 7 records a second, and none if there would be more than 6",
-        "into /captures/r1",
-        "If this terminal dies: ansible-playbook playbooks/collect.yml -e capture_run_id=r1"]
+        "for at most 2.5 s, 9 records or 8 bytes; at most 7 records a second; the run stops before its "
+        "window if a host would make more than 6", "into /captures/r1"]
     sampled = dict(SETTINGS, accept_load=True, sample="100", start_at="2026-11-22T11:38:00Z")
     assert told.plan(sampled, WHICH, ["hv-a"])[1:3] == [
         "one packet in 100, and every drop, of src=192.0.2.1, bidirectional, filter=tcp port 443, profile=nic,queues",
@@ -22,6 +21,21 @@ def test_the_plan_names_the_run_what_it_is_of_and_how_to_save_it() -> None:
     unfiltered = dict(SETTINGS, src=None, bidirectional=False, filter=None, profile=[])
     assert told.plan(unfiltered, WHICH, ["hv-%d" % number for number in range(64)])[:2] == [
         "run r1 on hv-0, hv-1, hv-2, hv-3, hv-4, hv-5, hv-6, hv-7 and 56 more", "of every packet"]
+
+
+def test_a_run_is_saved_with_the_inventory_that_it_has() -> None:
+    assert told.rescue("r1", []) == "If this terminal dies: ansible-playbook playbooks/collect.yml -e capture_run_id=r1"
+    assert told.rescue("r1", ["/site/a b", "c,"]) == (
+        "If this terminal dies: ansible-playbook -i '/site/a b' -i c, playbooks/collect.yml -e capture_run_id=r1")
+
+
+def test_a_plan_says_where_the_tracers_look() -> None:
+    both = {"tracers": ["drop_monitor", "datapath_tracing"], "profile": [], "points": [], "accept_load": True}
+    assert told.looks(both) == ["points: datapath_tracing at profile nic; drop_monitor at profile drop"]
+    assert told.looks(dict(both, profile=["ip"], points=["tun.xmit"]))[0] == (
+        "points: datapath_tracing at profile ip, tun.xmit; drop_monitor at profile drop")
+    assert told.looks(dict(both, tracers=["drop_monitor"], profile=["ip"], accept_load=False)) == [
+        "points: drop_monitor at profile ip", "what a host would record is counted for a second before its window"]
 
 
 def finished(**more: object) -> list[tuple[str, str]]:
@@ -37,6 +51,8 @@ def test_what_the_tracers_came_to() -> None:
         ("ended", "partial: 42 records, 3 lost; killed hv-b: \\x1b[2Jall is well")]
     assert told.of_success("skbfleet_capture", {"state": "armed"}, {"tracers": {"b": {}, "a": {}}}) == [
         ("armed", "a, b")]
+    assert told.of_success("skbfleet_capture", {"state": "armed"}, {"tracers": {}}) == [
+        ("ready", "nothing was started")]
     assert told.of_success("skbfleet_capture", {"state": "started"}, {"late_by_ns": 1500000000}) == [
         ("late", "by 1.500 s")]
     assert told.of_success("skbfleet_capture", {"state": "started"}, {"late_by_ns": 0}) == []

@@ -88,7 +88,7 @@ def _list(title: str, texts: Sequence[str]) -> Markup | None:
 
 def trust(summary: Summary) -> Markup:
     """Return what limits the trust in the verdict, and each host's points, clock and losses of records."""
-    doubts = summary["doubts"][:_DOUBTS] or ["Nothing was lost, no host is missing."]
+    doubts = summary["doubts"][:_DOUBTS] or ["No record was lost, and no host is missing."]
     left = len(summary["doubts"]) - len(doubts)
     worst_first = sorted(summary["hosts"].items(), key=lambda item: (
         item[1]["status"] == "complete", not (item[1]["lost"] or item[1]["shed"])))
