@@ -35,8 +35,7 @@ def case(summary: Mapping[str, Any]) -> list[str]:
 
 
 def settings(given: dict[str, Any]) -> str:
-    """Return settings as `bidirectional, dst=10.0.0.1, filter="tcp port 80"`: quotes show where a text with blanks ends.
-    """
+    """Return settings as `bidirectional, dst=10.0.0.1, filter="tcp port 80"`: quotes where there are blanks."""
     return ", ".join(_setting(clean(_NAMES.get(name, name)), value) for name, value in sorted(given.items()))
 
 
