@@ -10,6 +10,7 @@ REFUSED = 14     # exit status: nothing was touched
 _STATUS = {"loss": 10, "unknown": 11, "nothing matched": 12, "partial": 13}    # of what a merge came to
 _PLACES = ("-e", "case", "playbook", "host_vars", "inventory", "default")
 _PROFILES = {"datapath_tracing": "nic", "drop_monitor": "drop"}    # if nothing is asked for
+EXCERPTS = "excerpts"    # directory of a run's parts
 _LABEL = 9       # columns
 _HOSTS = 8       # names in one line
 _LINE = 20000    # characters
@@ -116,15 +117,25 @@ def _some(names):
     return ", ".join(names[:_HOSTS]) + (" and %d more" % (len(names) - _HOSTS) if len(names) > _HOSTS else "")
 
 
-def verdict(sentences, doubts, products):
-    """Return the lines that show a verdict, and where the rest is. products: name -> path."""
+def verdict(sentences, doubts, products, result):
+    """Return the lines that show a verdict, where the rest is, and what comes next. products: name -> path; result: as
+    in summary.json."""
     lines = ["", "VERDICT"] + ["- " + text for text in sentences]
     if doubts:
         lines += ["", "HOW FAR TO TRUST IT"] + ["- " + text for text in doubts]
     files = ", ".join(sorted(name for name in products if name not in ("verdict.txt", "report.html")))
     look = ["To look at, in a browser: %s" % products["report.html"]] if "report.html" in products else []
     return lines + [""] + look + ["Ways, steps with their latency, and what was seen where: %s; beside it: %s" % (
-        products["verdict.txt"], files)]
+        products["verdict.txt"], files)] + _next(result, os.path.dirname(products["verdict.txt"]))
+
+
+def _next(result, run_dir):
+    """Return what to do now; a part of a run is not sent by itself."""
+    if result == "nothing matched":
+        return ["Next: make the filter wider, or correct it by the flows that are named above, if any"]
+    if os.path.basename(os.path.dirname(run_dir)) == EXCERPTS:
+        return []
+    return ["To send all of it: %s" % command("playbooks/archive.yml", [], "archive_run=" + run_dir)]
 
 
 def of_failure(result):

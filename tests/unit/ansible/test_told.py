@@ -88,11 +88,12 @@ def test_lines_of_several_hosts() -> None:
 
 
 def test_the_verdict_ends_with_where_the_rest_is() -> None:
-    lines = told.verdict(["It was lost."], [], {"verdict.txt": "/r/verdict.txt", "events.parquet": "/r/events.parquet"})
+    made = {"verdict.txt": "/r/verdict.txt", "events.parquet": "/r/events.parquet"}
+    lines = told.verdict(["It was lost."], [], made, "loss")
     assert lines[:3] == ["", "VERDICT", "- It was lost."]
     assert "HOW FAR TO TRUST IT" not in lines
-    assert lines[-1].endswith("/r/verdict.txt; beside it: events.parquet")
-    assert "- hv-a lost records." in told.verdict(["x"], ["hv-a lost records."], {"verdict.txt": "/r/verdict.txt"})
+    assert lines[-2].endswith("/r/verdict.txt; beside it: events.parquet")
+    assert "- hv-a lost records." in told.verdict(["x"], ["hv-a lost records."], made, "loss")
 
 
 @pytest.mark.parametrize(("result", "failed", "refused", "status"), [
@@ -106,9 +107,18 @@ def test_the_exit_status_tells_what_a_capture_came_to(result: str, failed: bool,
 
 def test_a_page_to_look_at_has_a_line_of_its_own() -> None:
     made = {name: "/captures/r1/" + name for name in ("verdict.txt", "report.html", "summary.json")}
-    lines = told.verdict(["No packet was lost."], [], made)
-    assert lines[-2:] == [
+    lines = told.verdict(["No packet was lost."], [], made, "no loss")
+    assert lines[-3:-1] == [
         "To look at, in a browser: /captures/r1/report.html",
         "Ways, steps with their latency, and what was seen where: /captures/r1/verdict.txt; beside it: summary.json"]
     del made["report.html"]
-    assert told.verdict(["No packet was lost."], [], made)[-2:] == ["", lines[-1]]
+    assert told.verdict(["No packet was lost."], [], made, "no loss")[-3:] == ["", *lines[-2:]]
+
+
+def test_what_comes_next_is_the_last_line() -> None:
+    made = {"verdict.txt": "/captures/r1/verdict.txt"}
+    assert told.verdict(["x"], [], made, "loss")[-1] == (
+        "To send all of it: ansible-playbook playbooks/archive.yml -e archive_run=/captures/r1")
+    assert told.verdict(["x"], [], made, "nothing matched")[-1].startswith("Next: make the filter wider")
+    part = {"verdict.txt": "/captures/r1/excerpts/tcp-1234/verdict.txt"}
+    assert told.verdict(["x"], [], part, "loss")[-1].endswith("beside it: ")
