@@ -14,6 +14,7 @@ from support.fleet import RING, VNET0, A, B, Fleet, merged, udp_packet
 from fleetmerge.products.page import chosen, layout, series
 from fleetmerge.products.page.document import page
 from fleetmerge.products.page.markup import data, escaped, tag
+from fleetmerge.products.page.said import trust
 from fleetmerge.products.page.ways import graphs
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -136,6 +137,23 @@ def test_what_is_sent_again_is_the_same_everywhere(tmp_path: Path) -> None:
     shown = chosen.choose(summary, str(run / "journeys.parquet"), None)
     assert (summary["retransmitted"], summary["keepalives"]) == (1, 2)
     assert sum(counts["sent again"]) == len([packet for packet in shown if packet.kind == "sent again"]) == 1
+
+
+def test_healthy_packets_stand_beside_slow_ones_that_took_as_long(tmp_path: Path) -> None:
+    fleet = Fleet()
+    for number in range(20):
+        fleet.send(1 + 0.01 * number, udp_packet(number))
+    run = fleet.write(tmp_path)
+    summary = merged(run)
+    shown = chosen.choose(summary, str(run / "journeys.parquet"), None)
+    assert [packet.kind for packet in shown] == ["slow"] * 4 + ["healthy"] * 4
+
+
+def test_a_clock_that_is_right_has_no_sign_before_nothing(lost: tuple[dict[str, Any], html.Element]) -> None:
+    summary = json.loads(json.dumps(lost[0]))
+    for host in filter(None, (host["clock"] for host in summary["hosts"].values())):
+        host["offset_us"] = -0.04
+    assert "-0.0 µs" not in trust(summary) and "+0.0 µs" in trust(summary)
 
 
 def test_series_add_up(tmp_path: Path) -> None:

@@ -49,11 +49,12 @@ def choose(summary: Mapping[str, Any], journeys: str, events: str | None, lost: 
         suffered = connection.execute("SELECT DISTINCT flow FROM journeys WHERE list_contains(?, journey)",
                                       [list(kinds)]).fetchall()
         for kind, order in _ORDERS.items():
-            values = [[flow for (flow,) in suffered]] * order.count("?")
+            values = [list(kinds), *[[flow for (flow,) in suffered]] * order.count("?")]
             most = max(0, lost - len(kinds)) if kind == "lost" else each
-            for (journey,) in connection.execute("SELECT journey FROM journeys WHERE %s, journey LIMIT %d" % (
-                    order, most), values).fetchall():
-                kinds.setdefault(journey, kind)
+            for (journey,) in connection.execute(
+                    "SELECT journey FROM journeys WHERE NOT list_contains(?, journey) AND %s, journey LIMIT %d" % (
+                        order, most), values).fetchall():
+                kinds[journey] = kind
         if not kinds:
             return []
         found = connection.execute("""

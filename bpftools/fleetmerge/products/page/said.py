@@ -108,7 +108,7 @@ def _host(name: str, host: Mapping[str, Any]) -> list[Any]:
     status = tag("span", host["status"], class_="status " + host["status"], title=host["why"] or None)
     return [tag("b", name), joined([status, tag("div", host["why"], class_="why") if host["why"] else None]),
             host["records"], host["lost"], host["shed"],
-            tag("span", "%+.1f µs" % clock["offset_us"]) if clock else "–",
+            tag("span", "%+.1f µs" % (round(clock["offset_us"], 1) + 0.0)) if clock else "–",
             (micros(clock["bound_us"]) if clock["bound_us"] is not None else "not known") if clock else "–",
             clock.get("method", "–"), host["kernel"] or "–", _points(host["points"])]
 
