@@ -78,7 +78,7 @@ class Brief(CallbackBase):
         if ignore_errors:
             return
         if _will_be_rescued(result._task):
-            self._say(result, [(told.FAILED, "it takes no further part; why is told at the end")])
+            self._say(result, [(told.FAILED, "takes no further part; why is told at the end")])
         else:
             self._say(result, [(told.ERROR, text) for text in told.of_failure(result._result)])
 

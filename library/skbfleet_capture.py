@@ -248,7 +248,7 @@ removed:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.skbfleet_rundir import RunError
+from ansible.module_utils.skbfleet_rundir import NoRunError, RunError
 from ansible.module_utils.skbfleet_states import STATES
 
 ARGUMENTS = {
@@ -288,7 +288,7 @@ def main():
     try:
         result = STATES[module.params["state"]](module.params, module.check_mode)
     except RunError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), unknown=isinstance(error, NoRunError))
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.filename or module.params["remote_dir"], error.strerror or error))
     if result.get("failed"):

@@ -210,7 +210,7 @@ def main():
     into = stdout.strip() or params["run_dir"]
     made = outcome(into)
     module.exit_json(changed=True, msg="merged into %s" % into,
-                     text=verdict(made["verdict"], made["doubts"], made["products"]), **made)
+                     text=verdict(made["verdict"], made["doubts"], made["products"], made["result"]), **made)
 
 
 if __name__ == "__main__":

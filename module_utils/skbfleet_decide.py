@@ -94,17 +94,18 @@ def seen(host, places):
 def sentence_none(name, end, hosts):
     """Return why no host carries an address, and what to do."""
     seen_words = [word for host, places, _why in hosts for word in seen(host, places)]
-    silent = ["%s: %s" % (host, why) for host, _places, why in hosts if why]
+    silent = [host for host, _places, why in hosts if why]
     asked = [host for host, _places, why in hosts if not why]
     do = "set %s_host to the hypervisor that carries it" % name
     if seen_words:
         found = "; %s" % some(seen_words)
         do += ", or %s_device to the device behind which it is" % name
     else:
-        found = "; none of %s knows a MAC for it" % some(asked) if asked else ""
+        found = "; %s a MAC for it" % (
+            "none of %s knows" % some(asked) if len(asked) > 1 else "%s does not know" % asked[0]) if asked else ""
         do += ", or %s_mac to the MAC of the VM" % name
     return "%s is '%s': no hypervisor of this play carries it%s%s; %s" % (
-        name, end["address"], found, "; " + some(silent) if silent else "", do)
+        name, end["address"], found, "; nobody knows what %s would have said" % some(silent) if silent else "", do)
 
 
 def sentence_several(name, end, carriers):
@@ -147,8 +148,12 @@ def decide(answers, pair):
     for end in ENDS:
         error, ends[end] = locate_end("pair_" + end, pair[end], answers)
         errors += [error] * bool(error)
+    unasked = ["%s: %s" % (host, why_not(answer)) for host, answer in answers.items() if why_not(answer)]
     if errors:
-        return {"error": ". ".join(errors), "hosts": [], "topology": {}, "text": []}
+        if len(unasked) == len(answers):
+            errors = ["no hypervisor could be asked; playbooks/preflight.yml says what to do"]
+        return {"error": ". ".join(errors + ["; ".join(unasked)] * bool(unasked)), "hosts": [], "topology": {},
+                "text": []}
     hosts = [host for host in answers if host in {ends[end]["host"] for end in ENDS}]
     topology: Dict[str, Any] = {"format": "skbfleet-topology/1", "pair": ends, "hosts": {}}
     for host in hosts:
@@ -159,7 +164,6 @@ def decide(answers, pair):
             "toward": {pair[end]["address"]: toward(pair[end], answers[host]) for end in ENDS
                        if ends[end]["host"] != host},
             "gaps": answers[host].get("gaps", {})}
-    unasked = ["%s: %s" % (host, why_not(answer)) for host, answer in answers.items() if why_not(answer)]
     return {"error": "", "hosts": hosts, "topology": topology,
             "text": [line_of(end, ends[end]) for end in ENDS] + unasked}
 

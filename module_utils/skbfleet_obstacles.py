@@ -31,6 +31,9 @@ ADVICE = (
     (r"could not compile", "install a newer bcc, or report this with the file preflight.json"),
 )
 
+ANSIBLES = r"(Task failed: )?(Missing|Incorrect) \S+ password"     # words of Ansible's own that need advice
+NOT_REACHED = "it cannot be reached"
+
 
 def one_line(text):
     """Return what a task said as one line, without Ansible's beginning and ssh's end, and not endless."""
@@ -54,9 +57,9 @@ def of_failure(answer):
 
 
 def explained(failure):
-    """Return why a task failed, in its own words; "" if it has none."""
-    if failure.get("module_stderr") or failure.get("module_stdout"):
-        return of_failure(failure)["what"]
+    """Return why a task failed, and what to do if our code could not run; "" if nothing tells."""
+    if failure.get("module_stderr") or failure.get("module_stdout") or re.match(ANSIBLES, str(failure.get("msg"))):
+        return sentence([of_failure(failure)])
     return shown(re.sub(r"^Task failed: ", "", str(failure.get("msg") or "")))
 
 
@@ -77,17 +80,22 @@ def of_run(name):
                     "-e capture_run_id=%s" % name)
 
 
+def of_connection(words, lost):
+    """Return the obstacle that a connection is; words: what became of it, lost: the answer that tells of it."""
+    said = one_line(lost.get("msg", ""))
+    return obstacle("%s: %s" % (words, said), "check ansible_user and its key" if "denied" in said else
+                    "check its address, its ssh daemon and the network in between")
+
+
 def obstacles(answer, contact=None, run_id=None):
     """Return what is in the way of a capture on a host, most important first; an empty list if nothing is.
 
     answer: of skbfleet_info; contact: of skbfleet_reach, if it was asked first; run_id: of the run to come, so that
     only a run of this name is in the way, else any run in progress.
     """
-    for result, words in ((contact or {}, "it cannot be reached"), (answer, "the connection to it was lost")):
+    for result, words in ((contact or {}, NOT_REACHED), (answer, "the connection to it was lost")):
         if result.get("lost"):
-            said = one_line(result.get("msg", ""))
-            return [obstacle("%s: %s" % (words, said), "check ansible_user and its key" if "denied" in said else
-                             "check its address, its ssh daemon and the network in between")]
+            return [of_connection(words, result)]
     if contact and "clock_difference_ns" not in contact:
         return [of_failure(contact)]
     if "facts" not in answer:

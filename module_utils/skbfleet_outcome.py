@@ -45,6 +45,8 @@ def what_is_left(known, home):
     """Return what is still on the host and how to get it from there; "" if nothing is."""
     if untouched(known) or "removed" in (known.get("removed") or {}):
         return ""
+    if (known.get("ended") or {}).get("unknown") is True:
+        return "playbooks/preflight.yml names the runs whose records wait there"
     if not home and not never_armed(known):
         return "its records wait for playbooks/collect.yml"
     if "uid" not in (known.get("contact") or {}):
@@ -135,5 +137,8 @@ def failures(outcome):
     if not failed:
         return ""
     others = ", the others are merged" if len(failed) < len(hosts) else ""
-    return "%d of %d hosts failed%s: %s" % (len(failed), len(hosts), others,
-                                            "; ".join("%s: %s" % one for one in failed))
+    alike = {}  # type: Dict[str, Any]
+    for name, why in failed:
+        alike.setdefault(why, []).append(name)
+    return "%d of %d hosts failed%s: %s" % (len(failed), len(hosts), others, "; ".join(
+        "%s: %s" % (", ".join(names), why) for why, names in alike.items()))

@@ -36,6 +36,10 @@ class RunError(Exception):
     """Something on this host is in the way; the message is one sentence."""
 
 
+class NoRunError(RunError):
+    """There is no such run on this host."""
+
+
 def read_json(path):
     """Return the object in a JSON file, {} if there is none (writers replace the file as a whole)."""
     try:

@@ -11,6 +11,7 @@ from ansible.module_utils.skbfleet_rundir import (
     ARCHIVE,
     ENDED,
     PROGRAMS,
+    NoRunError,
     RunError,
     Tracer,
     outcomes_of,
@@ -48,7 +49,7 @@ def existing_run(params):
         check_run(run_dir)
     tracers = tracers_of(run_dir) if there else []
     if not tracers:
-        raise RunError("there is no run %s in %s on this host" % (params["run_id"], params["remote_dir"]))
+        raise NoRunError("there is no run %s in %s on this host" % (params["run_id"], params["remote_dir"]))
     return run_dir, tracers
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The words in which a playbook's results reach a person; everything from a host is made fit to be shown."""
 import os
+from shlex import quote
 
 from ansible.module_utils.skbfleet_foreign import escaped, shown
 
@@ -8,6 +9,8 @@ ERROR, FAILED = "ERROR", "failed"
 REFUSED = 14     # exit status: nothing was touched
 _STATUS = {"loss": 10, "unknown": 11, "nothing matched": 12, "partial": 13}    # of what a merge came to
 _PLACES = ("-e", "case", "playbook", "host_vars", "inventory", "default")
+_PROFILES = {"datapath_tracing": "nic", "drop_monitor": "drop"}    # if nothing is asked for
+EXCERPTS = "excerpts"    # directory of a run's parts
 _LABEL = 9       # columns
 _HOSTS = 8       # names in one line
 _LINE = 20000    # characters
@@ -43,9 +46,20 @@ def plan(settings, which, hosts):
             "%sfor at most %g s, %s records or %s bytes; at most %s records a second%s" % (
                 "from %s on, " % shown(settings["start_at"]) if settings.get("start_at") else "",
                 *(settings[name] for name in ("duration", "max_records", "max_bytes", "max_rate")),
-                "" if settings["accept_load"] else ", and none if there would be more than %d" % settings["max_load"]),
-            "into %s" % os.path.join(settings["output_dir"], settings["run_id"]),
-            "If this terminal dies: ansible-playbook playbooks/collect.yml -e capture_run_id=%s" % settings["run_id"]]
+                "" if settings["accept_load"] else
+            "; the run stops before its window if a host would make more than %d" % settings["max_load"]),
+            "into %s" % os.path.join(settings["output_dir"], settings["run_id"])]
+
+
+def rescue(run_id, inventories):
+    """Return how to bring a run home whose terminal has died. inventories: those that were given."""
+    return "If this terminal dies: %s" % command("playbooks/collect.yml", inventories, "capture_run_id=" + run_id)
+
+
+def command(playbook, inventories, *variables):
+    """Return a command to be pasted. variables: as name=value."""
+    words = ["ansible-playbook"] + [word for path in inventories for word in ("-i", path)] + [playbook]
+    return " ".join(quote(str(word)) for word in words + [part for one in variables for part in ("-e", one)])
 
 
 def about(case):
@@ -73,6 +87,17 @@ def origins(settings, came, path):
             for place in sorted(places, key=_PLACES.index)]
 
 
+def looks(settings):
+    """Return where the tracers would look, and when what they would record is counted, a line each."""
+    asked = ["profile %s" % shown(name) for name in settings.get("profile") or ()]
+    asked += [shown(name) for name in settings.get("points") or ()]
+    first = min(settings["tracers"])    # has the points that were asked for
+    words = ["%s at %s" % (name, ", ".join(asked) if asked and name == first else "profile " + _PROFILES[name])
+             for name in sorted(settings["tracers"])]
+    load = [] if settings["accept_load"] else ["what a host would record is counted for a second before its window"]
+    return ["points: %s" % "; ".join(words)] + load
+
+
 def _setting(name, value):
     if value is True:
         return name
@@ -92,15 +117,25 @@ def _some(names):
     return ", ".join(names[:_HOSTS]) + (" and %d more" % (len(names) - _HOSTS) if len(names) > _HOSTS else "")
 
 
-def verdict(sentences, doubts, products):
-    """Return the lines that show a verdict, and where the rest is. products: name -> path."""
+def verdict(sentences, doubts, products, result):
+    """Return the lines that show a verdict, where the rest is, and what comes next. products: name -> path; result: as
+    in summary.json."""
     lines = ["", "VERDICT"] + ["- " + text for text in sentences]
     if doubts:
         lines += ["", "HOW FAR TO TRUST IT"] + ["- " + text for text in doubts]
     files = ", ".join(sorted(name for name in products if name not in ("verdict.txt", "report.html")))
     look = ["To look at, in a browser: %s" % products["report.html"]] if "report.html" in products else []
     return lines + [""] + look + ["Ways, steps with their latency, and what was seen where: %s; beside it: %s" % (
-        products["verdict.txt"], files)]
+        products["verdict.txt"], files)] + _next(result, os.path.dirname(products["verdict.txt"]))
+
+
+def _next(result, run_dir):
+    """Return what to do now; a part of a run is not sent by itself."""
+    if result == "nothing matched":
+        return ["Next: make the filter wider, or correct it by the flows that are named above, if any"]
+    if os.path.basename(os.path.dirname(run_dir)) == EXCERPTS:
+        return []
+    return ["To send all of it: %s" % command("playbooks/archive.yml", [], "archive_run=" + run_dir)]
 
 
 def of_failure(result):
@@ -126,7 +161,8 @@ def _of_capture(arguments, result):
     """What became of the tracers."""
     state = arguments.get("state")
     if state == "armed":
-        return [("armed", ", ".join(sorted(shown(name) for name in result.get("tracers", {}))))]
+        tracers = ", ".join(sorted(shown(name) for name in result.get("tracers", {})))
+        return [("armed", tracers) if tracers else ("ready", "nothing was started")]
     if state == "started" and result.get("late_by_ns"):
         return [("late", "by %.3f s" % (result["late_by_ns"] / 1e9))]
     if state == "finished":

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+_NAMES = {"both_directions": "bidirectional"}     # as the playbooks' variables have it
+
 
 def iso(nanoseconds: int | None) -> str | None:
     """Return wall ns as ISO 8601 with microseconds."""
@@ -33,7 +35,12 @@ def case(summary: Mapping[str, Any]) -> list[str]:
 
 
 def settings(given: dict[str, Any]) -> str:
-    """Return settings as `dst=10.0.0.1, filter="tcp port 80"`: with blanks, quotes show where it ends."""
-    shown = {clean(name): printable(value) for name, value in sorted(given.items())}
-    return ", ".join("%s=%s" % (name, json.dumps(value, ensure_ascii=False) if " " in value else value)
-                     for name, value in shown.items())
+    """Return settings as `bidirectional, dst=10.0.0.1, filter="tcp port 80"`: quotes where there are blanks."""
+    return ", ".join(_setting(clean(_NAMES.get(name, name)), value) for name, value in sorted(given.items()))
+
+
+def _setting(name: str, value: Any) -> str:
+    if value is True:
+        return name
+    text = ",".join(map(printable, value)) if isinstance(value, list) else printable(value)
+    return "%s=%s" % (name, json.dumps(text, ensure_ascii=False) if " " in text else text)

@@ -133,6 +133,19 @@ def test_who_says_yes_beforehand_is_not_asked(attack):
     assert "yes/no" not in shown
 
 
+def test_a_case_that_could_never_be_run_is_not_written(attack):
+    path = attack.directory / "new.yml"
+    given = {"capture_protocol": "icmp", "case_expires": "2020-01-31", "capture_output_dir": None,
+             "capture_run_id": None, "merge_python": None}
+    done = attack.run("new_case.yml", {}, given=given)
+    lines = done.stdout.splitlines()
+    assert done.returncode == REFUSED and len([line for line in lines if line.startswith("ERROR")]) == 2
+    assert "ERROR    case_file is not set: it must be a file that is not there yet, in a directory that is" in lines
+    assert any(line.startswith("ERROR    case_expires is 2020-01-31: it must be today (") for line in lines)
+    done = attack.run("new_case.yml", {}, given={**given, "case_file": str(path), "case_expires": "soon"})
+    assert done.returncode == REFUSED and not path.exists() and "Traceback" not in done.stdout
+
+
 def test_a_case_that_is_written_can_be_run(attack):
     path = attack.directory / "new.yml"
     given = {"case_file": str(path), "case_title": "Pings: get lost", "case_hosts": ["hv-a"],

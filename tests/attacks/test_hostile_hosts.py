@@ -71,7 +71,8 @@ def test_a_run_is_collected_again_and_what_was_written_is_data(attack):
     assert attack.executed() == []
     outcome = attack.outcome()
     assert outcome["hv-a"]["why"] == (
-        f"it cannot be reached: {attack.word('lost')}; its records wait for playbooks/collect.yml")
+        f"it cannot be reached: {attack.word('lost')}, do this: check its address, its ssh daemon and the network in "
+        "between; its records wait for playbooks/collect.yml")
     assert outcome["hv-b"]["why"] == word
     assert attack.word("ended") in outcome["hv-c"]["why"]
     assert done.returncode != 0

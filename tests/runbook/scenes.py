@@ -169,7 +169,7 @@ def much(lab: Lab, _play: Play) -> Iterator[None]:
         yield
 
 
-@scene("It was well before")
+@scene("It worked before")
 def worse(lab: Lab, play: Play) -> Iterator[None]:
     with streaming(lab, 100):
         play.run("vm_pair.yml", pair_src=A, pair_dst=B, capture_duration=3, capture_run_id="good")

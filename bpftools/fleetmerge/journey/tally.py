@@ -96,7 +96,7 @@ class Judged:
     ways: list[Way]
     counts: np.ndarray    # bool by packet: it is one, not a piece of one
     asks: np.ndarray      # bool by packet: a keep-alive
-    before: np.ndarray    # i4 by packet: how often the same was sent before
+    before: np.ndarray    # i4 by packet: how often the same was sent before; of TCP: the same bytes
     holes: dict[int, int]     # host -> packets that it must have seen, unrecorded
 
 
@@ -111,7 +111,7 @@ def finish(packets: Packets, origin: np.ndarray, results: Results, extras: Seque
     asks = np.zeros(len(origin), bool)
     asks[counts] = keepalives(packets, origin[counts])
     return Judged(packets, origin, results, list(_doubted(extras, taken_back)), list(shapes), list(ways), counts, asks,
-                  _sent_before(packets, origin), unrecorded(packets, origin, shapes, layout, facts))
+                  _sent_before(packets, origin, asks), unrecorded(packets, origin, shapes, layout, facts))
 
 
 def tally(judged: Judged, steps: dict[Pair, Step], layout: Layout) -> Findings:
@@ -329,8 +329,9 @@ def _collect(out: Findings, packets: Packets, origin: np.ndarray, table: np.ndar
             out.losses[kind] = lost
 
 
-def _sent_before(packets: Packets, origin: np.ndarray) -> np.ndarray:
-    """Return how often something that cannot be told from each packet but by time or IP id was sent before it."""
+def _sent_before(packets: Packets, origin: np.ndarray, asks: np.ndarray) -> np.ndarray:
+    """Return how often something that cannot be told from each packet but by time or IP id was sent before it. An
+    acknowledgement alone that is like another one, or a keep-alive, sends nothing again."""
     key = packets.units.key[origin]
     again = packets.packet[origin] != key
     out = np.zeros(len(origin), "i4")
@@ -340,6 +341,8 @@ def _sent_before(packets: Packets, origin: np.ndarray) -> np.ndarray:
         order = some[np.lexsort((time, key[some]))]
         new = np.append(True, key[order][1:] != key[order][:-1])
         out[order] = np.arange(len(order)) - np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+    tcp = packets.units.rows["kind"][packets.units.row[origin]] == IS_TCP
+    out[asks | (tcp & (packets.units.size[origin] == 0))] = 0
     return out
 
 

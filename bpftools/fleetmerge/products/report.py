@@ -26,7 +26,7 @@ def text(summary: dict[str, Any]) -> str:
     if summary.get("reproduce"):
         lines.append("command  %s" % "; ".join("%s: %s" % item for item in summary["reproduce"].items()))
     lines += ["", "VERDICT", *("- " + sentence for sentence in summary["verdict"]), "", "HOW FAR TO TRUST IT"]
-    lines += ["- " + doubt for doubt in summary["doubts"]] or ["- Nothing was lost, no host is missing."]
+    lines += ["- " + doubt for doubt in summary["doubts"]] or ["- No record was lost, and no host is missing."]
     lines += ["", "WAYS", *_paths(summary["paths"])] if summary["paths"] else []
     lines += ["", "STEPS", *_segments(summary["segments"])] if summary["segments"] else []
     lines += ["", "QUEUES", *_queues(summary["queues"])] if summary["queues"] else []

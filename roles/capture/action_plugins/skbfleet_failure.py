@@ -13,7 +13,7 @@ if SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(SHARED)
 
 from ansible.module_utils.skbfleet_foreign import as_data, shown
-from ansible.module_utils.skbfleet_obstacles import explained
+from ansible.module_utils.skbfleet_obstacles import NOT_REACHED, explained, of_connection, sentence
 
 PREFIX = "a step for all hosts failed: "
 
@@ -49,5 +49,6 @@ class ActionModule(ActionBase):
         why = explained(result) or "failed: %s" % (task.get("name") or "the reason was not told")
         if result.get("lost"):
             contact = task_vars.get("__capture_contact") or {}
-            why = ("it cannot be reached: " if contact.get("lost") else "the connection was lost: ") + why
+            why = (sentence([of_connection(NOT_REACHED, result)]) if contact.get("lost") else
+                   "the connection was lost: " + why)
         return as_data({"changed": False, "why": shown(prefix + why), "for_all": for_all})

@@ -34,7 +34,7 @@ from ansible.module_utils.skbfleet_settings import (
     name_run,
     typed,
 )
-from ansible.module_utils.skbfleet_told import about, origins, plan
+from ansible.module_utils.skbfleet_told import about, looks, origins, plan, rescue
 from ansible.module_utils.skbfleet_tracing import check_arguments
 
 SENTENCE = 3000  # characters
@@ -146,8 +146,10 @@ class ActionModule(ActionBase):
                 raise Refused("case_hosts is %s: it must name a host of this run, %s"
                               % (said(case["case_hosts"]), shown(", ".join(task_vars["ansible_play_hosts_all"]), 500)))
         words = about(case) + plan(settings, WHICH, hosts) if new else []
+        if words and not self._task.check_mode:
+            words.append(rescue(settings["run_id"], inventories()))
         return {"hosts": hosts, "case": case, "words": words, "ask": bool(new and sources.case and not settings["yes"]),
-                "origins": origins(settings, came, sources.case.path if sources.case else "")
+                "origins": looks(settings) + origins(settings, came, sources.case.path if sources.case else "")
                 if new and self._task.check_mode else []}
 
     @staticmethod
@@ -289,6 +291,12 @@ class ActionModule(ActionBase):
         if not isinstance(command, str) or not command.strip():
             raise Refused("reproduce_command is %s: it must be a shell command for the controller" % said(command))
         return str(command)
+
+
+def inventories():
+    """Return the inventories that were given; none if it is the one of ansible.cfg."""
+    given = context.CLIARGS.get("inventory") or ()
+    return [] if list(given) == list(constants.DEFAULT_HOST_LIST) else given
 
 
 def settle_start(settings, now):

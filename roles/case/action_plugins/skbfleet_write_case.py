@@ -15,7 +15,7 @@ SHARED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".
 if SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(SHARED)
 
-from ansible.module_utils.skbfleet_case import FILE, HOSTS, Case, check_value, names_of
+from ansible.module_utils.skbfleet_case import FILE, HOSTS, Case, check_value, day_of, names_of
 from ansible.module_utils.skbfleet_foreign import as_data, said, shown
 from ansible.module_utils.skbfleet_names import Refusals, Refused, check_given, specifications
 from ansible.module_utils.skbfleet_settings import OF_A_CASE, PREFIX
@@ -50,6 +50,8 @@ class ActionModule(ActionBase):
                     values[name] = (check_single(given[name], specs, refusals) if name == HOSTS
                                     else check_value(name, given[name], specs, allowed))
         with refusals.gathered():
+            check_expiry(values.get("case_expires"), datetime.datetime.now(datetime.timezone.utc).date())
+        with refusals.gathered():
             path = new_path(given.get(FILE))
         check_tracers(values, specs, args["tools"], refusals)
         refusals.tell()
@@ -57,8 +59,16 @@ class ActionModule(ActionBase):
         return path if self._task.check_mode else keep(path, text, specs)
 
 
+def check_expiry(last, today):
+    """Refuse a case that could not be run any more. last: its last day as text, None if it has none."""
+    if last and day_of(last) < today:
+        raise Refused("case_expires is %s: it must be today (%s) or later" % (last, today))
+
+
 def new_path(given):
     """Return where the case is to be written."""
+    if given in (None, ""):
+        raise Refused("%s is not set: it must be a file that is not there yet, in a directory that is" % FILE)
     path = os.path.abspath(os.path.expanduser(str(given))) if isinstance(given, str) and given else ""
     if not path or not path.isprintable() or os.path.lexists(path) or not os.path.isdir(os.path.dirname(path)):
         raise Refused("%s is %s: it must be a file that is not there yet, in a directory that is" % (FILE, said(given)))

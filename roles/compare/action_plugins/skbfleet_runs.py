@@ -55,8 +55,8 @@ class ActionModule(ActionBase):
         runs = given.get("compare_runs", "")
         names = runs.split(",") if isinstance(runs, str) else list(runs) if isinstance(runs, list) else []
         if len(names) != 2 or not all(isinstance(name, str) and NAME.match(name) for name in names):
-            raise Refused("compare_runs is %.200r: it must be the names of two runs, the good one first, as A,B"
-                          % (runs,))
+            raise Refused("compare_runs is %s: it must be the names of two runs, the good one first, as GOOD,BAD"
+                          % ("%.200r" % (runs,) if runs else "not set"))
         paths = [os.path.join(os.path.abspath(str(args["output_dir"])), name) for name in names]
         for name, path in zip(names, paths):
             if not os.path.isfile(os.path.join(path, "summary.json")):

@@ -64,6 +64,13 @@ def test_a_task_that_failed_is_explained(answers, failure, begin, do):
     assert found["what"].startswith(begin)
     assert found["do"].startswith(do)
     assert "\n" not in found["what"]
+    assert not failure.get("rc") or answers.explained(failure) == answers.sentence([found])
+
+
+def test_what_a_module_says_of_itself_is_the_explanation(answers):
+    assert answers.explained({"failed": True, "msg": "Task failed: the disk is full"}) == "the disk is full"
+    assert answers.explained({}) == ""
+    assert answers.explained({"msg": "Task failed: Missing sudo password"}).endswith("(--ask-become-pass)")
 
 
 def test_a_host_that_cannot_be_reached(answers):

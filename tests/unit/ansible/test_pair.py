@@ -94,12 +94,20 @@ def test_none_is_one_sentence(decide, ends):
     answers = {**found(), "hv-b": {"lost": True, "msg": "Task failed: Failed to connect\n"}}
     assert decide.decide(answers, ends.of())["error"] == (
         "pair_dst is '192.168.32.20': no hypervisor of this play carries it; hv-a sees 52:54:00:32:00:14 behind eth0 "
-        "(veth), hv-c sees 52:54:00:32:00:14 behind eth0 (veth); hv-b: it cannot be reached: Failed to connect; set "
-        "pair_dst_host to the hypervisor that carries it, or pair_dst_device to the device behind which it is")
+        "(veth), hv-c sees 52:54:00:32:00:14 behind eth0 (veth); nobody knows what hv-b would have said; "
+        "set pair_dst_host to the hypervisor that carries it, or pair_dst_device to the device behind which it is. "
+        "hv-b: it cannot be reached: Failed to connect")
     answers = {"hv-a": answer([place()]), "hv-b": answer()}
     assert decide.decide(answers, ends.of())["error"] == (
         "pair_dst is '192.168.32.20': no hypervisor of this play carries it; none of hv-a, hv-b knows a MAC for it; "
         "set pair_dst_host to the hypervisor that carries it, or pair_dst_mac to the MAC of the VM")
+
+
+def test_nobody_who_answers_is_said_once(decide, ends):
+    lost = {"lost": True, "msg": "Task failed: Failed to connect\n"}
+    assert decide.decide({"hv-a": lost, "hv-b": lost}, ends.of())["error"] == (
+        "no hypervisor could be asked; playbooks/preflight.yml says what to do. hv-a: it cannot be reached: Failed to "
+        "connect; hv-b: it cannot be reached: Failed to connect")
 
 
 def test_several_are_one_sentence_and_each_override_helps(decide, ends):

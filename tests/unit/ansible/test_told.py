@@ -9,12 +9,11 @@ SETTINGS = {"run_id": "r1", "src": "192.0.2.1", "protocol": "all", "bidirectiona
             "max_bytes": "8", "max_rate": "7", "output_dir": "/captures", "max_load": 6, "accept_load": False}
 
 
-def test_the_plan_names_the_run_what_it_is_of_and_how_to_save_it() -> None:
+def test_the_plan_names_the_run_and_what_it_is_of() -> None:
     assert told.plan(SETTINGS, WHICH, ["hv-a", "hv-b"]) == [
         "run r1 on hv-a, hv-b", "of src=192.0.2.1, bidirectional, filter=tcp port 443, profile=nic,queues",
-        "for at most 2.5 s, 9 records or 8 bytes; at most 7 records a second, and none if there would be more than 6",
-        "into /captures/r1",
-        "If this terminal dies: ansible-playbook playbooks/collect.yml -e capture_run_id=r1"]
+        "for at most 2.5 s, 9 records or 8 bytes; at most 7 records a second; the run stops before its "
+        "window if a host would make more than 6", "into /captures/r1"]
     sampled = dict(SETTINGS, accept_load=True, sample="100", start_at="2026-11-22T11:38:00Z")
     assert told.plan(sampled, WHICH, ["hv-a"])[1:3] == [
         "one packet in 100, and every drop, of src=192.0.2.1, bidirectional, filter=tcp port 443, profile=nic,queues",
@@ -22,6 +21,21 @@ def test_the_plan_names_the_run_what_it_is_of_and_how_to_save_it() -> None:
     unfiltered = dict(SETTINGS, src=None, bidirectional=False, filter=None, profile=[])
     assert told.plan(unfiltered, WHICH, ["hv-%d" % number for number in range(64)])[:2] == [
         "run r1 on hv-0, hv-1, hv-2, hv-3, hv-4, hv-5, hv-6, hv-7 and 56 more", "of every packet"]
+
+
+def test_a_run_is_saved_with_the_inventory_that_it_has() -> None:
+    assert told.rescue("r1", []) == "If this terminal dies: ansible-playbook playbooks/collect.yml -e capture_run_id=r1"
+    assert told.rescue("r1", ["/site/a b", "c,"]) == (
+        "If this terminal dies: ansible-playbook -i '/site/a b' -i c, playbooks/collect.yml -e capture_run_id=r1")
+
+
+def test_a_plan_says_where_the_tracers_look() -> None:
+    both = {"tracers": ["drop_monitor", "datapath_tracing"], "profile": [], "points": [], "accept_load": True}
+    assert told.looks(both) == ["points: datapath_tracing at profile nic; drop_monitor at profile drop"]
+    assert told.looks(dict(both, profile=["ip"], points=["tun.xmit"]))[0] == (
+        "points: datapath_tracing at profile ip, tun.xmit; drop_monitor at profile drop")
+    assert told.looks(dict(both, tracers=["drop_monitor"], profile=["ip"], accept_load=False)) == [
+        "points: drop_monitor at profile ip", "what a host would record is counted for a second before its window"]
 
 
 def finished(**more: object) -> list[tuple[str, str]]:
@@ -37,6 +51,8 @@ def test_what_the_tracers_came_to() -> None:
         ("ended", "partial: 42 records, 3 lost; killed hv-b: \\x1b[2Jall is well")]
     assert told.of_success("skbfleet_capture", {"state": "armed"}, {"tracers": {"b": {}, "a": {}}}) == [
         ("armed", "a, b")]
+    assert told.of_success("skbfleet_capture", {"state": "armed"}, {"tracers": {}}) == [
+        ("ready", "nothing was started")]
     assert told.of_success("skbfleet_capture", {"state": "started"}, {"late_by_ns": 1500000000}) == [
         ("late", "by 1.500 s")]
     assert told.of_success("skbfleet_capture", {"state": "started"}, {"late_by_ns": 0}) == []
@@ -72,11 +88,12 @@ def test_lines_of_several_hosts() -> None:
 
 
 def test_the_verdict_ends_with_where_the_rest_is() -> None:
-    lines = told.verdict(["It was lost."], [], {"verdict.txt": "/r/verdict.txt", "events.parquet": "/r/events.parquet"})
+    made = {"verdict.txt": "/r/verdict.txt", "events.parquet": "/r/events.parquet"}
+    lines = told.verdict(["It was lost."], [], made, "loss")
     assert lines[:3] == ["", "VERDICT", "- It was lost."]
     assert "HOW FAR TO TRUST IT" not in lines
-    assert lines[-1].endswith("/r/verdict.txt; beside it: events.parquet")
-    assert "- hv-a lost records." in told.verdict(["x"], ["hv-a lost records."], {"verdict.txt": "/r/verdict.txt"})
+    assert lines[-2].endswith("/r/verdict.txt; beside it: events.parquet")
+    assert "- hv-a lost records." in told.verdict(["x"], ["hv-a lost records."], made, "loss")
 
 
 @pytest.mark.parametrize(("result", "failed", "refused", "status"), [
@@ -90,9 +107,18 @@ def test_the_exit_status_tells_what_a_capture_came_to(result: str, failed: bool,
 
 def test_a_page_to_look_at_has_a_line_of_its_own() -> None:
     made = {name: "/captures/r1/" + name for name in ("verdict.txt", "report.html", "summary.json")}
-    lines = told.verdict(["No packet was lost."], [], made)
-    assert lines[-2:] == [
+    lines = told.verdict(["No packet was lost."], [], made, "no loss")
+    assert lines[-3:-1] == [
         "To look at, in a browser: /captures/r1/report.html",
         "Ways, steps with their latency, and what was seen where: /captures/r1/verdict.txt; beside it: summary.json"]
     del made["report.html"]
-    assert told.verdict(["No packet was lost."], [], made)[-2:] == ["", lines[-1]]
+    assert told.verdict(["No packet was lost."], [], made, "no loss")[-3:] == ["", *lines[-2:]]
+
+
+def test_what_comes_next_is_the_last_line() -> None:
+    made = {"verdict.txt": "/captures/r1/verdict.txt"}
+    assert told.verdict(["x"], [], made, "loss")[-1] == (
+        "To send all of it: ansible-playbook playbooks/archive.yml -e archive_run=/captures/r1")
+    assert told.verdict(["x"], [], made, "nothing matched")[-1].startswith("Next: make the filter wider")
+    part = {"verdict.txt": "/captures/r1/excerpts/tcp-1234/verdict.txt"}
+    assert told.verdict(["x"], [], part, "loss")[-1].endswith("beside it: ")

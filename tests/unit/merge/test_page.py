@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from support import html
-from support.bundles import WALL
-from support.fleet import RING, VNET0, Fleet, merged, udp_packet
+from support.bundles import WALL, ethernet, ipv4, tcp
+from support.fleet import RING, VNET0, A, B, Fleet, merged, udp_packet
 
 from fleetmerge.products.page import chosen, layout, series
 from fleetmerge.products.page.document import page
 from fleetmerge.products.page.markup import data, escaped, tag
+from fleetmerge.products.page.said import trust
 from fleetmerge.products.page.ways import graphs
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -117,6 +118,42 @@ def test_however_large_the_run_the_page_is_not(tmp_path: Path) -> None:
     said = [part.text() for part in next(html.read(text).all("section", id="verdict")).all()
             if part.attributes.get("class") in ("certain", "count", "likely", "unknown")]
     assert len(said) == 401 and all(words.startswith("%d word" % number) for number, words in enumerate(said))
+
+
+def test_what_is_sent_again_is_the_same_everywhere(tmp_path: Path) -> None:
+    """As the verdict has it: bytes of TCP, but no acknowledgement that is like another one, no keep-alive, and nothing
+    that an application says twice."""
+    def segment(seq: int, payload: int, ident: int) -> bytes:
+        return ethernet(ipv4(A, B, tcp(40112, 443, seq=seq, flags=16, payload=payload), protocol=6, ident=ident))
+    fleet = Fleet()
+    fleet.talk()
+    for number, (seq, payload) in enumerate(((1000, 500), (1000, 500), (1500, 0), (1500, 0), (1499, 0), (1499, 0))):
+        fleet.send(1 + 0.1 * number, segment(seq, payload, 1 + number if payload else 0))
+    for number in range(3):
+        fleet.send(2 + 0.1 * number, udp_packet(7, ident=0))
+    run = fleet.write(tmp_path)
+    summary = merged(run)
+    counts = series.of_packets(str(run / "journeys.parquet"), series.axis(summary))
+    shown = chosen.choose(summary, str(run / "journeys.parquet"), None)
+    assert (summary["retransmitted"], summary["keepalives"]) == (1, 2)
+    assert sum(counts["sent again"]) == len([packet for packet in shown if packet.kind == "sent again"]) == 1
+
+
+def test_healthy_packets_stand_beside_slow_ones_that_took_as_long(tmp_path: Path) -> None:
+    fleet = Fleet()
+    for number in range(20):
+        fleet.send(1 + 0.01 * number, udp_packet(number))
+    run = fleet.write(tmp_path)
+    summary = merged(run)
+    shown = chosen.choose(summary, str(run / "journeys.parquet"), None)
+    assert [packet.kind for packet in shown] == ["slow"] * 4 + ["healthy"] * 4
+
+
+def test_a_clock_that_is_right_has_no_sign_before_nothing(lost: tuple[dict[str, Any], html.Element]) -> None:
+    summary = json.loads(json.dumps(lost[0]))
+    for host in filter(None, (host["clock"] for host in summary["hosts"].values())):
+        host["offset_us"] = -0.04
+    assert "-0.0 µs" not in trust(summary) and "+0.0 µs" in trust(summary)
 
 
 def test_series_add_up(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from ..store import MEMORY, quoted
 _LOST, _EACH = 8, 4     # packets that are shown: of those that were lost, of each other kind
 _PLACES = 100           # of one packet
 _RECORDS = 60
+AGAIN = "sent_before > 0 AND flow LIKE '% tcp'"     # what the verdict counts as sent again
 _TOOK = "epoch_ns(last) - epoch_ns(first)"
 _WHOLE = "outcome IN ('arrived', 'ended', 'left') AND carried_by IS NULL AND len(places) > 1"
 _ORDERS = {
     "lost": "outcome IN ('dropped', 'vanished') ORDER BY certainty <> 'certain', first",
-    "sent again": "sent_before > 0 ORDER BY sent_before DESC",
+    "sent again": AGAIN + " ORDER BY sent_before DESC",
     "slow": "%s ORDER BY %s DESC" % (_WHOLE, _TOOK),
     # of the flows that lost some, if there are any
     "healthy": "%s AND sent_before = 0 AND certainty = 'certain' ORDER BY NOT coalesce(list_contains(?, flow), false), "
@@ -48,11 +49,12 @@ def choose(summary: Mapping[str, Any], journeys: str, events: str | None, lost: 
         suffered = connection.execute("SELECT DISTINCT flow FROM journeys WHERE list_contains(?, journey)",
                                       [list(kinds)]).fetchall()
         for kind, order in _ORDERS.items():
-            values = [[flow for (flow,) in suffered]] * order.count("?")
+            values = [list(kinds), *[[flow for (flow,) in suffered]] * order.count("?")]
             most = max(0, lost - len(kinds)) if kind == "lost" else each
-            for (journey,) in connection.execute("SELECT journey FROM journeys WHERE %s, journey LIMIT %d" % (
-                    order, most), values).fetchall():
-                kinds.setdefault(journey, kind)
+            for (journey,) in connection.execute(
+                    "SELECT journey FROM journeys WHERE NOT list_contains(?, journey) AND %s, journey LIMIT %d" % (
+                        order, most), values).fetchall():
+                kinds[journey] = kind
         if not kinds:
             return []
         found = connection.execute("""

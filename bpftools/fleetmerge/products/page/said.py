@@ -88,7 +88,7 @@ def _list(title: str, texts: Sequence[str]) -> Markup | None:
 
 def trust(summary: Summary) -> Markup:
     """Return what limits the trust in the verdict, and each host's points, clock and losses of records."""
-    doubts = summary["doubts"][:_DOUBTS] or ["Nothing was lost, no host is missing."]
+    doubts = summary["doubts"][:_DOUBTS] or ["No record was lost, and no host is missing."]
     left = len(summary["doubts"]) - len(doubts)
     worst_first = sorted(summary["hosts"].items(), key=lambda item: (
         item[1]["status"] == "complete", not (item[1]["lost"] or item[1]["shed"])))
@@ -108,7 +108,7 @@ def _host(name: str, host: Mapping[str, Any]) -> list[Any]:
     status = tag("span", host["status"], class_="status " + host["status"], title=host["why"] or None)
     return [tag("b", name), joined([status, tag("div", host["why"], class_="why") if host["why"] else None]),
             host["records"], host["lost"], host["shed"],
-            tag("span", "%+.1f µs" % clock["offset_us"]) if clock else "–",
+            tag("span", "%+.1f µs" % (round(clock["offset_us"], 1) + 0.0)) if clock else "–",
             (micros(clock["bound_us"]) if clock["bound_us"] is not None else "not known") if clock else "–",
             clock.get("method", "–"), host["kernel"] or "–", _points(host["points"])]
 

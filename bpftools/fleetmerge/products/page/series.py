@@ -9,6 +9,7 @@ import duckdb
 
 from ..queues import Queues
 from ..store import MEMORY
+from .chosen import AGAIN
 
 BINS = 1000
 _QUEUES = 8     # that are shown
@@ -109,4 +110,4 @@ def of_packets(journeys: str, along: Axis | None) -> dict[str, list[int]]:
                 out[min(max(part, 0), BINS - 1)] += count
             return out
         lost = {name: counts("last", condition) for name, condition in _KINDS.items()}
-        return {"packets": counts("first", "true"), **lost, "sent again": counts("first", "sent_before > 0")}
+        return {"packets": counts("first", "true"), **lost, "sent again": counts("first", AGAIN)}
