@@ -21,7 +21,7 @@ from .questions import answers
 from .sampled import sift
 from .settling import Settling
 from .shapes import Shape
-from .steps import Pair, Rows, measure
+from .steps import Pair, Rows, count, measure
 from .tally import finish, tally
 from .trips import round_trips
 from .unanswered import unanswered
@@ -90,15 +90,16 @@ class _Following(Settling, Judging):
         self._results.outcome[hidden & (self._results.outcome == ARRIVED)] = ENDED   # what it was nobody knows
         judged = finish(self._packets, self._origin, self._results, self._extras, self._shapes, self._ways,
                         self._layout, facts)
-        wanted, shown, count = None, NO_RECORDS, int(judged.counts.sum())
+        wanted, shown, followed = None, NO_RECORDS, int(judged.counts.sum())
         if self._setting.excerpt and everywhere:
             wanted = chosen_packets(judged, fitting_chains(self._setting.excerpt, *everywhere))
             judged = narrow(judged, wanted)
             shown = shown_records(judged, *everywhere)
             steps = measure(self._steps(judged.shapes, judged.packets), judged.packets, self._layout,
                             self._setting.recorded, *trust)
+        count(steps, self._steps(judged.shapes, judged.packets, sure=False), judged.packets)
         out = tally(judged, steps, self._layout)
-        out.followed = count
+        out.followed = followed
         answered = answers(self._packets, self._setting.atlas.flows, self._setting.neighbours)
         out.trips = round_trips(self._packets, self._origin, self._layout, self._setting.atlas.flows,
                                 self._setting.neighbours, answered, wanted)
@@ -108,15 +109,15 @@ class _Following(Settling, Judging):
                              self._setting.partition.shared_groups())
         return out, (follow(judged, self._layout, self._setting.bounds), shown)
 
-    def _steps(self, shapes: Sequence[Shape], packets: Packets) -> dict[Pair, Rows]:
-        """Return the units before and after each step of all trees; between hosts of whose clocks nothing is known,
-        only those of packets that are told from others."""
+    def _steps(self, shapes: Sequence[Shape], packets: Packets, sure: bool = True) -> dict[Pair, Rows]:
+        """Return the units before and after each step of all trees that surely is one, or of the others; between hosts
+        of whose clocks nothing is known, only those of packets that are told from others."""
         host, bounds = self._layout.host, self._setting.bounds
         out: dict[Pair, Rows] = {}
         for shape in shapes:
             joined_at = {leg.first: leg.sure for leg in shape.tree.legs if leg.joint >= 0}
             for one, two in shape.tree.steps:
-                if not joined_at.get(two, True):
+                if joined_at.get(two, True) != sure:
                     continue
                 pair = shape.place(one), shape.place(two)
                 units = shape.units(one), shape.units(two)

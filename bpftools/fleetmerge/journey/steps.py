@@ -73,6 +73,20 @@ def measure(rows: Mapping[Pair, Sequence[tuple[np.ndarray, np.ndarray]]], packet
             for pair, parts in rows.items()}
 
 
+def count(steps: dict[Pair, Step], rows: Mapping[Pair, Sequence[tuple[np.ndarray, np.ndarray]]],
+          packets: Packets) -> None:
+    """Add the packets of steps that they most likely took, and of which no times are known; rows: as for measure()."""
+    for pair, parts in rows.items():
+        for before, _ in parts:
+            steps.setdefault(pair, Step()).add(_counted(before, packets))
+
+
+def _counted(before: np.ndarray, packets: Packets) -> Step:
+    units = packets.units
+    leads = int(units.lead[before].sum())
+    return Step(leads, int(units.size[before].sum()) + 40 * leads)
+
+
 def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded | None, end: float,
           lossy: bool) -> Step:
     """Return a step; recorded: fields that were asked for, None between hosts, where they tell nothing; end: when the
@@ -80,8 +94,7 @@ def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded
     that it was sent again, if that host lost records."""
     units = packets.units
     rows, before, after = units.rows, units.row[one], units.row[two]
-    leads = units.lead[one]
-    out = Step(int(leads.sum()), int(units.size[one].sum()) + 40 * int(leads.sum()))
+    out = _counted(one, packets)
     # of those that look the same, and that clocks do not tell apart, nobody knows which one came when
     apart = (units.host[before] != units.host[after]) | (packets.leg[one] != packets.leg[two])
     sure = ~(packets.unsure[one] | packets.unsure[two] | (apart & (packets.twins[one] | packets.twins[two])))

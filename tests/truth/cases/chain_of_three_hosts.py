@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packets go from hv-a through hv-c, a router, to hv-b, and answers come back the same way.
 
-Of 300 packets 10 are lost between hv-a and hv-c and 10 between hv-c and hv-b.
+Of 300 packets 10 are lost between hv-a and hv-c and 10 between hv-c and hv-b. The last traffic ends long before the
+window: by then the clocks' bound is wider than the wire is slow, so no time tells that hv-b came after hv-c.
 """
 from pathlib import Path
 
 from truth.bundle import ETH0
 from truth.fleet import Fleet
 from truth.packets import A, B, datagram
-from truth.truth import Summary, lost_at
+from truth.truth import Summary, lost_at, segments
 
 ETH1 = 3
-PLACES = ("hv-a eth0 > hv-c eth0", "hv-c eth1 > hv-b eth0")
+PASSED = {"hv-a eth0 > hv-c eth0": 290, "hv-c eth1 > hv-b eth0": 280}
 
 
 def make(run_dir: Path) -> None:
@@ -33,11 +34,9 @@ def make(run_dir: Path) -> None:
 
 
 def check(summary: Summary, verdict: str) -> list[str]:
-    out = lost_at(summary, 20, *PLACES)
-    for place in PLACES:
-        one, two = place.split(" > ")
-        missing = [segment["missing"] for segment in summary["segments"]
-                   if "%(host)s %(device)s" % segment["from"] == one and "%(host)s %(device)s" % segment["to"] == two]
-        if missing != [10]:
-            out.append("10 packets were lost at %s; the segments say %s" % (place, missing))
+    out = lost_at(summary, 20, *PASSED)
+    for place, passed in PASSED.items():
+        found = [(segment["packets"], segment["missing"]) for segment in segments(summary, *place.split(" > "))]
+        if found != [(passed, 10)]:
+            out.append("%d packets went %s, and 10 were lost there; the segments say %s" % (passed, place, found))
     return out
