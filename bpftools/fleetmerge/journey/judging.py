@@ -169,12 +169,16 @@ class Judging(Part):
         return bool(self._setting.unwanted[drop] == BRIDGE)
 
     def _flooded(self, way: Way) -> bool:
-        """Whether packets came from another host, and their frames were for none of the VMs that they were given to."""
+        """Whether packets came from another host, and their frames were for none of the VMs that they were given to, or
+        only got where nothing but copies goes, while their receivers live on other hosts."""
         tree = way.shape.tree
-        if way.ground != branches.UNDECIDED or any(leaf.aim >= 0 for leaf in tree.leaves):
-            return False
-        leg = tree.legs[tree.leg_of(way.leaf.row)]
-        return leg.parent >= 0 and leg.entry == FAR
+        if way.ground == branches.MIRRORED and way.leaf.kind in (FREED, OPEN):
+            host = tree.legs[way.leaf.leg].host
+            copies = not (self._home_hosts(way.packets) == host).any()
+        else:
+            copies = way.ground == branches.UNDECIDED and all(leaf.aim < 0 for leaf in tree.leaves)
+        leg = tree.legs[tree.leg_of(way.leaf.row)] if copies else None
+        return leg is not None and leg.parent >= 0 and leg.entry == FAR
 
     def _routed(self) -> np.ndarray:
         """Return the keys of streams whose packets spent a hop between two places of two hosts, sorted."""
