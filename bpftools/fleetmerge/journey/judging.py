@@ -283,10 +283,12 @@ class Judging(Part):
             after == NOWHERE)
 
     def _routed_here(self, packets: np.ndarray) -> np.ndarray:
-        """Whether packets spent a hop on the host on which they were dropped: no host routes what is for another."""
+        """Whether packets spent a hop on the host on which they were dropped, or in a VM there out of which they came:
+        nobody routes what is for another."""
         ttl, row, unit = self._packets.units.rows["ttl"], self._packets.units.row, self._results.unit[packets]
-        left = ttl[row[unit]]
-        return (ttl[row[self._packets.chain[unit]]] > left) & (left > 0)
+        left, chain = ttl[row[unit]], self._packets.chain[unit]
+        in_a_vm = (self._layout.arrives[self._place[chain]] == NEAR) & (ttl[row[self._origin[packets]]] > left)
+        return ((ttl[row[chain]] > left) | in_a_vm) & (left > 0)
 
     def _entered(self, packets: np.ndarray) -> np.ndarray:
         """Return where a packet was seen to come in to the host on which it was dropped (NEAR, FAR); 0 if it was not.
