@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..packet.places import NEAR
 from .atlas import Layout
-from .tree import DROPPED, FREED, IN_VM, OPEN, OUT, Leaf, Leg, Sight, Tree
+from .tree import DROPPED, FREED, IN_TUNNEL, IN_VM, OPEN, OUT, Leaf, Leg, Sight, Tree
 
 # how it is known which branch is the packet
 ONLY, HOME, SHOWN, DEVICE, TRUNK, ASTRAY, UNDECIDED, MIRRORED, ADDRESSED = range(9)
@@ -149,7 +149,8 @@ def _towards(tree: Tree, leaves: list[Leaf], sights: list[Sight], layout: Layout
         return _best(here, shown, device)
     # nobody routes what is for others
     strays = {number for number, leg in enumerate(tree.legs) if number and leg.host not in shown.hosts
-              and leg.parent >= 0 and leg.entry != 1 and not _routes(leg, sights)}
+              and leg.parent >= 0 and leg.entry != 1 and not _routes(leg, sights)
+              and not _by_tunnel(tree, leg, sights)}
     rest = [leaf for leaf in rest if leaf.leg not in strays]
     left = _left_for(tree, strays, shown)
     if left and not rest:
@@ -207,6 +208,12 @@ def _given_to_one(tree: Tree, leaf: Leaf, layout: Layout) -> bool:
 def _routes(leg: Leg, sights: list[Sight]) -> bool:
     """Whether a packet spent a hop on a host."""
     return any(sights[row].hops > sights[leg.first].hops for row in leg.rows)
+
+
+def _by_tunnel(tree: Tree, leg: Leg, sights: list[Sight]) -> bool:
+    """Whether a packet was sent to a host, and to no other one, through a tunnel, of which the ends have addresses."""
+    sent = {sights[row].chain for row in tree.legs[leg.parent].rows if sights[row].tagged == IN_TUNNEL}
+    return sights[leg.first].tagged == IN_TUNNEL and len(sent) == 1 and len(tree.children[leg.joint]) == 1
 
 
 def _to_a_vm(leaf: Leaf, sights: list[Sight], layout: Layout) -> bool:
