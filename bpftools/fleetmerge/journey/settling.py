@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..packet.identity import IS_ARP, mix
-from ..packet.places import FAR
+from ..packet.places import FAR, NEAR
 from . import branches, grounds
 from .atlas import CLOSED
 from .choosing import Way, but_copies, chosen_ways, dropped_behind, mirrors, on_the_way
@@ -162,6 +162,7 @@ class Settling(Part):
     def _choose(self, rest: Sequence[tuple[Shape, np.ndarray]]) -> None:
         """Choose the branch of all other packets: where that of some shows the way to the destination's host, with that
         of all."""
+        self._leave_homes(rest)
         layout, home = self._layout, self._home
         waiting = [(shape, which, self._is_elsewhere(shape, which)) for shape, which in rest]
         stream = mix(self._stream, home.astype("u8"))    # for as long as the receiver lives there
@@ -176,6 +177,20 @@ class Settling(Part):
         for way in but_copies(layout, chosen, self._ways[:], self._stream):
             for one in self._at_home(way):
                 self._took(one)
+
+    def _leave_homes(self, rest: Sequence[tuple[Shape, np.ndarray]]) -> None:
+        """Forget where receivers live who were heard there at another time only, where packets tell otherwise: a VM of
+        the same host sent them, and they came to other hosts, and not to the receiver's device."""
+        layout, facts = self._layout, self._setting.facts
+        for shape, which in rest:
+            root = shape.tree.legs[0]
+            away = root.entry == NEAR and any(leg.parent == 0 and leg.host != root.host for leg in shape.tree.legs)
+            if not away or facts.next[root.host] or layout.narrow[root.host]:
+                continue
+            packets = shape.packets[which]
+            passed = np.unique(layout.device[[sight.place for sight in shape.sights]])
+            gone = (self._home_hosts(packets) == root.host) & ~self._stays[packets]
+            self._home[packets[gone & ~np.isin(self._home[packets], passed)]] = NOWHERE
 
     def _is_elsewhere(self, shape: Shape, which: np.ndarray) -> np.ndarray:
         """Whether packets' VM was seen before and after where it lives, and a frame for it was dropped at a device that
