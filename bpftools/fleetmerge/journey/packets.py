@@ -43,8 +43,9 @@ class Packets:
             np.zeros(0, "i8"))
 
 
-def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
-    """Return the packets; bounds: f8[host, host], by how much their clocks may be apart (ns)."""
+def find_packets(units: Units, layout: Layout, bounds: np.ndarray, lossy: np.ndarray) -> Packets:
+    """Return the packets; bounds: f8[host, host], by how much their clocks may be apart (ns); lossy: bool by host, it
+    lost records."""
     rows = units.rows
     chain = mix(rows["chain"], units.host.astype("u8") + np.uint64(1))
     _follow_chains(units, chain)
@@ -74,7 +75,8 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     many = doubtful(units.key, start, leg, time)
     if len(many):
         slowest = slowest_trips(units, many, start, layout, time, host, place)
-        turn, doubt, alike, open_ = turns(units, many, start, leg, guess, layout, bounds, slowest, time, host, place)
+        turn, doubt, alike, open_ = turns(units, many, start, leg, guess, layout, bounds, slowest, lossy, time, host,
+                                           place)
         packet[many] = np.where(turn > 0, mix(packet[many], turn.astype("u8")), packet[many])
         unsure[many], twins[many], stray[many] = doubt, alike, turn >= STRAY
         loose[many] = open_

@@ -37,14 +37,14 @@ class _Legs:
     left: np.ndarray      # i8: when it left the host last; if that was not seen, when it came
     witness: np.ndarray   # u8: its IP id, or the hash of what it carries; 0: it has none
     origin: np.ndarray    # bool: the packet began here
-    dead: np.ndarray      # bool: it was dropped here, and did not leave: what came to other hosts was another
+    dead: np.ndarray      # bool: it did not leave its host: what came to other ones was another
     marked: np.ndarray    # bool: by its numbers no other packet is the same
     guess: np.ndarray     # bool: it has data of which only that it looks the same shows that it is of the same packet
 
 
 def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, guess: np.ndarray, layout: Layout,
-           bounds: np.ndarray, slowest: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray,
-           ) -> tuple[np.ndarray, ...]:
+           bounds: np.ndarray, slowest: np.ndarray, lossy: np.ndarray, time: np.ndarray, host: np.ndarray,
+           place: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return (which time it was sent, from 0; whether that is unsure; whether it has twins; whether one that looks the
     same may have been sent unseen) of doubtful units. guess: see _comes_again."""
     code = start[many] * 65536 + np.minimum(leg[many], 65535)
@@ -68,6 +68,7 @@ def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, gu
     legs.origin = _origins(legs, len(keys), sends, near, hops)
     legs.origin &= ~_doubled(legs, sends)
     legs.origin |= _began_unseen(legs, len(keys), arrives)
+    legs.dead |= _stayed(legs, np.bincount(of, out) > 0, lossy)
     turn, unsure, twins, open_ = _sent(legs, len(keys), bounds, slowest)
     unsure |= _perhaps_another(legs, len(keys), arrives, hops)
     return tuple(column[of] for column in (turn, unsure, twins, open_))
@@ -113,6 +114,13 @@ def slowest_trips(units: Units, many: np.ndarray, start: np.ndarray, layout: Lay
 def _dead(of: np.ndarray, place: np.ndarray, layout: Layout) -> np.ndarray:
     """Return which legs were dropped and did not leave their host. of: number of each unit's leg."""
     return (np.bincount(of, layout.drop[place]) > 0) & (np.bincount(of, layout.leaves[place]) == 0)
+
+
+def _stayed(legs: _Legs, left: np.ndarray, lossy: np.ndarray) -> np.ndarray:
+    """Return which legs began on a host and were not seen to leave it, where others of the same key were. lossy: bool
+    by host, it did not record everything."""
+    gate = mix(legs.key.astype("u8"), legs.place.astype("u8"))
+    return legs.origin & ~left & ~lossy[legs.host] & among(gate, np.unique(gate[legs.origin & left]))
 
 
 def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray, hops: np.ndarray) -> np.ndarray:
