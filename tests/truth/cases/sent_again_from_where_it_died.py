@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sends with IP id 0 to B, on hv-b; of the hosts' clocks nothing is known. 10 of 100 segments are freed on hv-a behind
-A's tap, without a word, sent again 200 ms later, and arrive.
+"""A sends with IP id 0 to B, on hv-b; of the hosts' clocks nothing is known. 10 of 100 segments are freed on hv-a
+behind A's tap, without a word, sent again 200 ms later, and arrive.
 
 What came to hv-b was what had left hv-a: the 10 that did not were lost there, for sure.
 """
