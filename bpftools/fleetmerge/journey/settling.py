@@ -162,7 +162,15 @@ class Settling(Part):
     def _choose(self, rest: Sequence[tuple[Shape, np.ndarray]]) -> None:
         """Choose the branch of all other packets: where that of some shows the way to the destination's host, with that
         of all."""
-        self._leave_homes(rest)
+        chosen = self._chosen(rest)
+        if self._leave_homes(chosen):
+            chosen = self._chosen(rest)
+        for way in but_copies(self._layout, chosen, self._ways[:], self._stream):
+            for one in self._at_home(way):
+                self._took(one)
+
+    def _chosen(self, rest: Sequence[tuple[Shape, np.ndarray]]) -> list[Way]:
+        """Return the ways of packets, by where their destinations live."""
         layout, home = self._layout, self._home
         waiting = [(shape, which, self._is_elsewhere(shape, which)) for shape, which in rest]
         stream = mix(self._stream, home.astype("u8"))    # for as long as the receiver lives there
@@ -174,23 +182,23 @@ class Settling(Part):
         if sure and len(sure) < len(chosen):
             chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, [*self._ways, *sure], stream, twins),
                                  mirrored)
-        for way in but_copies(layout, chosen, self._ways[:], self._stream):
-            for one in self._at_home(way):
-                self._took(one)
+        return chosen
 
-    def _leave_homes(self, rest: Sequence[tuple[Shape, np.ndarray]]) -> None:
-        """Forget where receivers live who were heard there at another time only, where packets tell otherwise: a VM of
-        the same host sent them, and they came to other hosts, and not to the receiver's device."""
-        layout, facts = self._layout, self._setting.facts
-        for shape, which in rest:
-            root = shape.tree.legs[0]
-            away = root.entry == NEAR and any(leg.parent == 0 and leg.host != root.host for leg in shape.tree.legs)
-            if not away or facts.next[root.host] or layout.narrow[root.host]:
+    def _leave_homes(self, ways: Sequence[Way]) -> bool:
+        """Forget where receivers live who were heard there at another time only, where no branch leads there, and their
+        packets tell otherwise: a VM of the same host sent them, and they came to other hosts, and not to the receiver's
+        device. Return whether there are such."""
+        layout, before = self._layout, self._home.copy()
+        for way in ways:
+            tree = way.shape.tree
+            host = tree.legs[0].host
+            away = tree.legs[0].entry == NEAR and any(leg.parent == 0 and leg.host != host for leg in tree.legs)
+            if not away or not _led_nowhere(way) or self._setting.facts.next[host] or layout.narrow[host]:
                 continue
-            packets = shape.packets[which]
-            passed = np.unique(layout.device[[sight.place for sight in shape.sights]])
-            gone = (self._home_hosts(packets) == root.host) & ~self._stays[packets]
-            self._home[packets[gone & ~np.isin(self._home[packets], passed)]] = NOWHERE
+            passed = np.unique(layout.device[[sight.place for sight in way.shape.sights]])
+            gone = (self._home_hosts(way.packets) == host) & ~self._stays[way.packets]
+            self._home[way.packets[gone & ~np.isin(self._home[way.packets], passed)]] = NOWHERE
+        return bool((self._home != before).any())
 
     def _is_elsewhere(self, shape: Shape, which: np.ndarray) -> np.ndarray:
         """Whether packets' VM was seen before and after where it lives, and a frame for it was dropped at a device that
@@ -264,3 +272,10 @@ class Settling(Part):
             self._ways.append(Way(shape, which, Leaf(OPEN, common, -1, True, 0), branches.UNDECIDED))
         row = way.leaf.mark if way.leaf.mark >= 0 else way.leaf.row
         self._results.put(way.packets, UNKNOWN if dropped else ENDED, way.units(row), 0, way.ground, NOWHERE)
+
+
+def _led_nowhere(way: Way) -> bool:
+    """Whether no branch that was seen to its end may be the packet."""
+    to_strangers = way.ground in (branches.TRUNK, branches.ASTRAY) and not any(
+        leaf is way.leaf for leaf in way.shape.tree.leaves)
+    return way.ground == branches.UNDECIDED or to_strangers
