@@ -174,10 +174,12 @@ def _left_for(tree: Tree, strays: set[int], shown: Shown) -> Chosen | None:
 
 def _before_strangers(tree: Tree, leaves: list[Leaf], layout: Layout, home: int, shown: Shown) -> Chosen | None:
     """Return where a packet left whose frames were for none of those who got them, if others of its flow got to its
-    destination, and its destination is not on a host of theirs."""
-    strays = {leaf.leg for leaf in leaves}
-    hosts = {tree.legs[number].host for number in strays}
-    if home < 0 or not hosts <= set(shown.strangers) or _host_of(layout, home) in hosts:
+    destination, and its destination is not on a host of theirs. Hosts that sent it on may have flooded it, too."""
+    sent_on = {tree.leg_of(row) for row, children in tree.children.items() if children}
+    got = {leaf.leg for leaf in leaves}
+    strays = got - sent_on
+    strangers = {tree.legs[number].host for number in strays} <= set(shown.strangers)
+    if home < 0 or not strangers or _host_of(layout, home) in {tree.legs[number].host for number in got}:
         return None
     return _left_for(tree, strays, shown)
 
