@@ -46,7 +46,7 @@ def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, gu
            bounds: np.ndarray, slowest: np.ndarray, lossy: np.ndarray, time: np.ndarray, host: np.ndarray,
            place: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return (which time it was sent, from 0; whether that is unsure; whether it has twins; whether one that looks the
-    same may have been sent unseen) of doubtful units. guess: see _comes_again."""
+    same may have been sent unseen; whether one may be a double) of doubtful units. guess: see _comes_again."""
     code = start[many] * 65536 + np.minimum(leg[many], 65535)
     _, at, of = np.unique(code, return_index=True, return_inverse=True)
     at = many[at]
@@ -66,12 +66,15 @@ def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, gu
     began[key[own]] = True
     sends = own | (near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)) & ~began[key])
     legs.origin = _origins(legs, len(keys), sends, near, hops)
-    legs.origin &= ~_doubled(legs, sends)
+    same = _at_once(legs)
+    legs.origin &= ~(same & legs.marked & ~sends)     # doubled before anybody saw it
+    perhaps = same & legs.origin & ~sends & (layout.arrives[place[at]] == FAR)
     legs.origin |= _began_unseen(legs, len(keys), arrives)
     legs.dead |= _stayed(legs, np.bincount(of, out) > 0, lossy)
     turn, unsure, twins, open_ = _sent(legs, len(keys), bounds, slowest)
     unsure |= _perhaps_another(legs, len(keys), arrives, hops)
-    return tuple(column[of] for column in (turn, unsure, twins, open_))
+    double = (np.bincount(key, perhaps, len(keys)) > 0)[key]
+    return tuple(column[of] for column in (turn, unsure, twins, open_, double))
 
 
 def _perhaps_another(legs: _Legs, keys: int, arrives: np.ndarray, hops: np.ndarray) -> np.ndarray:
@@ -154,15 +157,15 @@ def _code(legs: _Legs) -> np.ndarray:
     return mix(legs.key.astype("u8"), legs.witness)
 
 
-def _doubled(legs: _Legs, sends: np.ndarray) -> np.ndarray:
-    """Return which legs are a packet that was doubled before anybody saw it: the same, at once, at the same place."""
+def _at_once(legs: _Legs) -> np.ndarray:
+    """Return which legs are the same as one just before, at the same place: one of them may be a double."""
     order = np.lexsort((legs.time, legs.witness, legs.place, legs.key))
     same = np.append(False, np.diff(legs.time[order]) < NEAR_MISS)
     for column in (legs.key, legs.place, legs.witness):
         same[1:] &= column[order][1:] == column[order][:-1]
     out = np.zeros(len(order), bool)
     out[order] = same
-    return out & legs.marked & ~sends
+    return out
 
 
 def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray) -> tuple[np.ndarray, ...]:
