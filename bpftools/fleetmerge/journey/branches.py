@@ -156,7 +156,7 @@ def _towards(tree: Tree, leaves: list[Leaf], sights: list[Sight], layout: Layout
     if left and not rest:
         return left
     if len(rest) == 1 and len(tree.leaves) > 1 and leads_away(rest[0]):
-        return Chosen(rest[0], ASTRAY)
+        return Chosen(rest[0], SHOWN if device(rest[0]) in shown.devices else ASTRAY)
     return _best(rest, shown, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
 
 
