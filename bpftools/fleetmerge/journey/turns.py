@@ -53,10 +53,11 @@ def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, gu
     keys, key = np.unique(units.key[at], return_inverse=True)
     arrives = layout.arrives[place[at]] > 0
     left = time[at].copy()
-    out = layout.leaves[place[many]]
+    out = _outlets(layout)[place[many]]
     np.maximum.at(left, of[out], time[many][out])
+    gone, dropped = np.bincount(of, out) > 0, np.bincount(of, layout.drop[place[many]]) > 0
     legs = _Legs(key, np.where(arrives, place[at], place[at].astype("i8") + len(layout.arrives)), host[at], time[at],
-                 left, _witness(units, at), np.zeros(len(at), bool), _dead(of, place[many], layout), units.marked[at],
+                 left, _witness(units, at), np.zeros(len(at), bool), dropped & ~gone, units.marked[at],
                  # what is cut, or joined, has data of its own
                  (np.bincount(of, guess[many]) > 0) & (np.bincount(of, units.rows["unit"][units.row[many]]) == 0))
     hops = units.rows["ttl"][units.row[at]]
@@ -70,7 +71,7 @@ def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, gu
     legs.origin &= ~(same & legs.marked & ~sends)     # doubled before anybody saw it
     perhaps = same & legs.origin & ~sends & (layout.arrives[place[at]] == FAR)
     legs.origin |= _began_unseen(legs, len(keys), arrives)
-    legs.dead |= _stayed(legs, np.bincount(of, out) > 0, lossy)
+    legs.dead |= _stayed(legs, gone, lossy)
     turn, unsure, twins, open_ = _sent(legs, len(keys), bounds, slowest)
     unsure |= _perhaps_another(legs, len(keys), arrives, hops)
     double = (np.bincount(key, perhaps, len(keys)) > 0)[key]
@@ -114,9 +115,11 @@ def slowest_trips(units: Units, many: np.ndarray, start: np.ndarray, layout: Lay
     return longest
 
 
-def _dead(of: np.ndarray, place: np.ndarray, layout: Layout) -> np.ndarray:
-    """Return which legs were dropped and did not leave their host. of: number of each unit's leg."""
-    return (np.bincount(of, layout.drop[place]) > 0) & (np.bincount(of, layout.leaves[place]) == 0)
+def _outlets(layout: Layout) -> np.ndarray:
+    """Return the places at which packets have left their host: where a device took them that has none below it; on
+    hosts that do not look at that, where they were on their way out."""
+    out = layout.leaves & layout.final
+    return np.where((np.bincount(layout.host, out) > 0)[layout.host], out, layout.leaves)
 
 
 def _stayed(legs: _Legs, left: np.ndarray, lossy: np.ndarray) -> np.ndarray:
