@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..packet.identity import among, mix
-from ..packet.places import NEAR
+from ..packet.places import FAR, NEAR
 from .atlas import Layout
 from .branches import MIRRORED, ONLY, UNDECIDED, Shown, choose
 from .shapes import Shape
@@ -51,10 +51,10 @@ def dropped_behind(shape: Shape, leaf: Leaf, layout: Layout) -> bool:
 
 
 def on_the_way(layout: Layout, ways: Iterable[Way], stream: np.ndarray, twins: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return keys of what packets show that got to their destination: of stream and host, of stream and device,
-    over which they went; of stream and a VM's device, through which a VM routed them; of stream and host, to which
-    only copies of them came. stream: of each packet; twins: units of which others look the same: what went elsewhere
-    may have been another one, and no copy."""
+    """Return keys of what packets show that got to their destination: of stream and host, to which they came on their
+    way; of stream and device, over which they went; of stream and a VM's device, through which a VM routed them; of
+    stream and host, to which only copies of them came. stream: of each packet; twins: units of which others look the
+    same: what went elsewhere may have been another one, and no copy."""
     out: tuple[list[np.ndarray], ...] = tuple([np.zeros(0, "u8")] for _ in range(4))
     for way in ways:
         streams = np.unique(stream[way.packets])
@@ -66,18 +66,19 @@ def on_the_way(layout: Layout, ways: Iterable[Way], stream: np.ndarray, twins: n
         places = [way.shape.place(row) for row in rows]
         into = [place for place, then in zip(places[:-1], places[1:], strict=True)
                 if layout.ends[place] and layout.arrives[then] == NEAR]
-        hosts = {int(layout.host[place]) for place in places}
+        hosts = _came_to(tree, own)
         for keys, some, numbers in ((out[0], streams, hosts),
                                     (out[1], streams, {int(layout.device[place]) for place in places}),
                                     (out[2], streams, {int(layout.device[place]) for place in into}),
-                                    (out[3], told, _came_to(tree, others) - _came_to(tree, own))):
+                                    (out[3], told, _came_to(tree, others) - hosts)):
             keys += [keyed(some, number) for number in numbers]
     return tuple(np.unique(np.concatenate(keys)) for keys in out)
 
 
 def _came_to(tree: Tree, legs: Iterable[int]) -> set[int]:
-    """Return the hosts that a packet came to with some of its legs; where it began it need not have come to."""
-    return {tree.legs[number].host for number in legs if tree.legs[number].parent >= 0}
+    """Return the hosts that a packet came to with some of its legs: where its VM lives at the time it need not have."""
+    some = [tree.legs[number] for number in legs]
+    return {leg.host for leg in some if leg.parent >= 0 or leg.entry == FAR}
 
 
 def mirrors(layout: Layout, ways: Iterable[Way], places: np.ndarray, twins: np.ndarray, homes: np.ndarray,
