@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A asks for V, which is on a host that is not traced, ten times. hv-a mirrors what A sends to a monitor VM's tap, as it
-does what A sends to B on hv-b: the monitor gets copies of all, and nothing came from it.
+"""A asks for V, which is on a host that is not traced, ten times. hv-a mirrors what A sends to a monitor VM's tap, as
+it does what A sends to B on hv-b: the monitor gets copies of all, and nothing came from it.
 
 The ten questions left by eth0; that they came to somebody who could answer nobody saw.
 """
