@@ -47,6 +47,10 @@ SEEDS = {"full": (*DRAWN, 498,   # parts of packets among others that look the s
                   91970, 92499,            # a broadcast that only a mirror got; cut behind its queue
                   86447, 90225,            # sent again unseen by a lossy host; a double dropped at a router's tap
                   84450, 85339,            # flooded to a host of strangers; flooded to its host before it was routed
+                  98655,                   # a broadcast that only a mirror was seen to get
+                  60014,                   # a double of what nobody saw sent, beside equal ones that are doubled
+                  87102,                   # flooded on the way to a router, to a receiver that moves later
+                  97182,                   # equal ACKs where only departures were seen, and not all of them
                   82978,                   # a mirror beside a tunnel that another host cannot read
                   81701,                   # a copy at a host that may have sent on by what nobody looked at
                   70439, 70536),           # mirrored, and flooded, with records missing; sent again after the end

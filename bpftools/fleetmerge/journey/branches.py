@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..packet.places import NEAR
 from .atlas import Layout
-from .tree import DROPPED, FREED, IN_VM, OPEN, OUT, Leaf, Leg, Sight, Tree
+from .tree import DROPPED, FREED, IN_TUNNEL, IN_VM, OPEN, OUT, Leaf, Leg, Sight, Tree
 
 # how it is known which branch is the packet
 ONLY, HOME, SHOWN, DEVICE, TRUNK, ASTRAY, UNDECIDED, MIRRORED, ADDRESSED = range(9)
@@ -149,13 +149,14 @@ def _towards(tree: Tree, leaves: list[Leaf], sights: list[Sight], layout: Layout
         return _best(here, shown, device)
     # nobody routes what is for others
     strays = {number for number, leg in enumerate(tree.legs) if number and leg.host not in shown.hosts
-              and leg.parent >= 0 and leg.entry != 1 and not _routes(leg, sights)}
+              and leg.parent >= 0 and leg.entry != 1 and not _routes(leg, sights)
+              and not _by_tunnel(tree, leg, sights)}
     rest = [leaf for leaf in rest if leaf.leg not in strays]
     left = _left_for(tree, strays, shown)
     if left and not rest:
         return left
     if len(rest) == 1 and len(tree.leaves) > 1 and leads_away(rest[0]):
-        return Chosen(rest[0], ASTRAY)
+        return Chosen(rest[0], SHOWN if device(rest[0]) in shown.devices else ASTRAY)
     return _best(rest, shown, device) if rest else Chosen(_trunk(leaves), UNDECIDED)
 
 
@@ -173,10 +174,12 @@ def _left_for(tree: Tree, strays: set[int], shown: Shown) -> Chosen | None:
 
 def _before_strangers(tree: Tree, leaves: list[Leaf], layout: Layout, home: int, shown: Shown) -> Chosen | None:
     """Return where a packet left whose frames were for none of those who got them, if others of its flow got to its
-    destination, and its destination is not on a host of theirs."""
-    strays = {leaf.leg for leaf in leaves}
-    hosts = {tree.legs[number].host for number in strays}
-    if home < 0 or not hosts <= set(shown.strangers) or _host_of(layout, home) in hosts:
+    destination, and its destination is not on a host of theirs. Hosts that sent it on may have flooded it, too."""
+    sent_on = {tree.leg_of(row) for row, children in tree.children.items() if children}
+    got = {leaf.leg for leaf in leaves}
+    strays = got - sent_on
+    strangers = {tree.legs[number].host for number in strays} <= set(shown.strangers)
+    if home < 0 or not strangers or _host_of(layout, home) in {tree.legs[number].host for number in got}:
         return None
     return _left_for(tree, strays, shown)
 
@@ -207,6 +210,12 @@ def _given_to_one(tree: Tree, leaf: Leaf, layout: Layout) -> bool:
 def _routes(leg: Leg, sights: list[Sight]) -> bool:
     """Whether a packet spent a hop on a host."""
     return any(sights[row].hops > sights[leg.first].hops for row in leg.rows)
+
+
+def _by_tunnel(tree: Tree, leg: Leg, sights: list[Sight]) -> bool:
+    """Whether a packet was sent to a host, and to no other one, through a tunnel, of which the ends have addresses."""
+    sent = {sights[row].chain for row in tree.legs[leg.parent].rows if sights[row].tagged == IN_TUNNEL}
+    return sights[leg.first].tagged == IN_TUNNEL and len(sent) == 1 and len(tree.children[leg.joint]) == 1
 
 
 def _to_a_vm(leaf: Leaf, sights: list[Sight], layout: Layout) -> bool:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..packet.identity import among, mix
-from ..packet.places import NEAR
+from ..packet.places import FAR, NEAR
 from .atlas import Layout
 from .branches import MIRRORED, ONLY, UNDECIDED, Shown, choose
 from .shapes import Shape
-from .tree import DROPPED, IN_VM, Leaf
+from .tree import DROPPED, IN_VM, Leaf, Tree
 
 _MANY = 3       # times as many copies as packets went to a mirror
 _MOST = 15      # hosts and devices of one packet that are looked at
@@ -51,24 +51,34 @@ def dropped_behind(shape: Shape, leaf: Leaf, layout: Layout) -> bool:
 
 
 def on_the_way(layout: Layout, ways: Iterable[Way], stream: np.ndarray, twins: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return keys of what packets show that got to their destination: of stream and host, of stream and device,
-    over which they went; of stream and a VM's device, through which a VM routed them; of stream and host, to which
-    only copies of them went. stream: of each packet; twins: units of which others look the same: what went elsewhere
-    may have been another one, and no copy."""
+    """Return keys of what packets show that got to their destination: of stream and host, to which they came on their
+    way; of stream and device, over which they went; of stream and a VM's device, through which a VM routed them; of
+    stream and host, to which only copies of them came. stream: of each packet; twins: units of which others look the
+    same: what went elsewhere may have been another one, and no copy."""
     out: tuple[list[np.ndarray], ...] = tuple([np.zeros(0, "u8")] for _ in range(4))
     for way in ways:
         streams = np.unique(stream[way.packets])
         told = np.unique(stream[way.packets[~twins[way.units(0)]]])
-        places = [way.shape.place(row) for row in way.shape.tree.way(way.leaf.row)]
+        tree = way.shape.tree
+        rows = tree.way(way.leaf.row)
+        own = {tree.leg_of(row) for row in rows}
+        others = set(range(len(tree.legs))) - own
+        places = [way.shape.place(row) for row in rows]
         into = [place for place, then in zip(places[:-1], places[1:], strict=True)
                 if layout.ends[place] and layout.arrives[then] == NEAR]
-        hosts = {int(layout.host[place]) for place in places}
+        hosts = _came_to(tree, own)
         for keys, some, numbers in ((out[0], streams, hosts),
                                     (out[1], streams, {int(layout.device[place]) for place in places}),
                                     (out[2], streams, {int(layout.device[place]) for place in into}),
-                                    (out[3], told, {leg.host for leg in way.shape.tree.legs} - hosts)):
+                                    (out[3], told, _came_to(tree, others) - hosts)):
             keys += [keyed(some, number) for number in numbers]
     return tuple(np.unique(np.concatenate(keys)) for keys in out)
+
+
+def _came_to(tree: Tree, legs: Iterable[int]) -> set[int]:
+    """Return the hosts that a packet came to with some of its legs: where its VM lives at the time it need not have."""
+    some = [tree.legs[number] for number in legs]
+    return {leg.host for leg in some if leg.parent >= 0 or leg.entry == FAR}
 
 
 def mirrors(layout: Layout, ways: Iterable[Way], places: np.ndarray, twins: np.ndarray, homes: np.ndarray,

@@ -51,7 +51,8 @@ def _explored(setting: Setting, part: int) -> tuple[Findings, tuple[Followed, np
     units = make_units(columns_of(picked(rows, step)), host[step], own[step], setting.names, setting.partition, part,
                        setting.atlas.layout.arrives, sieve)
     del rows
-    packets = find_packets(units, setting.atlas.layout, setting.bounds)
+    lossy = setting.facts.here & grounds.LOSSY_HERE.bit > 0
+    packets = find_packets(units, setting.atlas.layout, setting.bounds, lossy | setting.atlas.layout.narrow)
     return _Following(setting, packets).findings(everywhere)
 
 

@@ -72,6 +72,7 @@ def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]]
             layout: Layout, bounds: np.ndarray) -> list[Leaf]:
     """Return the ends of branches on which a leg may hang, the best first."""
     first = sights[leg.first]
+    tagged = bool(first.tagged or layout.stacked[first.place])     # what a tunnel hands up came to it in the tunnel
     below = _below(tree, number)
     out = []
     for other, leaf in exits:
@@ -91,14 +92,14 @@ def _joints(tree: Tree, number: int, leg: Leg, exits: Sequence[tuple[int, Leaf]]
         return (not in_the_same_data, -sights[leaf.row].hops, here and leg.entry != 1,
                 leaf.row in tree.children and leg.entry == 1,
                 # what left without a tag came to others so; behind a host's uplink it has lost its tag
-                not here and leg.entry == FAR and sights[leaf.row].tagged != first.tagged,
+                not here and leg.entry == FAR and bool(sights[leaf.row].tagged) != tagged,
                 not leaf.trunk, abs(when - seen) + (1e9 if seen > when else 0))
     return sorted(out, key=nearness)
 
 
 def _same_way(one: Sight, other: Sight) -> bool:
     """Whether neither hops nor tags tell from which of two sights a packet came."""
-    return one.hops == other.hops and one.tagged == other.tagged
+    return one.hops == other.hops and bool(one.tagged) == bool(other.tagged)
 
 
 def _may_hang(leg: Leg, leaf: Leaf, host: int, spent: int, layout: Layout) -> bool:

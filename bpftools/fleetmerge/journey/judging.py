@@ -10,6 +10,7 @@ from . import branches, grounds
 from .atlas import BRIDGE, CLOSED
 from .choosing import Way, keyed
 from .evidence import NOWHERE, around, onward_of
+from .floods import Reach, for_one, reaches
 from .found import ARRIVED, DROPPED, ENDED, OF_BRANCH, UNKNOWN, VANISHED
 from .outcomes import BY_VM, Entrances, Judge, Pending, Verdicts, routed_key
 from .part import Part
@@ -52,7 +53,9 @@ class Judging(Part):
         results.outcome[waiting], results.after[waiting], results.gaps[waiting] = (judged.outcome, judged.after,
                                                                                  judged.gaps)
         results.last[waiting] = places
-        self._drops(on_way)
+        row = self._packets.units.row
+        network, hops = (self._packets.units.rows[name][row] for name in ("network", "ttl"))
+        self._drops(on_way, reaches(rows, layout, network, hops, self._time))
 
     def _times_of_alike(self, waiting: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return when the first and the last of those that look the same were seen where a packet was seen last."""
@@ -201,8 +204,8 @@ class Judging(Part):
         judged.outcome[ends & whole] = ARRIVED
         judged.outcome[ends & ~whole] = ENDED
 
-    def _drops(self, on_way: np.ndarray) -> None:
-        """A drop is the packet's if its host is on the packet's way."""
+    def _drops(self, on_way: np.ndarray, known: list[Reach]) -> None:
+        """A drop is the packet's if its host is on the packet's way. known: to whom bridges gave other packets."""
         results, layout = self._results, self._layout
         rows = np.flatnonzero(results.outcome == DROPPED)
         host = layout.host[self._place[results.unit[rows]]]
@@ -232,6 +235,10 @@ class Judging(Part):
         at = self._place[results.unit[rows]]
         hidden = (layout.narrow[host] & (self._home[rows] == NOWHERE) & layout.local[at]
                   & (layout.device[at] != layout.device[began]) & (results.ground[rows] != branches.ADDRESSED))
+        first = self._packets.chain[results.unit[rows]]
+        hidden &= (entered != NEAR) | (results.ground[rows] != branches.ONLY) | ~for_one(
+            known, layout.device[self._place[first]], layout.device[at],
+            self._packets.units.rows["network"][self._packets.units.row[first]], self._time[first])
         results.gaps[rows[~(own | shown | lives) | hidden]] |= np.uint32(grounds.NOT_ON_WAY.bit)
         # what came from another host may be a double of one that got on
         lossy |= (self._packets.units.rows["kind"][row] == UNREADABLE) & (entered != NEAR)
@@ -283,10 +290,12 @@ class Judging(Part):
             after == NOWHERE)
 
     def _routed_here(self, packets: np.ndarray) -> np.ndarray:
-        """Whether packets spent a hop on the host on which they were dropped: no host routes what is for another."""
+        """Whether packets spent a hop on the host on which they were dropped, or in a VM there out of which they came:
+        nobody routes what is for another."""
         ttl, row, unit = self._packets.units.rows["ttl"], self._packets.units.row, self._results.unit[packets]
-        left = ttl[row[unit]]
-        return (ttl[row[self._packets.chain[unit]]] > left) & (left > 0)
+        left, chain = ttl[row[unit]], self._packets.chain[unit]
+        in_a_vm = (self._layout.arrives[self._place[chain]] == NEAR) & (ttl[row[self._origin[packets]]] > left)
+        return ((ttl[row[chain]] > left) | in_a_vm) & (left > 0)
 
     def _entered(self, packets: np.ndarray) -> np.ndarray:
         """Return where a packet was seen to come in to the host on which it was dropped (NEAR, FAR); 0 if it was not.

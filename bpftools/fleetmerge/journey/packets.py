@@ -35,6 +35,7 @@ class Packets:
                           # their number is not known
     twins: np.ndarray     # bool: others look the same, and were sent so soon that either may be meant
     stray: np.ndarray     # bool: others look the same, and its beginning was not seen: it may be a part of one of them
+    double: np.ndarray    # bool: others look the same, and came with it: where packets are doubled, it may be a double
 
     @property
     def starts(self) -> np.ndarray:
@@ -43,8 +44,9 @@ class Packets:
             np.zeros(0, "i8"))
 
 
-def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
-    """Return the packets; bounds: f8[host, host], by how much their clocks may be apart (ns)."""
+def find_packets(units: Units, layout: Layout, bounds: np.ndarray, lossy: np.ndarray) -> Packets:
+    """Return the packets; bounds: f8[host, host], by how much their clocks may be apart (ns); lossy: bool by host, it
+    lost records."""
     rows = units.rows
     chain = mix(rows["chain"], units.host.astype("u8") + np.uint64(1))
     _follow_chains(units, chain)
@@ -70,22 +72,23 @@ def find_packets(units: Units, layout: Layout, bounds: np.ndarray) -> Packets:
     count = np.cumsum(enters)
     leg = (count - (count - enters)[start])[root].astype("i4") if len(units) else np.zeros(0, "i4")
     packet = units.key.copy()
-    unsure, twins, loose, stray = (np.zeros(len(units), bool) for _ in range(4))
+    unsure, twins, loose, stray, double = (np.zeros(len(units), bool) for _ in range(5))
     many = doubtful(units.key, start, leg, time)
     if len(many):
         slowest = slowest_trips(units, many, start, layout, time, host, place)
-        turn, doubt, alike, open_ = turns(units, many, start, leg, guess, layout, bounds, slowest, time, host, place)
+        turn, doubt, alike, open_, double[many] = turns(units, many, start, leg, guess, layout, bounds, slowest, lossy,
+                                                         time, host, place)
         packet[many] = np.where(turn > 0, mix(packet[many], turn.astype("u8")), packet[many])
         unsure[many], twins[many], stray[many] = doubt, alike, turn >= STRAY
         loose[many] = open_
         loose |= among(units.key, np.unique(units.key[stray]))
         order = np.argsort(packet, kind="stable")
         units, packet, leg = units.taken(order), packet[order], leg[order]
-        unsure, twins, loose, stray = unsure[order], twins[order], loose[order], stray[order]
+        unsure, twins, loose, stray, double = (column[order] for column in (unsure, twins, loose, stray, double))
     own_host = units.host[units.row].astype("u8") + np.uint64(1)
     return Packets(units.with_rows_in_order(), packet, leg, _firsts(packet, chain[units.row]),
-                   _firsts(packet, mix(rows["head"][units.row], own_host)), unsure, loose,
-                   twins, stray)
+                   _firsts(packet, mix(rows["head"][units.row], own_host)), unsure, loose, twins,
+                   stray, double)
 
 
 def _data(head: np.ndarray, group: np.ndarray, comes: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..packet.identity import IS_ARP, mix
-from ..packet.places import FAR
+from ..packet.places import FAR, NEAR
 from . import branches, grounds
 from .atlas import CLOSED
 from .choosing import Way, but_copies, chosen_ways, dropped_behind, mirrors, on_the_way
@@ -29,11 +29,7 @@ class Settling(Part):
         rest = []
         self._closed = self._closed_times()
         for shape in self._shapes:
-            open_ = np.ones(len(shape.packets), bool)
-            many = self._many[shape.packets]
-            if many.any():
-                self._to_many(shape, np.flatnonzero(many))
-                open_ &= ~many
+            open_ = ~self._many[shape.packets]
             home = self._home[shape.packets]
             for leaf in shape.tree.leaves:
                 if leaf.kind == IN_VM and leaf.aim >= 0 and not dropped_behind(shape, leaf, self._layout):
@@ -45,7 +41,17 @@ class Settling(Part):
                         open_ &= ~here
             if open_.any():
                 rest.append((shape, np.flatnonzero(open_)))
+        mirrored = self._mirrored()
+        for shape in self._shapes:
+            many = np.flatnonzero(self._many[shape.packets])
+            if len(many):
+                self._to_many(shape, many, mirrored)
         return rest
+
+    def _mirrored(self) -> set[int]:
+        """Return the devices to which nothing but copies goes, as far as is settled."""
+        lossy = self._setting.facts.here & grounds.LOSSY_HERE.bit > 0
+        return mirrors(self._layout, self._ways, self._place, self._packets.twins, self._setting.homes.device, lossy)
 
     def _closed_times(self) -> dict[int, tuple[int, int]]:
         """Return, of hosts that lost records, the devices of VMs that nobody had open when a frame was dropped there:
@@ -123,9 +129,11 @@ class Settling(Part):
         one, two = legs[way.leaf.leg], legs[leaf.leg]
         return way.leaf.kind == IS_DROPPED and one is not two and one.host == two.host and one.entry == two.entry == FAR
 
-    def _to_many(self, shape: Shape, which: np.ndarray) -> None:
-        """A packet to many has an outcome for each receiver."""
-        leaves = shape.tree.leaves
+    def _to_many(self, shape: Shape, which: np.ndarray, mirrored: set[int]) -> None:
+        """A packet to many has an outcome for each receiver. mirrored: devices to which nothing but copies goes."""
+        every = shape.tree.leaves
+        leaves = [leaf for leaf in every if leaf.kind != IN_VM or int(
+            self._layout.device[shape.place(leaf.row)]) not in mirrored]
         taken = [leaf for leaf in leaves if leaf.kind == IN_VM]
         dropped = [leaf for leaf in leaves if leaf.kind == IS_DROPPED]
         if any(leaf.trunk and self._stayed_outside(shape, leaf) for leaf in dropped):
@@ -134,12 +142,12 @@ class Settling(Part):
         for leaf in dropped:
             self._extras.append(Extra(OF_RECEIVER, shape.packets[which], shape.starts[which] + leaf.mark,
                                       shape.place(leaf.row) if leaf.row >= 0 else NOWHERE, 0))
-        chosen = (taken or dropped or leaves)[0]
+        chosen = (taken or dropped or leaves or every)[0]
         row = chosen.mark if chosen.mark >= 0 else chosen.row
         outcome = ARRIVED if taken else UNKNOWN if dropped else ENDED
         packets = shape.packets[which]
         self._results.put(packets, outcome, shape.starts[which] + row, 0, branches.ONLY, NOWHERE)
-        waits = not taken and not dropped and chosen.kind in _HOW
+        waits = bool(leaves) and not taken and not dropped and chosen.kind in _HOW
         asked = self._home[packets]
         # who is in a group may change at any time: only questions for one, asked of all, show each other the way
         units = self._packets.units
@@ -162,20 +170,42 @@ class Settling(Part):
     def _choose(self, rest: Sequence[tuple[Shape, np.ndarray]]) -> None:
         """Choose the branch of all other packets: where that of some shows the way to the destination's host, with that
         of all."""
+        chosen = self._chosen(rest)
+        if self._leave_homes(chosen):
+            chosen = self._chosen(rest)
+        for way in but_copies(self._layout, chosen, self._ways[:], self._stream):
+            for one in self._at_home(way):
+                self._took(one)
+
+    def _chosen(self, rest: Sequence[tuple[Shape, np.ndarray]]) -> list[Way]:
+        """Return the ways of packets, by where their destinations live."""
         layout, home = self._layout, self._home
         waiting = [(shape, which, self._is_elsewhere(shape, which)) for shape, which in rest]
         stream = mix(self._stream, home.astype("u8"))    # for as long as the receiver lives there
         twins = self._packets.twins
-        mirrored = mirrors(layout, self._ways, self._place, twins, self._setting.homes.device,
-                           self._setting.facts.here & grounds.LOSSY_HERE.bit > 0)
+        mirrored = self._mirrored()
         chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, self._ways, stream, twins), mirrored)
         sure = [way for way in chosen if way.ground in (branches.HOME, branches.SHOWN) and self._came_home(way)]
         if sure and len(sure) < len(chosen):
             chosen = chosen_ways(layout, waiting, stream, home, on_the_way(layout, [*self._ways, *sure], stream, twins),
                                  mirrored)
-        for way in but_copies(layout, chosen, self._ways[:], self._stream):
-            for one in self._at_home(way):
-                self._took(one)
+        return chosen
+
+    def _leave_homes(self, ways: Sequence[Way]) -> bool:
+        """Forget where receivers live who were heard there at another time only, where no branch leads there, and their
+        packets tell otherwise: a VM of the same host sent them, and they came to other hosts, and not to the receiver's
+        device. Return whether there are such."""
+        layout, before = self._layout, self._home.copy()
+        for way in ways:
+            tree = way.shape.tree
+            host = tree.legs[0].host
+            away = tree.legs[0].entry == NEAR and any(leg.parent == 0 and leg.host != host for leg in tree.legs)
+            if not away or not _led_nowhere(way) or self._setting.facts.next[host] or layout.narrow[host]:
+                continue
+            passed = np.unique(layout.device[[sight.place for sight in way.shape.sights]])
+            gone = (self._home_hosts(way.packets) == host) & ~self._stays[way.packets]
+            self._home[way.packets[gone & ~np.isin(self._home[way.packets], passed)]] = NOWHERE
+        return bool((self._home != before).any())
 
     def _is_elsewhere(self, shape: Shape, which: np.ndarray) -> np.ndarray:
         """Whether packets' VM was seen before and after where it lives, and a frame for it was dropped at a device that
@@ -249,3 +279,10 @@ class Settling(Part):
             self._ways.append(Way(shape, which, Leaf(OPEN, common, -1, True, 0), branches.UNDECIDED))
         row = way.leaf.mark if way.leaf.mark >= 0 else way.leaf.row
         self._results.put(way.packets, UNKNOWN if dropped else ENDED, way.units(row), 0, way.ground, NOWHERE)
+
+
+def _led_nowhere(way: Way) -> bool:
+    """Whether no branch that was seen to its end may be the packet."""
+    to_strangers = way.ground in (branches.TRUNK, branches.ASTRAY) and not any(
+        leaf is way.leaf for leaf in way.shape.tree.leaves)
+    return way.ground == branches.UNDECIDED or to_strangers

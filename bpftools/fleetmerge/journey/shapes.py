@@ -54,8 +54,8 @@ def find_shapes(packets: Packets, layout: Layout, bounds: np.ndarray) -> list[Sh
     chain, head = packets.chain - starts[of], packets.head - starts[of]
     look = mix(place.astype("u8") | (drop.astype("u8") << np.uint64(32)),
                mix((chain.astype("u8") << np.uint64(32)) | head.astype("u8"),
-                   (packets.leg.astype("u8") << np.uint64(16)) | (spent.astype("u8") << np.uint64(4))
-                   | ((aim + 1).astype("u8") << np.uint64(2)) | (freed.astype("u8") << np.uint64(1)) | tagged))
+                   (packets.leg.astype("u8") << np.uint64(16)) | (spent.astype("u8") << np.uint64(5))
+                   | ((aim + 1).astype("u8") << np.uint64(3)) | (freed.astype("u8") << np.uint64(2)) | tagged))
     shape = mix(np.add.reduceat(mix(look, position), starts), length)
     _, first, kind, counts = np.unique(shape, return_index=True, return_inverse=True, return_counts=True)
     order = np.argsort(kind, kind="stable")

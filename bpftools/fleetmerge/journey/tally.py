@@ -155,7 +155,8 @@ def _doubt_arrivals(packets: Packets, origin: np.ndarray, results: Results, layo
     key = packets.units.key
     doubles = any(not packets.twins[shape.starts[0]] for shape in doubled) or among(key[origin], np.unique(
         np.concatenate([np.zeros(0, "u8"), *(key[shape.starts] for shape in doubled)])))
-    equal = arrived & packets.twins[origin] & (packets.loose[origin] | doubles)
+    equal = arrived & packets.twins[origin] & (
+        packets.loose[origin] | doubles | (packets.double[origin] & (len(doubled) > 0)))
     results.outcome[equal] = UNKNOWN
     results.outcome[arrived & packets.stray[origin]] = ENDED    # a part of one packet is no other
     flooded = _flooded(packets, origin, results, layout)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 _TURNS = 3          # times that a packet comes to a place before that is a loop
 IN_VM, DROPPED, OUT, FREED, OPEN = "in_vm", "dropped", "out", "freed", "open"
+IN_VLAN, IN_TUNNEL = 1, 2   # the first also of what could not be read: it may be in a tunnel
 
 
 @dataclass
@@ -19,7 +20,7 @@ class Sight:
     hops: int        # how many hops fewer are left than at most
     freed: bool      # its skb was freed behind it
     when: float      # ns after the first sight, on the one clock, on average
-    tagged: bool = False     # it was in a VLAN, or a tunnel
+    tagged: int = 0  # IN_VLAN, IN_TUNNEL; 0: in neither
     aim: int = 0     # 1: its frame was for the device's VM; -1: for another address than the VM's; 0: not known
 
 

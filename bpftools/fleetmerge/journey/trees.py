@@ -76,8 +76,9 @@ def _branches(tree: Tree, leg: Leg, number: int, sights: Sequence[Sight], layout
                 branched.add(at)
                 tree.before[rows[0]] = at
                 if steps:
-                    tree.steps.append((at, steps[0]))
                     tree.before[steps[0]] = at
+                    if not layout.final[sights[at].place]:    # a device has it: nothing goes on from there
+                        tree.steps.append((at, steps[0]))
     out = []
     for first, rows in sorted(chains.items()):
         leaf = _end(rows, first == trunk, number, sights, layout)

@@ -37,26 +37,27 @@ class _Legs:
     left: np.ndarray      # i8: when it left the host last; if that was not seen, when it came
     witness: np.ndarray   # u8: its IP id, or the hash of what it carries; 0: it has none
     origin: np.ndarray    # bool: the packet began here
-    dead: np.ndarray      # bool: it was dropped here, and did not leave: what came to other hosts was another
+    dead: np.ndarray      # bool: it did not leave its host: what came to other ones was another
     marked: np.ndarray    # bool: by its numbers no other packet is the same
     guess: np.ndarray     # bool: it has data of which only that it looks the same shows that it is of the same packet
 
 
 def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, guess: np.ndarray, layout: Layout,
-           bounds: np.ndarray, slowest: np.ndarray, time: np.ndarray, host: np.ndarray, place: np.ndarray,
-           ) -> tuple[np.ndarray, ...]:
+           bounds: np.ndarray, slowest: np.ndarray, lossy: np.ndarray, time: np.ndarray, host: np.ndarray,
+           place: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return (which time it was sent, from 0; whether that is unsure; whether it has twins; whether one that looks the
-    same may have been sent unseen) of doubtful units. guess: see _comes_again."""
+    same may have been sent unseen; whether one may be a double) of doubtful units. guess: see _comes_again."""
     code = start[many] * 65536 + np.minimum(leg[many], 65535)
     _, at, of = np.unique(code, return_index=True, return_inverse=True)
     at = many[at]
     keys, key = np.unique(units.key[at], return_inverse=True)
     arrives = layout.arrives[place[at]] > 0
     left = time[at].copy()
-    out = layout.leaves[place[many]]
+    out = _outlets(layout)[place[many]]
     np.maximum.at(left, of[out], time[many][out])
+    gone, dropped = np.bincount(of, out) > 0, np.bincount(of, layout.drop[place[many]]) > 0
     legs = _Legs(key, np.where(arrives, place[at], place[at].astype("i8") + len(layout.arrives)), host[at], time[at],
-                 left, _witness(units, at), np.zeros(len(at), bool), _dead(of, place[many], layout), units.marked[at],
+                 left, _witness(units, at), np.zeros(len(at), bool), dropped & ~gone, units.marked[at],
                  # what is cut, or joined, has data of its own
                  (np.bincount(of, guess[many]) > 0) & (np.bincount(of, units.rows["unit"][units.row[many]]) == 0))
     hops = units.rows["ttl"][units.row[at]]
@@ -66,11 +67,15 @@ def turns(units: Units, many: np.ndarray, start: np.ndarray, leg: np.ndarray, gu
     began[key[own]] = True
     sends = own | (near & ((hops == 0) | np.isin(hops, INITIAL_HOPS)) & ~began[key])
     legs.origin = _origins(legs, len(keys), sends, near, hops)
-    legs.origin &= ~_doubled(legs, sends)
+    same = _at_once(legs)
+    legs.origin &= ~(same & legs.marked & ~sends)     # doubled before anybody saw it
+    perhaps = same & legs.origin & ~sends & (layout.arrives[place[at]] == FAR)
     legs.origin |= _began_unseen(legs, len(keys), arrives)
+    legs.dead |= _stayed(legs, gone, lossy)
     turn, unsure, twins, open_ = _sent(legs, len(keys), bounds, slowest)
     unsure |= _perhaps_another(legs, len(keys), arrives, hops)
-    return tuple(column[of] for column in (turn, unsure, twins, open_))
+    double = (np.bincount(key, perhaps, len(keys)) > 0)[key]
+    return tuple(column[of] for column in (turn, unsure, twins, open_, double))
 
 
 def _perhaps_another(legs: _Legs, keys: int, arrives: np.ndarray, hops: np.ndarray) -> np.ndarray:
@@ -110,9 +115,18 @@ def slowest_trips(units: Units, many: np.ndarray, start: np.ndarray, layout: Lay
     return longest
 
 
-def _dead(of: np.ndarray, place: np.ndarray, layout: Layout) -> np.ndarray:
-    """Return which legs were dropped and did not leave their host. of: number of each unit's leg."""
-    return (np.bincount(of, layout.drop[place]) > 0) & (np.bincount(of, layout.leaves[place]) == 0)
+def _outlets(layout: Layout) -> np.ndarray:
+    """Return the places at which packets have left their host: where a device took them that has none below it; on
+    hosts that do not look at that, where they were on their way out."""
+    out = layout.leaves & layout.final
+    return np.where((np.bincount(layout.host, out) > 0)[layout.host], out, layout.leaves)
+
+
+def _stayed(legs: _Legs, left: np.ndarray, lossy: np.ndarray) -> np.ndarray:
+    """Return which legs began on a host and were not seen to leave it, where others of the same key were. lossy: bool
+    by host, it did not record everything."""
+    gate = mix(legs.key.astype("u8"), legs.place.astype("u8"))
+    return legs.origin & ~left & ~lossy[legs.host] & among(gate, np.unique(gate[legs.origin & left]))
 
 
 def _origins(legs: _Legs, keys: int, sends: np.ndarray, near: np.ndarray, hops: np.ndarray) -> np.ndarray:
@@ -146,15 +160,15 @@ def _code(legs: _Legs) -> np.ndarray:
     return mix(legs.key.astype("u8"), legs.witness)
 
 
-def _doubled(legs: _Legs, sends: np.ndarray) -> np.ndarray:
-    """Return which legs are a packet that was doubled before anybody saw it: the same, at once, at the same place."""
+def _at_once(legs: _Legs) -> np.ndarray:
+    """Return which legs are the same as one just before, at the same place: one of them may be a double."""
     order = np.lexsort((legs.time, legs.witness, legs.place, legs.key))
     same = np.append(False, np.diff(legs.time[order]) < NEAR_MISS)
     for column in (legs.key, legs.place, legs.witness):
         same[1:] &= column[order][1:] == column[order][:-1]
     out = np.zeros(len(order), bool)
     out[order] = same
-    return out & legs.marked & ~sends
+    return out
 
 
 def _sent(legs: _Legs, keys: int, bounds: np.ndarray, slowest: np.ndarray) -> tuple[np.ndarray, ...]:

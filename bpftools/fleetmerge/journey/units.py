@@ -14,6 +14,7 @@ from ..arrays import by_time
 from ..packet.identity import IS_FRAGMENT, IS_OTHER, IS_TCP, UNREADABLE, Columns, among, mix
 from .chains import unhashed_flows
 from .partition import BLOCK, Names, Partition, turn
+from .tree import IN_TUNNEL, IN_VLAN
 
 _SYN, _FIN = 2, 1
 _LAP = 36     # bits: further than sequence numbers go in one connection that is captured
@@ -29,7 +30,7 @@ class Units:
     said: np.ndarray      # u8 by row: the flow as it was recorded there
     host: np.ndarray      # i4 by row
     own: np.ndarray       # i8 by row: time by the machine's own clock, for what happens on one host
-    tagged: np.ndarray    # bool by row: it was in a VLAN, or a tunnel, there
+    tagged: np.ndarray    # u1 by row: IN_VLAN, IN_TUNNEL, or 0: as what it was there
     row: np.ndarray       # u4 by unit: into rows
     number: np.ndarray    # u4 by unit: which piece of its record it is, from 0
     lead: np.ndarray      # bool by unit: it begins a packet that this record shows
@@ -76,7 +77,8 @@ def make_units(rows: Columns, host: np.ndarray, own: np.ndarray, names: Names, p
     to keep."""
     said = rows["flow"]
     rows["flow"] = names.rename(said)
-    tagged = (rows["network"] > 0) | (rows["kind"] == UNREADABLE)    # what a tunnel carries, perhaps
+    tagged = np.where(rows["network"] >> 24 > 0, IN_TUNNEL, np.where(
+        (rows["network"] > 0) | (rows["kind"] == UNREADABLE), IN_VLAN, 0)).astype("u1")
     _fill_networks(rows, host)
     row, number, begin, length = _take_apart(rows)
     tcp = (rows["kind"][row] == IS_TCP) & (length > 0)

@@ -3,9 +3,10 @@
 too, that it is not for.
 
 A VM's own MAC addresses are those that came out of its device and of no other one of the host: a VM that is a bridge
-hands on what is others'. libvirt gives a VM's device the VM's own address with 0xfe in front of it
-(virNetDevTapCreateInBridgePort in src/util/virnetdevtap.c). Of a VM that was not heard yet, and whose device has no
-such address, nothing is said.
+hands on what is others'. If an address comes out of other devices from some time on, and of a VM's no more, the VM
+moved: it was heard, though of what is for that address nothing is said. libvirt gives a VM's device the VM's own
+address with 0xfe in front of it (virNetDevTapCreateInBridgePort in src/util/virnetdevtap.c). Of a VM that was not heard
+yet, and whose device has no such address, nothing is said.
 """
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
@@ -39,6 +40,7 @@ class Frames:
         self._taps = np.array(list(self._behind), "u8")
         self._receive, self._send, self._drop, self._inside = (np.array(list(some), "u8") for some in points)
         self._owner: dict[int, int | None] = {}     # address -> device; None: several
+        self._moved: dict[int, int] = {}            # address -> device out of which it came until it came out of others
 
     def aims(self, raw: np.ndarray) -> np.ndarray:
         """Return FOR_IT, FOR_OTHERS, or 0 where nothing is known, for each of a bundle's next records."""
@@ -48,10 +50,10 @@ class Frames:
         framed = (raw["packet_layer"] == 2) & (raw["packet_len"] >= _ETHERNET)
         device = raw["netns"].astype("u8") << np.uint64(32) | raw["ifindex"]
         came = np.flatnonzero(framed & np.isin(raw["point"], self._receive))
-        for owner, address in _different(device[came], raw["packet"][came, 6:12])[0]:
-            if len(self._owner) < _MOST or address in self._owner:
-                self._owner[address] = owner if self._owner.get(address, owner) == owner else None
-        heard = {owner for owner in self._owner.values() if owner is not None}
+        pairs, codes = _different(device[came], raw["packet"][came, 6:12])
+        for row in _ends(codes):
+            self._hear(*pairs[codes[row]])
+        heard = {owner for owner in (*self._owner.values(), *self._moved.values()) if owner is not None}
         into = np.isin(raw["point"], self._send) | (
             np.isin(raw["point"], self._drop) & np.isin(raw["location"], self._inside))
         given = np.flatnonzero(framed & into & np.isin(device, self._taps) & (raw["packet"][:, 0] & _GROUP == 0))
@@ -78,10 +80,22 @@ class Frames:
             out["mac"] = _hashed(address)
         return out
 
+    def _hear(self, device: int, address: int) -> None:
+        """Keep that an address came out of a device, after those that came before."""
+        owner = self._owner.get(address, device)
+        if self._moved.get(address) == device:      # it did not move: one of them hands it on
+            del self._moved[address]
+        elif owner is not None and owner != device:
+            self._owner[address], self._moved[address] = None, owner
+        elif address not in self._owner and len(self._owner) < _MOST:
+            self._owner[address] = device
+
     def _aim(self, tap: int, address: int, heard: bool) -> int:
         behind = self._behind[tap]
         if self._owner.get(address) == tap or (behind is not None and address & _BEHIND == behind):
             return FOR_IT
+        if self._moved.get(address) == tap:
+            return 0
         return FOR_OTHERS if heard or behind is not None else 0
 
 
@@ -90,6 +104,13 @@ def _different(device: np.ndarray, octets: np.ndarray) -> tuple[list[tuple[int, 
     address = _address(octets)
     codes, first = numbered(mix(device, address))
     return list(zip(device[first].tolist(), address[first].tolist(), strict=True)), codes
+
+
+def _ends(codes: np.ndarray) -> list[int]:
+    """Return the first and the last row of each code, in the order of the rows."""
+    first = numbered(codes)[1]
+    last = len(codes) - 1 - numbered(codes[::-1])[1]
+    return np.unique(np.concatenate([first, last])).tolist()
 
 
 def _address(octets: np.ndarray) -> np.ndarray:

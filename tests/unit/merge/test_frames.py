@@ -70,8 +70,21 @@ def test_what_a_vms_device_dropped_was_given_to_it(location: int, aims: list[int
 def test_a_vm_that_hands_on_what_is_others_has_no_address_of_its_own() -> None:
     """A bridge: what came in by the uplink comes out of it, too."""
     known = frames()
-    assert known.aims(records((RX, VNET0, B, C), (RX, ETH0, B, C), (TX, VNET0, B, C))).tolist() == [UNKNOWN] * 3
+    assert known.aims(records((RX, ETH0, B, C), (RX, VNET0, B, C), (TX, VNET0, B, C))).tolist() == [UNKNOWN] * 3
     assert known.aims(records((RX, VNET0, B, A), (TX, VNET0, C, A))).tolist() == [UNKNOWN, FOR_OTHERS]
+
+
+@pytest.mark.parametrize("later", [(), ((RX, VNET0, B, A),)])
+def test_a_vm_that_moved_was_heard(later: tuple[Seen, ...]) -> None:
+    """Its address came out of its device, and then by the uplink; not if it comes out of both by turns."""
+    moved = (RX, VNET0, B, A), (RX, VNET0, C, A), (RX, ETH0, B, A), *later
+    assert frames().aims(records(*moved, (TX, VNET0, A, C), (TX, VNET0, B, C))).tolist()[-2:] == [
+        UNKNOWN, UNKNOWN if later else FOR_OTHERS]
+    known = frames()
+    for one in moved:
+        known.aims(records(one))
+    assert known.aims(records((TX, VNET0, A, C), (TX, VNET0, B, C))).tolist() == [
+        UNKNOWN, UNKNOWN if later else FOR_OTHERS]
 
 
 @pytest.mark.parametrize("fields", [{"packet_layer": 3}, {"packet_len": 13}])

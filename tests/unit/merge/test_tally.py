@@ -57,7 +57,7 @@ def packets_of(*units: dict[str, Any]) -> Packets:
     rows["time"], rows["kind"], rows["flow"], rows["ttl"] = np.arange(len(units)), IS_OTHER, 1, 64
     columns: dict[str, Any] = {"row": np.arange(len(units)), "packet": np.arange(len(units), dtype="u8")}
     for name, default in (("number", 0), ("size", 0), ("ident", 0), ("key", 0), ("lead", True), ("unsure", False),
-                          ("twins", False), ("stray", False), ("loose", False)):
+                          ("twins", False), ("stray", False), ("loose", False), ("double", False)):
         columns[name] = np.array([unit.get(name, default) for unit in units])
     for number, unit in enumerate(units):
         for name, value in unit.items():
