@@ -34,6 +34,11 @@ def case(summary: Mapping[str, Any]) -> list[str]:
     return [name + (" (by %s)" % about["author"] if about.get("author") else "")] if name else []
 
 
+def passed(segment: Mapping[str, Any]) -> str:
+    """Return the packets of a step, and in brackets those that may have taken another one: `100 (10?)`."""
+    return str(segment["packets"]) + (" (%d?)" % segment["unsure"] if segment["unsure"] else "")
+
+
 def settings(given: dict[str, Any]) -> str:
     """Return settings as `bidirectional, dst=10.0.0.1, filter="tcp port 80"`: quotes where there are blanks."""
     return ", ".join(_setting(clean(_NAMES.get(name, name)), value) for name, value in sorted(given.items()))

@@ -94,8 +94,9 @@ def segments(findings: Findings, names: Names, clocks: Mapping[str, HostClock]) 
         bound = 0.0 if one.host == two.host else clocks[one.host].bound_to(clocks[two.host])
         entry: dict[str, Any] = {
             "from": one.short(), "to": two.short(), "packets": step.packets if step else 0,
-            "bytes": step.bytes if step else 0, "missing": missing.get(pair, [0, 0])[0],
-            "missing_bytes": missing.get(pair, [0, 0])[1], "reordered": step.reordered if step else 0,
+            "bytes": step.bytes if step else 0, "unsure": step.unsure if step else 0,
+            "missing": missing.get(pair, [0, 0])[0], "missing_bytes": missing.get(pair, [0, 0])[1],
+            "reordered": step.reordered if step else 0,
             "duplicated": findings.doubled.get(pair[1], 0) if one.host != two.host else 0,
             "changed": step.changed if step else {}, "latency_us": None,
             "jitter_us": step.differs / step.pairs / 1e3 if step and step.pairs else None}

@@ -27,6 +27,7 @@ class Step:
 
     packets: int = 0
     bytes: int = 0
+    unsure: int = 0                             # packets of which nothing tells for certain that they went there
     reordered: int = 0
     differs: float = 0.0                        # ns by which times of packets that follow each other differ, in all
     pairs: int = 0                              # of packets that follow each other
@@ -40,6 +41,7 @@ class Step:
         """Add what another part's packets did."""
         self.packets += other.packets
         self.bytes += other.bytes
+        self.unsure += other.unsure
         self.reordered += other.reordered
         self.differs += other.differs
         self.pairs += other.pairs
@@ -75,16 +77,10 @@ def measure(rows: Mapping[Pair, Sequence[tuple[np.ndarray, np.ndarray]]], packet
 
 def count(steps: dict[Pair, Step], rows: Mapping[Pair, Sequence[tuple[np.ndarray, np.ndarray]]],
           packets: Packets) -> None:
-    """Add the packets of steps that they most likely took, and of which no times are known; rows: as for measure()."""
+    """Add the packets of which nothing tells for certain that they took a step; rows: of these, as for measure()."""
     for pair, parts in rows.items():
         for before, _ in parts:
-            steps.setdefault(pair, Step()).add(_counted(before, packets))
-
-
-def _counted(before: np.ndarray, packets: Packets) -> Step:
-    units = packets.units
-    leads = int(units.lead[before].sum())
-    return Step(leads, int(units.size[before].sum()) + 40 * leads)
+            steps.setdefault(pair, Step()).add(Step(unsure=int(packets.units.lead[before].sum())))
 
 
 def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded | None, end: float,
@@ -94,7 +90,8 @@ def _step(one: np.ndarray, two: np.ndarray, packets: Packets, recorded: Recorded
     that it was sent again, if that host lost records."""
     units = packets.units
     rows, before, after = units.rows, units.row[one], units.row[two]
-    out = _counted(one, packets)
+    leads = units.lead[one]
+    out = Step(int(leads.sum()), int(units.size[one].sum()) + 40 * int(leads.sum()))
     # of those that look the same, and that clocks do not tell apart, nobody knows which one came when
     apart = (units.host[before] != units.host[after]) | (packets.leg[one] != packets.leg[two])
     sure = ~(packets.unsure[one] | packets.unsure[two] | (apart & (packets.twins[one] | packets.twins[two])))

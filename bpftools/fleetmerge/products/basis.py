@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..findings.hosts import Host
+from ..words import passed
 
 _FLOWS = 5    # that are named
 SAMPLES = 3  # journeys that are named
@@ -75,7 +76,7 @@ def place_words(place: Mapping[str, str]) -> str:
 def of_step(segment: Mapping[str, Any]) -> str:
     """Return what was measured of a step."""
     took, bound = segment["latency_us"], segment["latency_us"] and segment["latency_us"]["bound"]
-    text = "%s: %d packets" % (" to ".join(map(place_words, (segment["from"], segment["to"]))), segment["packets"])
+    text = "%s: %s packets" % (" to ".join(map(place_words, (segment["from"], segment["to"]))), passed(segment))
     if took:
         text += ", min %.1f, median %.1f, 99 %% %.1f, max %.1f µs%s" % (
             took["min"], took["p50"], took["p99"], took["max"],

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..words import case, settings
+from ..words import case, passed, settings
 
 _PATHS = 10      # that are shown
 _TREE = 12       # lines of one tree
 _SCREEN = 40     # lines of all
-_NUMBERS = ("min µs", "median", "99 %", "max", "±", "limit", "full %")    # columns whose cells may be no numbers
+_NUMBERS = ("packets", "min µs", "median", "99 %", "max", "±", "limit", "full %")    # columns whose cells may be no numbers
 _QUEUES = 12     # that are shown
 _OWN = "* "      # before a line of the packet's own branch
 
@@ -89,7 +89,7 @@ def _segments(segments: Sequence[dict[str, Any]]) -> list[str]:
         took = segment["latency_us"]
         times = ["%.1f" % took[name] for name in ("min", "p50", "p99", "max")] if took else ["-"] * 4
         bound = "-" if not took or took["bound"] is None else "%.1f" % took["bound"]
-        rows.append((_place(segment["from"]), _place(segment["to"]), segment["packets"], segment["missing"], *times,
+        rows.append((_place(segment["from"]), _place(segment["to"]), passed(segment), segment["missing"], *times,
                      bound))
     return _table(("from", "to", "packets", "missing", "min µs", "median", "99 %", "max", "±"), rows)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...words import passed
 from . import layout
 from .markup import Markup, clipped, grouped, joined, micros, more, table, tag
 from .ways import Edge, Graph, Loss, Node, graphs
@@ -133,8 +134,8 @@ def _told(edge: Edge, step: Mapping[str, Any] | None) -> str:
     """Return all that is known of a step."""
     words = ["%d packets of this pair" % edge.packets]
     if step:
-        words.append("all flows: %d packets, %d missing, %d overtaken" % (
-            step["packets"], step["missing"], step["reordered"]))
+        words.append("all flows: %s packets, %d missing, %d overtaken" % (
+            passed(step), step["missing"], step["reordered"]))
         if step["latency_us"]:
             words.append(", ".join("%s %s" % (name, micros(step["latency_us"][name]))
                                    for name in ("min", "p50", "p99", "max")))
@@ -148,7 +149,8 @@ def _changed(step: Mapping[str, Any]) -> str:
 
 
 def _table(segments: Sequence[Mapping[str, Any]]) -> Markup:
-    rows = [[*(tag("code", " ".join(_key(step[end]))) for end in ("from", "to")), step["packets"], step["missing"],
+    rows = [[*(tag("code", " ".join(_key(step[end]))) for end in ("from", "to")),
+             passed(step) if step["unsure"] else step["packets"], step["missing"],
              *(micros(step["latency_us"][name]) if step["latency_us"] else "–"
                for name in ("min", "p50", "p99", "max", "bound")),
              micros(step["jitter_us"]), step["reordered"], clipped(_changed(step), 200)] for step in segments[:_STEPS]]
