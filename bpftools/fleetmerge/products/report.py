@@ -8,7 +8,7 @@ from ..words import case, passed, settings
 _PATHS = 10      # that are shown
 _TREE = 12       # lines of one tree
 _SCREEN = 40     # lines of all
-_NUMBERS = ("packets", "min µs", "median", "99 %", "max", "±", "limit", "full %")    # columns whose cells may be no numbers
+_NUMBERS = ("packets", "min µs", "median", "99 %", "max", "±", "limit", "full %")    # columns; not each cell is one
 _QUEUES = 12     # that are shown
 _OWN = "* "      # before a line of the packet's own branch
 
