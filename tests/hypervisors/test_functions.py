@@ -33,7 +33,13 @@ def test_a_function_by_its_name_is_the_point_of_the_table(machine: Machine) -> N
             assert fields["sk_buff.dev->mtu"] == 1500
         assert ("stack" in record) == (record["point"] == "func:ip_rcv")
         if "stack" in record:
-            assert any(frame.startswith("__netif_receive_skb_one_core+") for frame in record["stack"]), record["stack"]
+            assert any(frame.startswith(caller(machine)) for frame in record["stack"]), record["stack"]
+
+
+def caller(machine: Machine) -> str:
+    """How the frame of who calls ip_rcv begins; where a kprobe comes before it is on the stack, that is said."""
+    hidden = machine.distribution == "bookworm-arm64"
+    return "(its caller is not on the stack)" if hidden else "__netif_receive_skb_one_core+"
 
 
 def test_what_is_no_point_says_why(machine: Machine) -> None:

@@ -3,17 +3,22 @@
 import contextlib
 import ctypes
 import itertools
+import platform
 import re
 from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 _NO_FRAME = 0
+_CALLER = 0     # stands in a stack for a caller that is not on it
 _ENOUGH = 1000  # symbols: the first ones of all may lie at 0 (per-CPU data)
 _OWN_DEPTH = 5  # frames within which the tracer's own are
 GONE = "bpf_prog_"  # how programs are called; one that is gone has no name
+_ENTRY = re.compile(r"\+0x0\b")
 _OWN_FRAMES = (GONE, "bpf_trampoline_", "bpf_trace_run", "__bpf_trace_", "__traceiter_")
 
 
 def _lookup(bpf: Any, address: int) -> str:
+    if address == _CALLER:
+        return "(its caller is not on the stack)"
     text = str(bpf.ksym(address, show_module=True, show_offset=True).decode(errors="replace").replace(" [kernel]", ""))
     return "0x%x" % address if text.startswith("[unknown]") else text
 
@@ -43,10 +48,13 @@ def of_modules(addresses: Iterable[int], were: Dict[str, str]) -> Dict[str, str]
 def without_own(frames: List[int], names: List[str]) -> List[int]:
     """Leave out of a stack what a tracer itself put there: its program and the kernel's call of it.
 
-    names: of the first frames.
+    On AArch64 a function's caller is in a register until the function has a frame of its own, and a kprobe comes before
+    that: there a frame says so. names: of the first frames.
     """
     own = [depth for depth, name in enumerate(names[:_OWN_DEPTH]) if name.startswith(_OWN_FRAMES)]
-    return frames[own[-1] + 1:] if own else frames
+    begin = own[-1] + 1 if own else 0
+    at_once = platform.machine() == "aarch64" and names[begin:begin + 1] and _ENTRY.search(names[begin])
+    return frames[begin:begin + 1] + ([_CALLER] if at_once else []) + frames[begin + 1:]
 
 
 class Symbols:

@@ -6,7 +6,8 @@ import types
 import pytest
 
 from skbtrace.capture import stacks
-from skbtrace.kernel.symbols import Symbols
+from skbtrace.kernel import symbols as kernel_symbols
+from skbtrace.kernel.symbols import Symbols, without_own
 
 
 @pytest.fixture
@@ -57,3 +58,17 @@ def test_there_is_an_end_to_it(table, monkeypatch):
     assert sorted(stacks.read()) == [-1, 1]
     stacks.Stacks().look(symbols(table))
     assert len(stacks.read()) == 2
+
+
+OWN = ["bpf_prog_1_tcp+0x1", "bpf_trampoline_9+0x2"]
+
+
+@pytest.mark.parametrize(("machine", "names", "left"), [
+    ("x86_64", ["ip_rcv+0x0", "caller+0x4"], [0, 1]), ("aarch64", ["ip_rcv+0x0", "caller+0x4"], [0, None, 1]),
+    ("aarch64", ["tun_net_xmit+0x0 [tun]"], [0, None]), ("aarch64", ["ip_rcv+0x04", "caller+0x4"], [0, 1]),
+    ("aarch64", [*OWN, "ip_rcv+0xc", "caller+0x4"], [2, 3]), ("x86_64", OWN, []), ("aarch64", [], [])])
+def test_a_stack_is_without_the_tracer_and_tells_whom_it_lacks(monkeypatch, machine, names, left):
+    monkeypatch.setattr(kernel_symbols.platform, "machine", lambda: machine)
+    frames = [0xffffffff81000000 + depth for depth in range(len(names))]
+    assert without_own(frames, names) == [0 if depth is None else frames[depth] for depth in left]
+    assert Symbols({}).name(0) == "(its caller is not on the stack)"
