@@ -131,6 +131,56 @@ def test_where_no_mtu_is_to_be_named(function: str, reason: str, packet: dict[st
     assert cause(drop(function, reason, **{"dst": "9.9.7.1", **packet}), routes=routes, links=rows) is None
 
 
+CACHED = {"dst": "9.9.7.1", "dev": "br0", "table": "main", "cache": [], "expires": 590, "metrics": [{"mtu": 1400}]}
+REDIRECTED = {"dst": "9.9.7.1", "dev": "br0", "table": "main", "cache": ["redirected"], "gateway": "10.0.0.8"}
+LARGE = {"dst": "9.9.7.1", "received": "", "shortest": 1450, "longest": 1500}
+
+
+def with_cache(one: Drop, *rows: Any, before: Any = None, mtu: int = 1500) -> Cause | None:
+    """What is said where a host has cached routes; before: another time."""
+    after = {**whole(), "links": [{"ifname": "br0", "mtu": mtu}], "cached-routes": list(rows)}
+    return conclude(5, candidates(one, Reading({**after, **(before or {})}, after), Reading()))
+
+
+@pytest.mark.parametrize(("function", "reason"), [
+    ("ip_fragment.constprop.0", "NOT_SPECIFIED"), ("ip_fragment", None), ("ip_forward", "PKT_TOO_BIG")])
+def test_a_path_mtu_that_was_learnt(function: str, reason: str) -> None:
+    one = drop(function, reason, **LARGE)
+    found = with_cache(one, dict(CACHED, dst="9.9.7.2"), CACHED)
+    assert found is not None and found.certainty == "certain"
+    assert sentence(found) == ("By the cached route to 9.9.7.1 by br0 (path MTU 1400, for 590 s yet): it was learnt by "
+                               "ICMP, these have 1450 to 1500 bytes, and br0 takes 1500.")
+    later = with_cache(one, CACHED, before={"cached-routes": []})
+    assert later is not None and later.certainty == "likely"
+
+
+@pytest.mark.parametrize(("packet", "rows", "mtu"), [
+    ({}, [], 1500), ({"received": "port0"}, [CACHED], 1500), ({"longest": 1501}, [CACHED], 1500),
+    ({"shortest": 1400}, [CACHED], 1500), ({"shortest": 0, "longest": 0}, [CACHED], 1500),
+    ({}, [CACHED, CACHED], 1500), ({}, [dict(CACHED, dev="eth0")], 1500), ({}, [dict(CACHED, table="7")], 1500),
+    ({}, [dict(CACHED, metrics=[{"mtu": "x"}])], 1500), ({}, [dict(CACHED, metrics=7), 7], 1500),
+    ({}, [dict(CACHED, metrics=[{"mtu": 10 ** 400}])], 1500), ({}, [REDIRECTED], 1500)])
+def test_where_no_path_mtu_is_to_be_named(packet: dict[str, Any], rows: list[Any], mtu: int) -> None:
+    assert with_cache(drop("ip_fragment", "NOT_SPECIFIED", **{**LARGE, **packet}), *rows, mtu=mtu) is None
+
+
+def test_what_does_not_fit_the_device_either_is_the_device_s() -> None:
+    found = with_cache(drop("ip_fragment", "NOT_SPECIFIED", **LARGE), CACHED, mtu=1440)
+    assert found is not None and [one.kind for one in found.candidates] == ["mtu"]
+
+
+def test_the_neighbour_to_which_a_host_was_redirected() -> None:
+    one = drop("neigh_invalidate", "NEIGH_FAILED", dst="9.9.7.1")
+    dead = {"neighbours": [{"dst": "10.0.0.8", "dev": "br0", "state": ["FAILED"]}]}
+    found = cause(one, **{"cached-routes": [REDIRECTED], **dead})
+    assert found is not None and found.certainty == "certain"
+    assert sentence(found) == (
+        "By the neighbour 10.0.0.8 on br0, whose address nobody answers for (FAILED): the cached route to 9.9.7.1 by "
+        "br0 (redirected to 10.0.0.8) leads there, and the route itself to 10.0.0.9.")
+    assert cause(one, **{"cached-routes": [REDIRECTED]}) is None     # that one answers
+    assert cause(one, **dead) is None                                # nothing leads there
+
+
 def test_a_route_that_came_later_is_not_certain() -> None:
     found = cause(drop("ip_error", "NOT_SPECIFIED", dst="6.6.6.6"),
                   routes=[*ROUTES, {"type": "blackhole", "dst": "6.6.0.0/16", "table": "main"}])
