@@ -107,6 +107,8 @@ def test_the_guest_and_its_vhost_thread_are_told_apart() -> None:
     assert 'the thread "CPU 0/KVM" (2213) of "qemu-kvm" (pid 2211)' in sentence(cause)
     both = cause_of(seen(holder(vhost("R", 90), guest, task("S"))))
     assert states(both) == [("busy", 2215), ("starved", 2213)] and both.certainty == "likely"
+    alone = cause_of(seen(holder(vhost("R", 1, 95), guest, task("S"))))     # it did not wait for the guest
+    assert (alone.certainty, states(alone)) == ("likely", [("starved", 2215)])
 
 
 def test_who_did_not_run_at_all_did_not_read() -> None:
