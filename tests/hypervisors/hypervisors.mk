@@ -3,12 +3,13 @@
 
 CLUSTER ?= vxlan
 KERNELS ?= bullseye bookworm trixie sid
+RUNS ?= 20
 
 KERNEL_TESTS := $(addprefix tests/hypervisors/test_,kernels.py conformance.py functions.py playbooks.py without_btf.py)
 
 CLUSTER_TESTS := $(addprefix tests/hypervisors/test_cluster,.py _truth.py _switch.py)
 
-.PHONY: emulation hypervisors hypervisors-down test-kernels test-cluster
+.PHONY: emulation hypervisors hypervisors-down test-kernels test-cluster test-readers
 
 emulation: setup
 	ansible-playbook tests/hypervisors/setup.yml
@@ -24,3 +25,6 @@ test-kernels: emulation  ## try both tracers on emulated distribution kernels (K
 
 test-cluster: emulation  ## trace between two emulated hypervisors (CLUSTER=vxlan, geneve or vlan; as root)
 	CLUSTERS="$(CLUSTER)" pytest $(CLUSTER_TESTS)
+
+test-readers: emulation  ## tell a guest that is stopped from a starved vhost thread, in 20 runs (RUNS=20; CLUSTER; as root)
+	CLUSTERS="$(CLUSTER)" RUNS="$(RUNS)" pytest tests/hypervisors/test_cluster_readers.py
