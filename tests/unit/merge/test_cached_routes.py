@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What hosts have learnt by ICMP of the way to a tunnel's other end, beside the packets that did not get there."""
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.bundles import NETNS, ethernet, ipv4, udp, vxlan
 from support.fleet import ETH0, VNET0, A, B, Fleet, add_evidence, merged, udp_packet
+from support.spoilt import spoilt
+
+from fleetmerge.bundle.evidence import Reading
+from fleetmerge.products.cached import cached_routes
+from fleetmerge.products.causes import Known
 
 ENDS = ("10.88.0.1", "10.88.0.2")
 TUNNEL = 9
@@ -16,6 +22,13 @@ VXLAN = {"ifname": "vxlan0", "master": "br0", "linkinfo": {"info_kind": "vxlan",
 ROUTE = {"type": "unicast", "dst": "10.88.0.0/24", "dev": "eth0", "table": "main"}
 FOUND = {"host": "hv-a", "netns": "hv-a", "tunnel": "vxlan0", "to": ENDS[1], "device": "eth0", "path_mtu": 1000,
          "device_mtu": 1500, "seconds": 500, "fits": 950, "packets": 20, "flows": [{"flow": FLOW, "packets": 20}]}
+
+
+class NoRecords:
+    """A run without any."""
+
+    def rows(self, _query: str, *_values: Any) -> list[dict[str, Any]]:
+        return [{"whole": 0, "cut": 0}]
 
 
 def outer(packet: bytes, **more: Any) -> bytes:
@@ -70,3 +83,12 @@ def test_where_nothing_is_to_be_said(tmp_path: Path, case: dict[str, Any]) -> No
     summary = told(tmp_path, **case)
     assert summary["cached_routes"] == []
     assert not any("cached route" in sentence for sentence in summary["verdict"])
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_what_no_command_prints_is_survived(seed: int) -> None:
+    chance = random.Random(seed)
+    said = {"links": [VXLAN, {"ifname": "eth0", "mtu": 1500}], "routes": [ROUTE], "cached-routes": [CACHED],
+            "rules": [{"priority": 32766, "src": "all", "table": "main"}]}
+    before, after = ({name: spoilt(value, chance) for name, value in said.items()} for _ in range(2))
+    assert cached_routes(NoRecords(), Known({("hv-a", "hv-a"): Reading(before, after)})) == []

@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import pytest
+from support.spoilt import spoilt
 
 from fleetmerge.bundle.evidence import Reading
 from fleetmerge.findings.causes import KINDS, candidates
@@ -48,6 +49,8 @@ UDP = ["   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retr
        "  1: 0500000A:0009 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 7001 2 00000000 0",
        "  2: 0500000A:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 7002 2 00000000 40"]
 
+CACHED = {"dst": "9.9.7.1", "dev": "br0", "table": "main", "cache": [], "expires": 590, "metrics": [{"mtu": 1400}]}
+REDIRECTED = {"dst": "9.9.7.1", "dev": "br0", "table": "main", "cache": ["redirected"], "gateway": "10.0.0.8"}
 LISTENERS = ["LISTEN 0 128 0.0.0.0:22 0.0.0.0:*", "LISTEN 6 5 10.0.0.1:9 0.0.0.0:*"]
 ADDRESSES = [{"ifname": "br0", "addr_info": [{"family": "inet", "local": "10.0.0.1"}, {"local": "10.0.0.2"},
                                             {"family": "inet6", "local": "fd00::1"}]}]
@@ -71,6 +74,7 @@ def whole() -> dict[str, Any]:
             "vlans": VLANS, "bridges": [{"ifname": "br0", "linkinfo": {"info_data": {"vlan_filtering": 0}}}],
             "sockets": {"/proc/net/udp": UDP},
             "addresses": ADDRESSES, "listeners": LISTENERS, "statistics-more": {"/proc/net/netstat": TCP},
+            "cached-routes": [dict(CACHED, dst="9.9.7.9"), dict(REDIRECTED, dst="9.9.7.8")], "cached-routes6": [],
             "links": links(3), "settings": {"/proc/sys/net/ipv4/conf/br0/rp_filter": ["1"],
                          "/proc/sys/net/ipv4/conf/all/rp_filter": ["0"]},
             "nftables": {"nftables": []}}
@@ -131,8 +135,6 @@ def test_where_no_mtu_is_to_be_named(function: str, reason: str, packet: dict[st
     assert cause(drop(function, reason, **{"dst": "9.9.7.1", **packet}), routes=routes, links=rows) is None
 
 
-CACHED = {"dst": "9.9.7.1", "dev": "br0", "table": "main", "cache": [], "expires": 590, "metrics": [{"mtu": 1400}]}
-REDIRECTED = {"dst": "9.9.7.1", "dev": "br0", "table": "main", "cache": ["redirected"], "gateway": "10.0.0.8"}
 LARGE = {"dst": "9.9.7.1", "received": "", "shortest": 1450, "longest": 1500}
 
 
@@ -312,22 +314,12 @@ def test_xdp_programs(after: list[dict[str, Any]], certainty: str, why: str) -> 
     assert cause(drop("netif_receive_generic_xdp", "NOT_SPECIFIED", "br0"), links=after) is None
 
 
-JUNK = (None, True, -1, 10 ** 30, "", "x" * 50, "@", "%s", "10.0.0.0/8", [], {}, [[]], [None], {"a": {}}, [{"set": 3}])
 DROPS = [drop("ip_error", "NOT_SPECIFIED"), drop("neigh_invalidate", "NEIGH_FAILED", dst="9.9.7.1"),
          drop("ip_rcv_finish_core", "IP_RPFILTER"), drop("__dev_queue_xmit", "QDISC_DROP", "out0"),
          drop("sch_handle_ingress", "TC_INGRESS", "out0"), drop("br_handle_frame_finish", "NOT_SPECIFIED", "port0"),
          drop("udp_queue_rcv_one_skb", "SOCKET_RCVBUFF"), drop("nf_hook_slow", "NETFILTER_DROP"),
          drop("tcp_v4_rcv", "TCP_LISTEN_OVERFLOW", protocol="tcp", dst="10.0.0.1"),
          drop("do_xdp_generic", "XDP", "eth0")]
-
-
-def spoilt(value: Any, chance: random.Random) -> Any:
-    """What a host might say that wants the merger to stumble: the right shape, here and there with something else."""
-    if chance.random() < 0.08:
-        return chance.choice(JUNK)
-    if isinstance(value, dict):
-        return {name: spoilt(one, chance) for name, one in value.items() if chance.random() > 0.05}
-    return [spoilt(one, chance) for one in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("seed", range(40))
