@@ -26,5 +26,5 @@ test-kernels: emulation  ## try both tracers on emulated distribution kernels (K
 test-cluster: emulation  ## trace between two emulated hypervisors (CLUSTER=vxlan, geneve or vlan; as root)
 	CLUSTERS="$(CLUSTER)" pytest $(CLUSTER_TESTS)
 
-test-readers: emulation  ## tell a guest that is stopped from a starved vhost thread, in 20 runs (RUNS=20; CLUSTER; as root)
-	CLUSTERS="$(CLUSTER)" RUNS="$(RUNS)" pytest tests/hypervisors/test_cluster_readers.py
+test-readers: emulation  ## tell a guest that is stopped from a starved vhost thread, in 20 runs (RUNS=20; as root)
+	RUNS="$(RUNS)" pytest tests/hypervisors/test_readers.py

@@ -13,21 +13,29 @@ from .machine import Machine
 _STARVING = r"""
 import glob, os, select
 vhosts = []
+def tasks():
+    return glob.glob("/proc/[0-9]*/task/[0-9]*")
+def move(task, cpus):
+    try:
+        os.sched_setaffinity(task, cpus)
+        return True
+    except OSError:    # it is gone, or is bound to its CPU
+        return False
 for path in glob.glob("/proc/irq/*/smp_affinity"):
     try:
         with open(path, "w") as handle:
             handle.write("1")
     except OSError:    # one that cannot be moved
         pass
-for path in glob.glob("/proc/[0-9]*/task/[0-9]*"):
+for path in tasks():
     task = int(path.rpartition("/")[2])
     try:
         with open(path + "/comm") as handle:
             is_vhost = handle.read().startswith("vhost-")
-        os.sched_setaffinity(task, {1} if is_vhost else {0})
-    except OSError:    # it is gone, or is bound to its CPU
+    except OSError:    # it is gone
         continue
-    vhosts += [task] if is_vhost else []
+    if move(task, {1} if is_vhost else {0}) and is_vhost:
+        vhosts.append(task)
 def is_to_be(policy):
     for task in vhosts:
         os.sched_setscheduler(task, policy, os.sched_param(0))
@@ -38,6 +46,8 @@ print("starved", len(vhosts), flush=True)
 while not select.select([0], [], [], 0)[0]:
     pass
 is_to_be(os.SCHED_OTHER)
+for path in tasks():
+    move(int(path.rpartition("/")[2]), {0, 1})
 """
 _STOPPED = """
 pid=$(systemctl show -P MainPID guest)
