@@ -61,14 +61,20 @@ def alike(scene: Scene) -> list[Loss]:
 
 
 @contextlib.contextmanager
-def tunnel(scene: Scene) -> Iterator[None]:
-    """The VMs' traffic goes through a VXLAN tunnel between the hypervisors."""
+def tunnel(scene: Scene, behind: str = "") -> Iterator[None]:
+    """The VMs' traffic goes through a VXLAN tunnel between the hypervisors. behind: hv-b's end has this address, to
+    which hv-a has a route by hv-b's other one."""
     here = scene.lab.here()
+    end = behind or "10.88.0.2"
     try:
-        for host, own, other in (("hv-a", "10.88.0.1", "10.88.0.2"), ("hv-b", "10.88.0.2", "10.88.0.1")):
+        for host, address, own, other in (("hv-a", "10.88.0.1", "10.88.0.1", end),
+                                          ("hv-b", "10.88.0.2", end, "10.88.0.1")):
             ip = ["ip", "-n", host]
             here.run([*ip, "link", "set", "eth0", "nomaster"])
-            here.run([*ip, "addr", "add", own + "/24", "dev", "eth0"])
+            here.run([*ip, "addr", "add", address + "/24", "dev", "eth0"])
+            if behind:
+                here.run([*ip, *(f"addr add {behind}/32 dev eth0" if own == behind else
+                                 f"route add {behind}/32 via 10.88.0.2").split()])
             here.run([*ip, "link", "add", "vxlan0", "type", "vxlan", "id", "42", "dstport", "4789", "local", own,
                       "remote", other, "dev", "eth0"])
             here.run([*ip, "link", "set", "vxlan0", "master", "br0", "up"])

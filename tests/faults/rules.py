@@ -9,7 +9,7 @@ from typing import Any
 from support.bundles import ipv4, udp
 from support.lab import wait_until
 
-from . import conntrack, guests, xdp
+from . import cached, conntrack, guests, xdp
 from .bridge import VM_B_MAC
 from .frames import addressed, datagram, send
 from .netfilter import REFUSED_SEND
@@ -165,6 +165,24 @@ def _too_big(scene: Scene) -> Told:
     return Told(FEW, "mtu", {"device": "rt0", "mtu": 1000})
 
 
+def _path_mtu(scene: Scene) -> Told:
+    """hv-a believes that the way to hv-b takes 1,000 bytes, and may not fragment what is in the tunnel."""
+    with cached.small_path(scene, 1000, "set"), scene.window():
+        scene.talk()
+        cached.arrive(scene, FEW, whole=False)
+    found = {"to": cached.THERE, "device": "eth0", "path_mtu": 1000, "gateway": ""}
+    return Told(FEW, "cached-route", found, host="hv-a")
+
+
+def _redirected(scene: Scene) -> Told:
+    """hv-a was redirected to a gateway that answers no more; that of the route itself would."""
+    few = 30    # the queue of an unresolved neighbour holds them all
+    with cached.redirected(scene), scene.window(), cached.gone(scene):
+        cached.arrive(scene, few, whole=False, size=64)
+    found = {"to": cached.BEHIND, "device": "eth0", "path_mtu": 0, "gateway": cached.ROUTER}
+    return Told(0, "neighbour", {"neighbour": cached.ROUTER, "state": ["FAILED"], "cached": found}, host="hv-a")
+
+
 def _neighbour(scene: Scene) -> Told:
     few = 30    # the queue of an unresolved neighbour holds them all
     with routed(scene), scene.sysctl(scene.hv_b, "net/ipv4/neigh/rt0/retrans_time_ms", 100), scene.window():
@@ -312,6 +330,8 @@ CASES = [
                               "tc qdisc add dev vnet0 parent 1:20 handle 30: pfifo limit 1; "
                               "tc qdisc add dev vnet0 parent 1:10 handle 20: pfifo limit 5",
                               {"qdisc": "pfifo", "handle": "20:", "device": "vnet0"})),
+    Case("path-mtu", _path_mtu, ("hv-a",)),
+    Case("redirect", _redirected, ("hv-a",)),
     Case("filter-on-ingress", _filter("ingress")),
     Case("filter-on-egress", _filter("egress")),
     Case("xdp-generic", _xdp(xdp.GENERIC, {"mode": "generic"})),

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-# The emulated hypervisors. CLUSTER=vxlan|geneve|vlan; KERNELS="bullseye bookworm trixie sid bookworm-arm64 trixie-arm64" or some.
+# The emulated hypervisors. CLUSTER=vxlan|geneve|vlan; KERNELS: some of those below.
 
 CLUSTER ?= vxlan
 KERNELS ?= bullseye bookworm trixie sid bookworm-arm64 trixie-arm64
+RUNS ?= 20
 
 KERNEL_TESTS := $(addprefix tests/hypervisors/test_,kernels.py conformance.py functions.py playbooks.py without_btf.py)
 
 CLUSTER_TESTS := $(addprefix tests/hypervisors/test_cluster,.py _truth.py _switch.py)
 
-.PHONY: emulation hypervisors hypervisors-down test-kernels test-cluster
+.PHONY: emulation hypervisors hypervisors-down test-kernels test-cluster test-readers
 
 emulation: setup
 	ansible-playbook tests/hypervisors/setup.yml
@@ -24,3 +25,6 @@ test-kernels: emulation  ## try both tracers on emulated distribution kernels (K
 
 test-cluster: emulation  ## trace between two emulated hypervisors (CLUSTER=vxlan, geneve or vlan; as root)
 	CLUSTERS="$(CLUSTER)" pytest $(CLUSTER_TESTS)
+
+test-readers: emulation  ## tell a guest that is stopped from a starved vhost thread, in 20 runs (RUNS=20; as root)
+	RUNS="$(RUNS)" pytest tests/hypervisors/test_readers.py

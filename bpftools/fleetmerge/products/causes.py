@@ -206,11 +206,15 @@ def _candidates(where: Where, rows: Sequence[_Row], known: Known, moments: Momen
 
 
 def _rows(store: Store, names: Mapping[tuple[str, str, int], str]) -> dict[Where, dict[str, list[_Row]]]:
-    """Return what the packets that were dropped look like: place -> flow -> rows."""
+    """Return what the packets that were dropped look like: place -> flow -> rows. Of a stack counts what the kernel did
+    with the packet, not what it was in the midst of when it turned to packets (softirq)."""
     found = store.rows("""
-        SELECT host, netns, device, point, "at", stack, reason, flow, %s, min(ttl) AS ttl, max(ttl) AS ttl_most,
+        SELECT host, netns, device, point, regexp_replace("at", '[+].*', '') AS "at",
+               regexp_replace(regexp_replace(stack, ';[^;]*softirq.*', ''), '[+][^;]*', '', 'g') AS stack, reason, flow,
+               %s, min(ttl) AS ttl, max(ttl) AS ttl_most,
                coalesce(fragment, 0) > 0 AS later, more_fragments, rx_ifindex, max(queue_limit) AS queue_limit,
-               bool_and(queue_limit > 0 AND queue_len >= queue_limit) AS queue_full, count(*) AS packets
+               bool_and(queue_limit > 0 AND queue_len >= queue_limit) AS queue_full, count(*) AS packets,
+               min(if(gso_size > 0, 0, len)) AS shortest, if(max(gso_size) > 0, 0, max(len)) AS longest
         FROM counted WHERE point IN %s GROUP BY ALL LIMIT 100000""" % (", ".join(COLUMNS), DROP_POINTS))
     out: dict[Where, dict[str, list[_Row]]] = {}
     for row in found:
@@ -246,4 +250,5 @@ def packet_of(row: Mapping[str, Any], received: str) -> Packet:
     version = 0 if not address or row["protocol"] == "arp" else 6 if ":" in address else 4
     return Packet(row["packets"], version, ttl=row["ttl"] if row["ttl"] == row["ttl_most"] else None,
                   fragment=bool(row["later"]), first=bool(row["more_fragments"]) and not row["later"],
-                  received=received, **{name: row[name] for name in COLUMNS})
+                  received=received, shortest=row.get("shortest") or 0, longest=row.get("longest") or 0,
+                  **{name: row[name] for name in COLUMNS})

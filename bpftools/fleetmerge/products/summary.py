@@ -24,12 +24,14 @@ from ..words import iso
 from . import excerpt, verdict
 from .alike import folded
 from .bridged import stale_entries
+from .cached import cached_routes
 from .causes import add_causes, add_full_queues, add_unseen, known_of
 from .excerpt import Cut
 from .not_followed import drops_not_followed
 from .numbers import flows as not_followed
 from .numbers import host_entry, window
 from .queues import Queues, add_queues
+from .redirected import add_redirects
 from .result import result
 from .store import Store
 from .switched import add_decisions, stale_flows
@@ -70,6 +72,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     add_causes(lost + copies, store, known, devices, _all_drops(places) if cut else {})
     add_unseen(lost + copies, known)
     add_decisions(lost, store, known)
+    add_redirects(lost, store, known)
     asked = unanswered(findings, names, hosts, UNANSWERED)
     add_full_queues(asked, known)
     records = sum(host.records for host in hosts)
@@ -107,6 +110,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
         "stale_flows": stale_flows(known),
         "stale_entries": stale_entries(store, known, devices),
         "unknown_networks": unknown_networks(store, known, devices),
+        "cached_routes": cached_routes(store, known),
         "queues": queues.table(),
         "seen": places,
         "devices": [dict({"host": host, "netns": netns, "device": name}, **entry)

@@ -10,7 +10,7 @@ from ..findings.hosts import Host
 from ..findings.meaning import Meaning, is_unknown, meaning, meaning_behind
 from ..packet.places import TAKEN
 from ..words import iso
-from . import bridged, excerpt, switched, tunnelled, unanswered
+from . import bridged, cached, excerpt, switched, tunnelled, unanswered
 from .basis import SAMPLES, Sentence, of_balance, of_flows, of_hosts, of_place, of_step, of_way, place_words
 
 _USUAL = ("queue",)   # changes that every packet sees
@@ -45,7 +45,7 @@ def sentences(hosts: Sequence[Host], summary: Mapping[str, Any], losses: Sequenc
     out += [of_place(_harmless(place), place) for place in by_place(harmless, "drop")]
     out += _copies(summary)
     out += switched.sentences(summary["stale_flows"]) + bridged.sentences(summary["stale_entries"])
-    out += tunnelled.sentences(summary["unknown_networks"])
+    out += tunnelled.sentences(summary["unknown_networks"]) + cached.sentences(summary["cached_routes"])
     out += unanswered.sentences(summary)
     out += _other_ways(summary)
     out += _on_the_way(summary)
@@ -326,7 +326,7 @@ def doubts(hosts: Sequence[Host], foreign: Sequence[str], summary: Mapping[str, 
     if len(present) > 1 and loose:
         out.append("Neither packets in both directions nor a clock daemon bound the clock of %s: the order of events "
                    "between hosts may be wrong." % ", ".join(loose))
-    left = sum(flow["left"] for flow in summary["flows"])
+    left = cached.passed_on(summary["flows"], summary["cached_routes"])
     missing = [host.name for host in hosts if not host.bundles]
     if left:
         out.append("%s left the hosts that were traced; what became of them was not seen%s." % (

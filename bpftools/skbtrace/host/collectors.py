@@ -96,6 +96,8 @@ TABLE = [
     Collector("rules6", ["ip", "-j", "-d", "-6", "rule", "show"], json=True),
     Collector("routes", ["ip", "-j", "-d", "-4", "route", "show", "table", "all"], json=True, most=4 * MIB),
     Collector("routes6", ["ip", "-j", "-d", "-6", "route", "show", "table", "all"], json=True, most=4 * MIB),
+    Collector("cached-routes", ["ip", "-j", "-d", "-4", "route", "show", "table", "all", "cache"], json=True),
+    Collector("cached-routes6", ["ip", "-j", "-d", "-6", "route", "show", "table", "all", "cache"], json=True),
     Collector("neighbours", ["ip", "-j", "-s", "neigh", "show"], json=True),
     Collector("addresses", ["ip", "-j", "addr", "show"], json=True),
     Collector("links", ["ip", "-j", "-d", "link", "show"], json=True, most=4 * MIB),

@@ -70,15 +70,16 @@ class Found:
 
 
 def find(places: List[str], seconds: float) -> Found:
-    """Return who holds taps, and the UDP sockets of the network namespaces at these paths; seconds: for all of it."""
-    end = time.monotonic() + seconds
+    """Return who holds taps, and the UDP sockets of the network namespaces at these paths; seconds: of CPU, for
+    all of it."""
+    end = time.process_time() + seconds
     found = Found()
     workers: Dict[int, List[Task]] = {}    # vhost's, by the process that they work for
     sockets, wanted = _sockets(places), {_inode(place) for place in places}
     if len(sockets) > MOST_SOCKETS:
         found.whole, sockets = False, set()
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
-        if time.monotonic() > end:
+        if time.process_time() > end:
             found.whole = False
             break
         path = "/proc/%d" % pid
@@ -125,7 +126,7 @@ def _sockets(places: List[str]) -> Set[str]:
 
 
 def _held(path: str, sockets: Set[str], found: Found, end: float) -> Tuple[List[Dict[str, Any]], List[int]]:
-    """Return (taps, inodes of sockets) that a process has open, as far as can be found before `end`."""
+    """Return (taps, inodes of sockets) that a process has open, as far as is found within `end` s of this one's CPU."""
     taps: Dict[str, Dict[str, Any]] = {}
     held = []
     try:
@@ -134,7 +135,7 @@ def _held(path: str, sockets: Set[str], found: Found, end: float) -> Tuple[List[
         found.unread += 1
         return [], []
     for name in names:
-        if time.monotonic() > end:
+        if time.process_time() > end:
             break
         try:
             target = os.readlink("%s/fd/%s" % (path, name))

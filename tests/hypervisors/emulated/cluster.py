@@ -45,6 +45,14 @@ def up(kind: str, distribution: str = DISTRIBUTION) -> list[Machine]:
     return both
 
 
+def alone(kind: str = "vxlan", distribution: str = DISTRIBUTION) -> Machine:
+    """Bring one of the machines up, with its guest."""
+    machine = machines(distribution)[1]
+    machine.start()
+    _set_up(machine, kind)
+    return machine
+
+
 def _set_up(machine: Machine, kind: str) -> None:
     """Make bridge and underlay, start the guest."""
     machine.wait()

@@ -58,6 +58,26 @@ def merged(tmp_path: pathlib.Path, content: Any, damage: bytes = b"") -> dict[st
     return merge(run)
 
 
+def test_what_the_kernel_was_in_the_midst_of_does_not_matter(tmp_path: pathlib.Path) -> None:
+    """Each packet met another stack below the softirq: these are no different packets."""
+    fleet = Fleet()
+    fleet.talk()
+    fleet.b.manifest["drop_reasons"]["77"] = "NETFILTER_DROP"
+    below = fleet.b.symbol(0xFFFFFFFF81C00001, "handle_softirqs+0xd4")
+    for address, name in PLACES.items():
+        fleet.b.symbol(address, name)
+    for number in range(150):
+        other = fleet.b.symbol(0xFFFFFFFF82000000 + number, "anything_%d+0x1" % number)
+        fleet.b.stack(number + 1, [*PLACES, below, other])
+        fleet.send(1 + 0.01 * number, udp_packet(number), drop=True)
+    dropped = [event for event in fleet.b.events if event["ifindex"] == VNET0 and event.get("reason") == 77]
+    for number, event in enumerate(dropped):
+        event.update(location=next(iter(PLACES)), stack_id=number + 1)
+    run = fleet.write(tmp_path)
+    add_evidence(run, "hv-b", evidence(entries(rule(7, 5001, 0)), entries(rule(7, 5001, 150))))
+    assert drop_of(merge(run))["cause"]["drops"] == 150
+
+
 def drop_of(summary: dict[str, Any]) -> dict[str, Any]:
     (loss,) = [loss for loss in summary["losses"] if loss["kind"] == "drop"]
     return loss

@@ -94,6 +94,15 @@ def test_who_hardly_ran_but_was_ready_at_most_looks_waited() -> None:
     assert states(cause_of(seen(holder(task("RRRS", 10, 1))))) == [("asleep", 2211)]    # as often as it ran, perhaps
 
 
+def test_nobody_waits_longer_than_was_looked() -> None:
+    """A wait that began before the first of these looks is counted when it is over."""
+    late = vhost("R", 5)
+    late["waited"] = [look // 9 * 5000 * MS for look in range(COUNT)]
+    cause = cause_of(seen(holder(late, task("S"))))
+    assert states(cause) == [("starved", 2215)]
+    assert "it waited 760 ms for a CPU and ran 40 ms in 0.80 s" in sentence(cause)
+
+
 def test_who_had_its_cpu_all_the_time() -> None:
     cause = cause_of(seen(holder(task("R", 99))))
     assert (cause.certainty, states(cause)) == ("certain", [("busy", 2211)])
@@ -107,6 +116,8 @@ def test_the_guest_and_its_vhost_thread_are_told_apart() -> None:
     assert 'the thread "CPU 0/KVM" (2213) of "qemu-kvm" (pid 2211)' in sentence(cause)
     both = cause_of(seen(holder(vhost("R", 90), guest, task("S"))))
     assert states(both) == [("busy", 2215), ("starved", 2213)] and both.certainty == "likely"
+    alone = cause_of(seen(holder(vhost("R", 1, 95), guest, task("S"))))     # it did not wait for the guest
+    assert (alone.certainty, states(alone)) == ("likely", [("starved", 2215)])
 
 
 def test_who_did_not_run_at_all_did_not_read() -> None:

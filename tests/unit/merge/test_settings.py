@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import pytest
+from support.spoilt import spoilt
 
 from fleetmerge.bundle.evidence import Reading
 from fleetmerge.findings.causes import KINDS, candidates
@@ -48,6 +49,8 @@ UDP = ["   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retr
        "  1: 0500000A:0009 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 7001 2 00000000 0",
        "  2: 0500000A:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 7002 2 00000000 40"]
 
+CACHED = {"dst": "9.9.7.1", "dev": "br0", "table": "main", "cache": [], "expires": 590, "metrics": [{"mtu": 1400}]}
+REDIRECTED = {"dst": "9.9.7.1", "dev": "br0", "table": "main", "cache": ["redirected"], "gateway": "10.0.0.8"}
 LISTENERS = ["LISTEN 0 128 0.0.0.0:22 0.0.0.0:*", "LISTEN 6 5 10.0.0.1:9 0.0.0.0:*"]
 ADDRESSES = [{"ifname": "br0", "addr_info": [{"family": "inet", "local": "10.0.0.1"}, {"local": "10.0.0.2"},
                                             {"family": "inet6", "local": "fd00::1"}]}]
@@ -71,6 +74,7 @@ def whole() -> dict[str, Any]:
             "vlans": VLANS, "bridges": [{"ifname": "br0", "linkinfo": {"info_data": {"vlan_filtering": 0}}}],
             "sockets": {"/proc/net/udp": UDP},
             "addresses": ADDRESSES, "listeners": LISTENERS, "statistics-more": {"/proc/net/netstat": TCP},
+            "cached-routes": [dict(CACHED, dst="9.9.7.9"), dict(REDIRECTED, dst="9.9.7.8")], "cached-routes6": [],
             "links": links(3), "settings": {"/proc/sys/net/ipv4/conf/br0/rp_filter": ["1"],
                          "/proc/sys/net/ipv4/conf/all/rp_filter": ["0"]},
             "nftables": {"nftables": []}}
@@ -129,6 +133,54 @@ def test_where_no_mtu_is_to_be_named(function: str, reason: str, packet: dict[st
     rows = [{"ifname": "br0", "mtu": 1400}, {"ifname": "odd", "mtu": "1400"},
             {"ifname": "vast", "mtu": 10 ** 400}]
     assert cause(drop(function, reason, **{"dst": "9.9.7.1", **packet}), routes=routes, links=rows) is None
+
+
+LARGE = {"dst": "9.9.7.1", "received": "", "shortest": 1450, "longest": 1500}
+
+
+def with_cache(one: Drop, *rows: Any, before: Any = None, mtu: int = 1500) -> Cause | None:
+    """What is said where a host has cached routes; before: another time."""
+    after = {**whole(), "links": [{"ifname": "br0", "mtu": mtu}], "cached-routes": list(rows)}
+    return conclude(5, candidates(one, Reading({**after, **(before or {})}, after), Reading()))
+
+
+@pytest.mark.parametrize(("function", "reason"), [
+    ("ip_fragment.constprop.0", "NOT_SPECIFIED"), ("ip_fragment", None), ("ip_forward", "PKT_TOO_BIG")])
+def test_a_path_mtu_that_was_learnt(function: str, reason: str) -> None:
+    one = drop(function, reason, **LARGE)
+    found = with_cache(one, dict(CACHED, dst="9.9.7.2"), CACHED)
+    assert found is not None and found.certainty == "certain"
+    assert sentence(found) == ("By the cached route to 9.9.7.1 by br0 (path MTU 1400, for 590 s yet): it was learnt by "
+                               "ICMP, these have 1450 to 1500 bytes, and br0 takes 1500.")
+    later = with_cache(one, CACHED, before={"cached-routes": []})
+    assert later is not None and later.certainty == "likely"
+
+
+@pytest.mark.parametrize(("packet", "rows", "mtu"), [
+    ({}, [], 1500), ({"received": "port0"}, [CACHED], 1500), ({"longest": 1501}, [CACHED], 1500),
+    ({"shortest": 1400}, [CACHED], 1500), ({"shortest": 0, "longest": 0}, [CACHED], 1500),
+    ({}, [CACHED, CACHED], 1500), ({}, [dict(CACHED, dev="eth0")], 1500), ({}, [dict(CACHED, table="7")], 1500),
+    ({}, [dict(CACHED, metrics=[{"mtu": "x"}])], 1500), ({}, [dict(CACHED, metrics=7), 7], 1500),
+    ({}, [dict(CACHED, metrics=[{"mtu": 10 ** 400}])], 1500), ({}, [REDIRECTED], 1500)])
+def test_where_no_path_mtu_is_to_be_named(packet: dict[str, Any], rows: list[Any], mtu: int) -> None:
+    assert with_cache(drop("ip_fragment", "NOT_SPECIFIED", **{**LARGE, **packet}), *rows, mtu=mtu) is None
+
+
+def test_what_does_not_fit_the_device_either_is_the_device_s() -> None:
+    found = with_cache(drop("ip_fragment", "NOT_SPECIFIED", **LARGE), CACHED, mtu=1440)
+    assert found is not None and [one.kind for one in found.candidates] == ["mtu"]
+
+
+def test_the_neighbour_to_which_a_host_was_redirected() -> None:
+    one = drop("neigh_invalidate", "NEIGH_FAILED", dst="9.9.7.1")
+    dead = {"neighbours": [{"dst": "10.0.0.8", "dev": "br0", "state": ["FAILED"]}]}
+    found = cause(one, **{"cached-routes": [REDIRECTED], **dead})
+    assert found is not None and found.certainty == "certain"
+    assert sentence(found) == (
+        "By the neighbour 10.0.0.8 on br0, whose address nobody answers for (FAILED): the cached route to 9.9.7.1 by "
+        "br0 (redirected to 10.0.0.8) leads there, and the route itself to 10.0.0.9.")
+    assert cause(one, **{"cached-routes": [REDIRECTED]}) is None     # that one answers
+    assert cause(one, **dead) is None                                # nothing leads there
 
 
 def test_a_route_that_came_later_is_not_certain() -> None:
@@ -262,22 +314,12 @@ def test_xdp_programs(after: list[dict[str, Any]], certainty: str, why: str) -> 
     assert cause(drop("netif_receive_generic_xdp", "NOT_SPECIFIED", "br0"), links=after) is None
 
 
-JUNK = (None, True, -1, 10 ** 30, "", "x" * 50, "@", "%s", "10.0.0.0/8", [], {}, [[]], [None], {"a": {}}, [{"set": 3}])
 DROPS = [drop("ip_error", "NOT_SPECIFIED"), drop("neigh_invalidate", "NEIGH_FAILED", dst="9.9.7.1"),
          drop("ip_rcv_finish_core", "IP_RPFILTER"), drop("__dev_queue_xmit", "QDISC_DROP", "out0"),
          drop("sch_handle_ingress", "TC_INGRESS", "out0"), drop("br_handle_frame_finish", "NOT_SPECIFIED", "port0"),
          drop("udp_queue_rcv_one_skb", "SOCKET_RCVBUFF"), drop("nf_hook_slow", "NETFILTER_DROP"),
          drop("tcp_v4_rcv", "TCP_LISTEN_OVERFLOW", protocol="tcp", dst="10.0.0.1"),
          drop("do_xdp_generic", "XDP", "eth0")]
-
-
-def spoilt(value: Any, chance: random.Random) -> Any:
-    """What a host might say that wants the merger to stumble: the right shape, here and there with something else."""
-    if chance.random() < 0.08:
-        return chance.choice(JUNK)
-    if isinstance(value, dict):
-        return {name: spoilt(one, chance) for name, one in value.items() if chance.random() > 0.05}
-    return [spoilt(one, chance) for one in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("seed", range(40))

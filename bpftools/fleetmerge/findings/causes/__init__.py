@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from ...bundle.evidence import Reading
-from . import bridges, listeners, mtus, netfilter, openvswitch, queues, readers, routes, xdp
+from . import bridges, listeners, mtus, neighbours, netfilter, openvswitch, queues, readers, routes, xdp
 from .drop import Candidate, Drop, Finder
 
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 # the first that is concerned answers
-KINDS: tuple[Finder, ...] = (netfilter.find, openvswitch.find, routes.find_rp_filter, routes.find_neighbour,
+KINDS: tuple[Finder, ...] = (netfilter.find, openvswitch.find, routes.find_rp_filter, neighbours.find,
                              routes.find_route, mtus.find, queues.find_qdisc, queues.find_filter, queues.find_socket,
                              listeners.find, queues.find_backlog, readers.find, bridges.find, xdp.find)
 

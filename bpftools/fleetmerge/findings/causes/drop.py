@@ -31,6 +31,8 @@ class Packet:
     mac_src: str | None = None
     mac_dst: str | None = None
     received: str = ""                # device that it came in by; empty: made here
+    shortest: int = 0                 # bytes, as the kernel had them there; 0: not known, as of what is segmented
+    longest: int = 0
 
 
 class TooLarge(Exception):

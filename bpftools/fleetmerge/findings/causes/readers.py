@@ -69,7 +69,9 @@ def _of_holder(holder: Holder, drop: Drop, around: Stretch, doubt: str) -> list[
             "" if still else "from the look before these drops to that after them it was not stopped all the time"))]
     alone = len(threads) == 1
     out = []
-    for group in [carriers] + ([own] if own is not carriers else []):
+    # what waits for a CPU most of the time does not wait for the guest to make room
+    ready = all(one.waited >= _BUSY for one in carriers)
+    for group in [carriers] + ([own] if own is not carriers and not ready else []):
         out += _starved(drop, group, alone, doubt) + _busy(drop, group, alone, doubt)
     return out or [_asleep(drop, carriers, around, doubt)]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drops for want of a way: routes and rules that refuse, rp_filter, neighbours that do not answer."""
+"""Drops for want of a way: routes and rules that refuse, rp_filter."""
 import ipaddress
 from typing import Any
 
@@ -104,7 +104,7 @@ def _longest(routes: list[dict[str, Any]], table: str, address: str) -> dict[str
     best: tuple[int, int, dict[str, Any]] | None = None
     target = ipaddress.ip_address(address)
     for route in routes:
-        if not _same_table(str(route.get("table", "main")), table):
+        if not same_table(str(route.get("table", "main")), table):
             continue
         try:
             destination = str(route.get("dst"))
@@ -119,7 +119,8 @@ def _longest(routes: list[dict[str, Any]], table: str, address: str) -> dict[str
     return best[2] if best else None
 
 
-def _same_table(one: str, two: str) -> bool:
+def same_table(one: str, two: str) -> bool:
+    """Whether two names, or numbers, are those of one table."""
     return _TABLES.get(one, one) == _TABLES.get(two, two)
 
 
@@ -161,37 +162,12 @@ def _setting(reading: Reading, when: str, device: str) -> int:
     return int(lines[0]) if lines and isinstance(lines[0], str) and lines[0].isdigit() and len(lines[0]) < 3 else 0
 
 
-def find_neighbour(drop: Drop, reading: Reading, _host: Reading) -> list[Candidate] | None:
-    """Return the neighbour that did not answer."""
-    if drop.reason not in ("NEIGH_FAILED", "NEIGH_QUEUEFULL", "NEIGH_DEAD", "NEIGH_CREATEFAIL"):
-        return None
-    found: dict[str, Candidate] = {}
-    for packet in drop.packets:
-        hop = _next_hop(packet, reading)
-        if hop is None:
-            return []
-        rows = [row for row in reading.rows("neighbours") if _same_address(row.get("dst"), hop)
-                and drop.device in ("-", str(row.get("dev")))]
-        states = [str(state) for row in rows for listed in [row.get("state")] if isinstance(listed, list)
-                  for state in listed]
-        if not rows or not {"FAILED", "INCOMPLETE"}.intersection(states):
-            return []
-        device = str(rows[0].get("dev"))
-        found[hop] = Candidate("neighbour", "the neighbour %s on %s, whose address nobody answers for (%s)" % (
-            hop, device, ", ".join(states)), {"neighbour": hop, "device": device, "state": states}, evaluated=True)
-    return list(found.values())
-
-
-def _same_address(one: Any, two: str) -> bool:
+def same_address(one: Any, two: str) -> bool:
+    """Whether what a command printed is this address."""
     try:
         return ipaddress.ip_address(str(one)) == ipaddress.ip_address(two)
     except ValueError:
         return False
-
-
-def _next_hop(packet: Packet, reading: Reading) -> str | None:
-    route = route_of(packet, reading)
-    return None if route is None else str(route.get("gateway") or packet.dst)
 
 
 def route_of(packet: Packet, reading: Reading, when: str = "after") -> dict[str, Any] | None:

@@ -118,8 +118,10 @@ def stretch(drop: Drop) -> Stretch | None:
 def seen(holder: Holder, task: Task, of: Stretch) -> Seen:
     """Return what became of a thread."""
     states = of.states(task)
-    return Seen(name_of(holder, task), holder, task, states.total(), dict(states), of.gain(task.ran) / 1e6,
-                of.gain(task.waited) / 1e6, of.seconds)
+    ran = of.gain(task.ran) / 1e6
+    # a wait is counted when it is over, and may have begun before
+    waited = min(of.gain(task.waited) / 1e6, max(0.0, of.seconds * 1000 - ran))
+    return Seen(name_of(holder, task), holder, task, states.total(), dict(states), ran, waited, of.seconds)
 
 
 def name_of(holder: Holder, task: Task) -> str:
