@@ -53,9 +53,9 @@ def dropped_behind(shape: Shape, leaf: Leaf, layout: Layout) -> bool:
 def on_the_way(layout: Layout, ways: Iterable[Way], stream: np.ndarray, twins: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return keys of what packets show that got to their destination: of stream and host, to which they came on their
     way; of stream and device, over which they went; of stream and a VM's device, through which a VM routed them; of
-    stream and host, to which only copies of them came. stream: of each packet; twins: units of which others look the
-    same: what went elsewhere may have been another one, and no copy."""
-    out: tuple[list[np.ndarray], ...] = tuple([np.zeros(0, "u8")] for _ in range(4))
+    stream and host, to which only copies of them came; of stream and host, where they began. stream: of each packet;
+    twins: units of which others look the same: what went elsewhere may have been another one, and no copy."""
+    out: tuple[list[np.ndarray], ...] = tuple([np.zeros(0, "u8")] for _ in range(5))
     for way in ways:
         streams = np.unique(stream[way.packets])
         told = np.unique(stream[way.packets[~twins[way.units(0)]]])
@@ -70,7 +70,8 @@ def on_the_way(layout: Layout, ways: Iterable[Way], stream: np.ndarray, twins: n
         for keys, some, numbers in ((out[0], streams, hosts),
                                     (out[1], streams, {int(layout.device[place]) for place in places}),
                                     (out[2], streams, {int(layout.device[place]) for place in into}),
-                                    (out[3], told, _came_to(tree, others) - hosts)):
+                                    (out[3], told, _came_to(tree, others) - hosts),
+                                    (out[4], streams, {tree.legs[0].host} - hosts)):
             keys += [keyed(some, number) for number in numbers]
     return tuple(np.unique(np.concatenate(keys)) for keys in out)
 
@@ -115,7 +116,8 @@ def chosen_ways(layout: Layout, waiting: Iterable[tuple[Shape, np.ndarray, np.nd
         hosts = sorted({leg.host for leg in shape.tree.legs})[:_MOST]
         devices = sorted({int(layout.device[sight.place]) for sight in shape.sights})[:_MOST]
         streams, homes = stream[shape.packets[which]], home[shape.packets[which]]
-        asked = (hosts, devices, devices, hosts) if (homes >= 0).any() else ([], [], [], [])   # else they do not matter
+        asked = (hosts, devices, devices, hosts, [shape.tree.legs[0].host])
+        asked = asked if (homes >= 0).any() else ([],) * 5   # else they do not matter
         shown = [[among(keyed(streams, number), keys) for number in numbers]
                  for numbers, keys in zip(asked, known, strict=True)]
         code = homes.astype("u8")
@@ -123,9 +125,10 @@ def chosen_ways(layout: Layout, waiting: Iterable[tuple[Shape, np.ndarray, np.nd
             code = mix(code, column.astype("u8"))
         _, first, of = np.unique(code, return_index=True, return_inverse=True)
         for number, one in enumerate(first.tolist()):
-            to, by, through, strange = ({value for value, column in zip(numbers, columns, strict=True) if column[one]}
-                                        for numbers, columns in zip(asked, shown, strict=True))
-            others = Shown(to, by, through, strange, mirrored)
+            to, by, through, strange, began = (
+                {value for value, column in zip(numbers, columns, strict=True) if column[one]}
+                for numbers, columns in zip(asked, shown, strict=True))
+            others = Shown(to | began, by, through, strange, mirrored)
             chosen = choose(shape.tree, shape.sights, layout, int(homes[one]), others, bool(closed[one]))
             out.append(Way(shape, which[of == number], chosen.leaf, chosen.ground))
     return out
