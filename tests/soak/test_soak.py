@@ -17,7 +17,7 @@ from support.lab import PYTHON, Lab, Netns
 from support.tracers import COMMANDS, open_window, until
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "3600"))
-PORT, CLOSED, TCP_PORT = 5001, 4321, 4433
+PORT, CLOSED, TCP_PORT = 45871, 45872, 45873    # nobody else on this machine sends there: all of it is looked at
 SENT, DROPPED, AWAY, PINGS, TCP_BYTES = 30, 5, 10, 5, 300_000    # of each in a round
 AWAY_ADDRESS = "10.99.0.9"
 RULES = f"""
