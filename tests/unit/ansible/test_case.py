@@ -136,10 +136,11 @@ def test_the_plan_of_a_case_says_where_each_value_comes_from_and_asks(plan, tmp_
     made = plan({"capture_src": "192.0.2.1", "capture_vlan": 7}, given, own=["capture_src"], check=True)
     assert made["hosts"] == ["hv-b"]
     assert made["ask"] is True
-    assert made["origins"][:4] == [
-        f"from -e: protocol=tcp, case={path}", f"from the case {path}: dst=192.0.2.9", "from host_vars: src=192.0.2.1",
-        "from inventory: everything, vlan=7"]
-    assert made["origins"][4].startswith("from default: tracers=drop_monitor,datapath_tracing, ")
+    assert made["origins"][:6] == [
+        "points: datapath_tracing at profile nic; drop_monitor at profile drop",
+        "what a host would record is counted for a second before its window", f"from -e: protocol=tcp, case={path}",
+        f"from the case {path}: dst=192.0.2.9", "from host_vars: src=192.0.2.1", "from inventory: everything, vlan=7"]
+    assert made["origins"][6].startswith("from default: tracers=drop_monitor,datapath_tracing, ")
     assert plan({"capture_vlan": 7}, dict(given, capture_yes=True))["ask"] is False
     assert plan({"capture_vlan": 7})["ask"] is False
     assert plan({}, dict(given, capture_run_id="r"), run="existing")["hosts"] == ["hv-a", "hv-b"]
