@@ -97,7 +97,8 @@ def _witness(units: Units, at: np.ndarray) -> np.ndarray:
 def slowest_trips(units: Units, many: np.ndarray, start: np.ndarray, layout: Layout, time: np.ndarray, host: np.ndarray,
              place: np.ndarray) -> np.ndarray:
     """Return the longest time that a packet was on its way from one host to another, ns: f8[host, host], 0 where none
-    was that cannot be taken for others. many: units of keys that came to some host more than once."""
+    was that cannot be taken for others. What came with another IP id may have been sent again unseen: it counts only
+    where none came with its own. many: units of keys that came to some host more than once."""
     clear = units.marked.copy()
     clear[many] = False
     groups = np.flatnonzero(clear & (start == np.arange(len(units))))    # a key at a host
@@ -106,13 +107,15 @@ def slowest_trips(units: Units, many: np.ndarray, start: np.ndarray, layout: Lay
     np.maximum.at(left, start[out], time[out])
     from_vm, far = groups[layout.arrives[place[groups]] == NEAR], groups[layout.arrives[place[groups]] == FAR]
     from_vm = from_vm[left[from_vm] >= 0]
-    longest = np.zeros((int(layout.host.max()) + 1,) * 2)
+    longest, own = (np.zeros((int(layout.host.max()) + 1,) * 2) for _ in range(2))
     at = np.searchsorted(units.key[from_vm], units.key[far])
     known = at < len(from_vm)
     known[known] = units.key[from_vm[at[known]]] == units.key[far[known]]
     one, two = from_vm[at[known]], far[known]
-    np.maximum.at(longest, (host[one], host[two]), time[two] - left[one])
-    return longest
+    took, same = time[two] - left[one], units.ident[one] == units.ident[two]
+    np.maximum.at(longest, (host[one], host[two]), took)
+    np.maximum.at(own, (host[one[same]], host[two[same]]), took[same])
+    return np.where(own > 0, own, longest)
 
 
 def _outlets(layout: Layout) -> np.ndarray:
