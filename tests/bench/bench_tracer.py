@@ -9,14 +9,12 @@ Traffic is UDP over loopback, in a network namespace of the benchmark's own. Bes
 takes for the same job on the same tracepoints.
 """
 import argparse
-import ctypes
 import json
 import os
 import pathlib
 import shutil
 import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -26,13 +24,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bpftools")]
 
 from support import bpfstats  # noqa: E402
+from support.flood import flood  # noqa: E402
 
 from skbtrace.programs import loader  # noqa: E402
 
 TRACER = ROOT / "bpftools" / "packet_datapath_tracing.py"
 PYTHON = "/usr/bin/python3"
 TO, PORT = "127.0.0.1", 9999
-BATCH = 512
 ROUNDS = 10
 FILTER = ["--src", "127.0.0.1", "--dst", TO, "--protocol", "udp", "--dst-port"]
 UNLIMITED = ["--max-rate", "10000000"]
@@ -59,33 +57,11 @@ def words(fields: list) -> list:
     return [word for name in fields for word in ("--field", name)]
 
 
-class _Iovec(ctypes.Structure):
-    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
-
-
-class _Message(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_void_p), ("name_length", ctypes.c_uint), ("iov", ctypes.POINTER(_Iovec)),
-                ("iov_length", ctypes.c_size_t), ("control", ctypes.c_void_p), ("control_length", ctypes.c_size_t),
-                ("flags", ctypes.c_int), ("sent", ctypes.c_uint)]
-
-
 def send(seconds: float) -> int:
-    """Send datagrams as fast as sendmmsg() takes them; returns how many."""
-    link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    full = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    full.bind((TO, PORT))  # never read: no ICMP error comes back, and every datagram but the first few is dropped
-    payload = ctypes.create_string_buffer(32)
-    piece = _Iovec(ctypes.addressof(payload), 32)
-    # not connected: a connected socket would be told of errors, and stop a batch for each
-    target = ctypes.create_string_buffer(struct.pack("=H", socket.AF_INET) + struct.pack("!H", PORT) +
-                                         socket.inet_aton(TO) + bytes(8), 16)
-    messages = (_Message * BATCH)(*[_Message(name=ctypes.addressof(target), name_length=16, iov=ctypes.pointer(piece),
-                                             iov_length=1) for _ in range(BATCH)])
-    libc, sent, end = ctypes.CDLL(None), 0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        sent += max(libc.sendmmsg(link.fileno(), messages, BATCH, 0), 0)
-    full.close()
-    return sent
+    """Send datagrams as fast as they are taken; returns how many."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as full:
+        full.bind((TO, PORT))  # never read: no ICMP error comes back, and every datagram but the first few is dropped
+        return flood(TO, PORT, seconds)
 
 
 def start(arguments: list, cpu: int | None = None, **options: object) -> subprocess.Popen:
