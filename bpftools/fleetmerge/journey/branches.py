@@ -89,12 +89,14 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Sh
 
 
 def _copied(tree: Tree, sights: list[Sight], layout: Layout, leaves: list[Leaf]) -> Chosen:
-    """Return where a packet was seen last of which nothing but copies went on."""
+    """Return where a packet was seen last of which nothing but copies went on; what came to other hosts went on."""
     rows = {tree.before.get(leaf.row, -1) for leaf in leaves}
     if len(rows) > 1 or -1 in rows:
         return Chosen(_trunk(leaves), UNDECIDED)
     row = rows.pop()
     leg = tree.leg_of(row)
+    if any(other.parent == leg and sights[other.joint].chain == sights[row].chain for other in tree.legs):
+        return Chosen(_trunk(leaves), UNDECIDED)
     last = max(other for other in tree.legs[leg].rows if sights[other].chain == sights[row].chain)
     kind = OUT if layout.leaves[sights[row].place] else FREED if sights[last].freed else OPEN
     return Chosen(Leaf(kind, row, -1, True, leg), MIRRORED)
