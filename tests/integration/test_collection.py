@@ -49,7 +49,7 @@ def test_a_capture_with_nothing_but_the_collection(tmp_path):
                           check=False)
     assert done.returncode == LOSS, done.stdout
     assert " s left, 0 records (0/s), 0 lost, 0 shed" in done.stdout
-    assert re.search(r"ansible-playbook skbfleet\.tracing\.collect -i \S+ -e capture_run_id=", done.stdout)
+    assert re.search(r"ansible-playbook -i \S+ skbfleet\.tracing\.collect -e capture_run_id=", done.stdout)
     summary = json.loads((here["site"] / "captures" / "latest" / "summary.json").read_text())
     assert {name: host["status"] for name, host in summary["hosts"].items()} == {"hv-a": "complete", "hv-b": "complete"}
     assert [(loss["kind"], loss["host"], loss["packets"]) for loss in summary["losses"]] == [("drop", "hv-b", 5)]

@@ -43,7 +43,7 @@ SEEDS = {"full": (*DRAWN, 498,   # parts of packets among others that look the s
                   82514, 81053,            # a tap not open yet, and drops of which records were lost
                   81971, 82956,            # sent again by what nobody looked at; two dropped on one host
                   85042, 93107,            # lost, while strangers got copies; sent again to a half-seen host
-                  102754,                  # flooded to a silent VM of a lossy host, behind a mirror
+                  102754, 103410,          # to a silent VM behind a mirror; a full tap before its VM moves
                   95383, 100831,           # flooded to a host with a mirror only; sent again by a VM that moved away
                   91970, 92499,            # a broadcast that only a mirror got; cut behind its queue
                   86447, 90225,            # sent again unseen by a lossy host; a double dropped at a router's tap

@@ -56,8 +56,12 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Sh
         return leaf.kind == DROPPED and leaf.row >= 0 and bool(
             layout.taken[sights[leaf.row].place] and layout.local[sights[leaf.row].place])
 
-    addressed = [leaf for leaf in tree.leaves if leaf.aim > 0 and not (
-        leaf.kind == DROPPED and (closed or tree.got_on(leaf.leg)))]
+    def ahead(leaf: Leaf) -> bool:
+        """Whether it was dropped where the VM is about to move to."""
+        return closed and leaf.aim > 0 and leaf.kind == DROPPED and device(leaf) != home
+
+    addressed = [leaf for leaf in tree.leaves if leaf.aim > 0 and not ahead(leaf) and not (
+        leaf.kind == DROPPED and tree.got_on(leaf.leg))]
     if len(addressed) == 1 and (home < 0 or addressed[0].kind == DROPPED):
         return Chosen(addressed[0], ADDRESSED)
 
@@ -66,7 +70,7 @@ def choose(tree: Tree, sights: list[Sight], layout: Layout, home: int, shown: Sh
         to_another = leaf.kind == IN_VM and home not in (-1, device(leaf))
         return device(leaf) in shown.mirrors and (leaf.kind == OUT or to_another)
 
-    every = [leaf for leaf in tree.single() if not (closed and leaf.aim > 0 and leaf.kind == DROPPED)]
+    every = [leaf for leaf in tree.single() if not ahead(leaf)]
     every = every or tree.single()
     if all(leaf.aim < 0 for leaf in every):
         return _before_strangers(tree, every, layout, home, shown) or Chosen(_trunk(every), UNDECIDED)
