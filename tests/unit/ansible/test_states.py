@@ -221,8 +221,9 @@ def test_a_window_can_be_closed_before_its_end(host):
 def test_finished_waits_for_the_end_of_the_window(host):
     host.push()
     host.state("armed")
-    host.start(seconds=1.0)
-    assert host.state("finished", timeout=0.5)["status"] == "complete"
+    host.start(opens_in=2.0, seconds=1.0)
+    ended = host.state("finished", timeout=2.5)
+    assert (ended["status"], ended["why"]) == ("complete", "")
 
 
 def test_a_tracer_that_hangs_hands_nothing_over_and_is_ended(host):
