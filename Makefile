@@ -34,8 +34,8 @@ OLDEST_STAMP := $(VENV)/oldest/$(OLDEST)
 PYTHON_CODE := $(wildcard bpftools callback_plugins library module_utils roles share tests)
 
 .PHONY: help setup oldest lab lab-down demo lint types unit expressions truth simulation schema mutation fuzz attacks \
-	integration failures faults soak test-runbook molecule smoke test test-controller test-lab bench collection collection-sanity \
-	kit kit-test
+	integration failures faults soak test-runbook molecule smoke test test-controller test-lab bench collection \
+	collection-sanity kit kit-test
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18

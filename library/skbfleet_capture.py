@@ -164,6 +164,10 @@ lost:
   description: Set if the connection broke.
   returned: failure
   type: bool
+unknown:
+  description: Whether it failed because there is no such run on this host.
+  returned: failure
+  type: bool
 taken:
   description: Set if the run was begun by someone else, whose it stays.
   returned: failure

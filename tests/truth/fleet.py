@@ -41,6 +41,13 @@ class Fleet:
         self.hosts.append(bundle)
         return bundle
 
+    def third(self, name: str = "hv-c") -> Bundle:
+        """Add a host with eth0 and vnet0, whose clock can be compared with those of both others."""
+        host = self.host(name)
+        self.talk(self.a, host, port=5002)
+        self.talk(self.b, host, port=5003)
+        return host
+
     @staticmethod
     def out(host: Bundle, second: float, packet: bytes, **fields: Any) -> None:
         """A packet from a host's VM to the wire."""
@@ -63,6 +70,19 @@ class Fleet:
         self.out(one, second, packet, **fields)
         if not lose:
             self.into(two, second + 8e-6 + self._wire[way] + delay, packet, **fields)
+
+    def copied(self, second: float, packet: bytes, mirror: int, flooded: int, *, recorded: bool = True) -> None:
+        """A packet from A to B that hv-a mirrors to a device of its own, and hv-b floods to another VM's, too.
+
+        recorded: whether B's own device was seen to get it.
+        """
+        skb = self.a.seen(second, "dev.rx", VNET0, packet)
+        self.a.deliver(second + 2e-6, mirror, packet, self.a.clone(skb))
+        self.a.deliver(second + 8e-6, ETH0, packet, skb)
+        came = self.b.seen(second + 58e-6, "dev.rx", ETH0, packet)
+        self.b.deliver(second + 62e-6, flooded, packet, self.b.clone(came))
+        if recorded:
+            self.b.deliver(second + 65e-6, VNET0, packet, came)
 
     def to_all(self, second: float, packet: bytes, **fields: Any) -> Iterator[tuple[Bundle, float, Skb]]:
         """A packet from A to B, of which both bridges keep a clone for their hosts' own stacks: each host, when the

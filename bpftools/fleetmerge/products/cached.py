@@ -13,6 +13,7 @@ from ..bundle.evidence import Reading
 from ..bundle.labels import bare
 from ..findings.causes.cached import Learnt, is_cached, learnt
 from ..findings.causes.drop import Packet
+from ..findings.causes.mtus import mtu_of
 from ..findings.causes.routes import route_of
 from ..journey.grounds import LIKELY
 from .basis import Sentence
@@ -74,9 +75,7 @@ def _path(address: str, reading: Reading) -> tuple[Learnt | None, int]:
     if route is None or "nexthops" in route:
         return None, 0
     path, before = (learnt(address, route, reading, when) for when in ("after", "before"))
-    mtus = [row.get("mtu") for row in reading.rows("links") if row.get("ifname") == route.get("dev")]
-    mtu = mtus[0] if len(mtus) == 1 and isinstance(mtus[0], int) else 0
-    return path if path and path.is_like(before) else None, mtu
+    return path if path and path.is_like(before) else None, mtu_of(str(route.get("dev")), reading) or 0
 
 
 def _sent_back(store: Store, host: str, netns: str, tunnel: _Tunnel, path_mtu: int, fits: int) -> dict[str, int]:

@@ -6,7 +6,7 @@ Of these only copies were seen to go on, on both hosts. They had left hv-a all t
 """
 from pathlib import Path
 
-from truth.bundle import ETH0, VNET0
+from truth.bundle import VNET0
 from truth.fleet import talking
 from truth.packets import A, B, datagram, framed
 from truth.truth import Summary, lost_nothing
@@ -23,13 +23,7 @@ def make(run_dir: Path) -> None:
     two.manifest["devices"][-1]["mac"] = "fe:00:00:00:00:03"
     for number in range(100):
         second, packet = 1 + 0.05 * number, framed(datagram(number), MAC_B, MAC_A)
-        skb = one.seen(second, "dev.rx", VNET0, packet)
-        one.deliver(second + 2e-6, MIRROR, packet, one.clone(skb))
-        one.deliver(second + 8e-6, ETH0, packet, skb)
-        came = two.seen(second + 58e-6, "dev.rx", ETH0, packet)
-        two.deliver(second + 62e-6, VNET1, packet, two.clone(came))
-        if number % 10 != 5:
-            two.deliver(second + 65e-6, VNET0, packet, came)
+        fleet.copied(second, packet, MIRROR, VNET1, recorded=number % 10 != 5)
         fleet.send(second + 0.001, framed(datagram(number, B, A), MAC_A, MAC_B), way="back")
     two.manifest["counters"]["lost"] = 10
     two.manifest["per_point"]["dev.tx"].update(lost=10, lost_per_cpu={"0": 10})

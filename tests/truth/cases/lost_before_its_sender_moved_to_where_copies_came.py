@@ -16,9 +16,7 @@ MAC_A, MAC_B = 1, 2
 
 def make(run_dir: Path) -> None:
     fleet = talking()
-    other = fleet.host("hv-c")
-    fleet.talk(fleet.a, other, port=5002)
-    fleet.talk(fleet.b, other, port=5003)
+    other = fleet.third()
     for number in range(100):
         second, packet, moved = 1 + 0.05 * number, framed(datagram(number), MAC_B, MAC_A), number >= 60
         answer = framed(datagram(number, B, A, port=7001), MAC_A, MAC_B)

@@ -16,9 +16,7 @@ MAC_A, MAC_B, MAC_C = 1, 2, 9
 
 def make(run_dir: Path) -> None:
     fleet = talking()
-    router = fleet.host("hv-c")
-    fleet.talk(fleet.a, router, port=5002)
-    fleet.talk(fleet.b, router, port=5003)
+    router = fleet.third()
     for number in range(100):
         second = 1 + 0.05 * number
         there, routed = framed(datagram(number), MAC_C, MAC_A), framed(datagram(number, ttl=63), MAC_B, MAC_C)

@@ -23,13 +23,7 @@ def make(run_dir: Path) -> None:
     two.device(VNET1, "vnet1", "vnet")
     for number in range(100):
         second, packet = 1 + 0.05 * number, framed(datagram(number), MAC_B, MAC_A)
-        skb = one.seen(second, "dev.rx", VNET0, packet)
-        one.deliver(second + 2e-6, MIRROR, packet, one.clone(skb))
-        one.deliver(second + 8e-6, ETH0, packet, skb)
-        came = two.seen(second + 58e-6, "dev.rx", ETH0, packet)
-        two.deliver(second + 62e-6, VNET1, packet, two.clone(came))
-        if number % 10 != 5:
-            two.deliver(second + 65e-6, VNET0, packet, came)
+        fleet.copied(second, packet, MIRROR, VNET1, recorded=number % 10 != 5)
         fleet.send(second + 0.001, framed(datagram(number, B, A), MAC_A, MAC_B), way="back")
         two.through(second + 0.002, VNET1, ETH0, framed(datagram(number, C, "192.168.32.99"), 9, MAC_C))
     two.manifest["counters"]["lost"] = 10

@@ -72,7 +72,7 @@ def test_packets_that_a_tunnel_sent_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", [
     {"size": 900}, {"large": True}, {"cut": True}, {"small": False}, {"cached": ()}, {"before": []}, {"mtu": 1000},
-    {"mtu": "x"},
+    {"mtu": "x"}, {"mtu": 10 ** 30},
     {"cached": (dict(CACHED, metrics=[{"mtu": 1 << 40}]),)}, {"cached": (dict(CACHED, metrics=[{"mtu": 60}]),)},
     {"cached": (CACHED, CACHED)}, {"cached": (dict(CACHED, dev="eth1"),)}, {"cached": 7 * [[]]},
     {"link": {**VXLAN, "master": None, "linkinfo": {"info_kind": "vxlan", "info_data": {"id": 42, "external": True}}}},

@@ -38,7 +38,7 @@ def _of_packet(packet: Packet, reading: Reading) -> Candidate | None:
     if route is None or packet.dst is None or "nexthops" in route or route.get("metrics"):
         return None
     device = str(route.get("dev"))
-    mtu = _mtu(reading, device, "after")
+    mtu = mtu_of(device, reading)
     path = learnt(packet.dst, route, reading)
     if mtu is None or (path and path.mtu and not packet.longest):
         return None
@@ -47,7 +47,7 @@ def _of_packet(packet: Packet, reading: Reading) -> Candidate | None:
     if packet.longest and packet.shortest <= mtu:
         return None
     return Candidate("mtu", "the MTU of %s, %d bytes" % (device, mtu), {"device": device, "mtu": mtu}, evaluated=True,
-                     by="packets to %s leave by it" % packet.dst, unchanged=_mtu(reading, device, "before") == mtu)
+                     by="packets to %s leave by it" % packet.dst, unchanged=mtu_of(device, reading, "before") == mtu)
 
 
 def _of_path(path: Learnt, packet: Packet, mtu: int, unchanged: bool) -> Candidate | None:
@@ -59,6 +59,7 @@ def _of_path(path: Learnt, packet: Packet, mtu: int, unchanged: bool) -> Candida
                              packet.shortest, packet.longest), path.device, mtu))
 
 
-def _mtu(reading: Reading, device: str, when: str) -> int | None:
+def mtu_of(device: str, reading: Reading, when: str = "after") -> int | None:
+    """Return the MTU of a device, in bytes; None if nothing tells it."""
     found = [row.get("mtu") for row in reading.rows("links", when) if row.get("ifname") == device]
     return found[0] if len(found) == 1 and isinstance(found[0], int) and 0 < found[0] < 1 << 32 else None
