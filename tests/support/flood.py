@@ -20,7 +20,11 @@ class _Iovec(ctypes.Structure):
 class _Message(ctypes.Structure):
     _fields_ = [("name", ctypes.c_void_p), ("name_length", ctypes.c_uint), ("iov", ctypes.POINTER(_Iovec)),
                 ("iov_length", ctypes.c_size_t), ("control", ctypes.c_void_p), ("control_length", ctypes.c_size_t),
-                ("flags", ctypes.c_int), ("sent", ctypes.c_uint)]
+                ("flags", ctypes.c_int)]
+
+
+class _Messages(ctypes.Structure):
+    _fields_ = [("message", _Message), ("sent", ctypes.c_uint)]
 
 
 def flood(address: str, port: int, seconds: float) -> int:
@@ -30,8 +34,9 @@ def flood(address: str, port: int, seconds: float) -> int:
     # not connected: a connected socket would be told of errors, and stop a batch for each
     target = ctypes.create_string_buffer(struct.pack("=H", socket.AF_INET) + struct.pack("!H", port) +
                                          socket.inet_aton(address) + bytes(8), 16)
-    messages = (_Message * _BATCH)(*[_Message(name=ctypes.addressof(target), name_length=16, iov=ctypes.pointer(piece),
-                                              iov_length=1) for _ in range(_BATCH)])
+    messages = (_Messages * _BATCH)()
+    for one in messages:
+        one.message = _Message(ctypes.addressof(target), 16, ctypes.pointer(piece), 1)
     libc, sent = ctypes.CDLL(None), 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
         end = time.monotonic() + seconds

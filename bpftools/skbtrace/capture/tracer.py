@@ -9,7 +9,7 @@ from ..errors import TracerError, option
 from ..host import clock, devices, limits
 from ..kernel import lookup, reasons, structs
 from ..kernel.symbols import Symbols
-from ..programs import fields, filters, hooks, pages, points, program, queues, rate, sample
+from ..programs import cast, fields, filters, hooks, pages, points, program, queues, rate, sample
 from . import record, ring
 from .scope import Scope
 from .sharing import Sharing
@@ -49,7 +49,7 @@ class Tracer:
         self.scope = Scope(chosen)
         asked_for = points.wanted(options)
         names = list(structs.FIELDS) + [structs.FLOW_ACTIONS[0]] + reasons.ENUMS + structs.ENUMS
-        names += pages.STRUCTS + queues.type_names()
+        names += pages.STRUCTS + queues.type_names() + [cast.FUNCTION]
         names += hooks.wanted_functions(asked_for) + ["btf_trace_" + point.tracepoint for point in asked_for]
         self._types = lookup.read_types(names)
         self._found_fields = fields.find(options.field, self._types)

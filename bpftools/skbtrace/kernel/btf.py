@@ -159,6 +159,8 @@ class Btf:
 
     def struct_id(self, name: str) -> int:
         """Return the type id of `struct name`, 0 if there is none; unlike others it need not have been announced."""
+        if (STRUCT, name) in self._named:
+            return self._named[STRUCT, name]
         offset = self._strings.find(b"\0" + name.encode() + b"\0") + 1
         for number, start in enumerate(self._starts):
             if offset and self._words[start] == self._first_string + offset and \

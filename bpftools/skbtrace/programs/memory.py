@@ -2,36 +2,30 @@
 """Kernel memory, read by programs of a few instructions that run on demand, and are attached to nothing."""
 import contextlib
 import os
-import struct
 from typing import Iterator, List
 
 from . import loader
+from .bytecode import instruction
 
 _READ_KERNEL, _CURRENT_TASK, _LOOKUP = 113, 35, 1  # helpers
 _MAP_OF_DESCRIPTOR = 1
-
-
-def _instruction(code: int, target: int = 0, source: int = 0, offset: int = 0, value: int = 0) -> bytes:
-    return struct.pack("<BBhi", code, source << 4 | target, offset, value)
-
-
-_EXIT = _instruction(0x95)
-_UPPER_HALF = _instruction(0x77, 0, 0, 0, 32)
+_EXIT = instruction(0x95)
+_UPPER_HALF = instruction(0x77, 0, 0, 0, 32)
 # four bytes at the address that is the first argument, 0 where nothing can be read
 _PEEK = b"".join([
-    _instruction(0x79, 3, 1), _instruction(0x7A, 10, 0, -8, 0), _instruction(0xBF, 1, 10),
-    _instruction(0x07, 1, 0, 0, -8), _instruction(0xB7, 2, 0, 0, 4), _instruction(0x85, value=_READ_KERNEL),
-    _instruction(0x61, 0, 10, -8), _EXIT])
-_TASK = _instruction(0x85, value=_CURRENT_TASK)
+    instruction(0x79, 3, 1), instruction(0x7A, 10, 0, -8, 0), instruction(0xBF, 1, 10),
+    instruction(0x07, 1, 0, 0, -8), instruction(0xB7, 2, 0, 0, 4), instruction(0x85, value=_READ_KERNEL),
+    instruction(0x61, 0, 10, -8), _EXIT])
+_TASK = instruction(0x85, value=_CURRENT_TASK)
 # a pointer is no number to the verifier: it goes to the stack, and what is read from there is one
 _AS_NUMBER = b"".join([
-    _instruction(0x7B, 10, 0, -16), _instruction(0x7A, 10, 0, -8, 0), _instruction(0xBF, 1, 10),
-    _instruction(0x07, 1, 0, 0, -8), _instruction(0xB7, 2, 0, 0, 8), _instruction(0xBF, 3, 10),
-    _instruction(0x07, 3, 0, 0, -16), _instruction(0x85, value=_READ_KERNEL), _instruction(0x79, 0, 10, -8)])
+    instruction(0x7B, 10, 0, -16), instruction(0x7A, 10, 0, -8, 0), instruction(0xBF, 1, 10),
+    instruction(0x07, 1, 0, 0, -8), instruction(0xB7, 2, 0, 0, 8), instruction(0xBF, 3, 10),
+    instruction(0x07, 3, 0, 0, -16), instruction(0x85, value=_READ_KERNEL), instruction(0x79, 0, 10, -8)])
 
 
 def _load_map(register: int, descriptor: int) -> bytes:
-    return _instruction(0x18, register, _MAP_OF_DESCRIPTOR, 0, descriptor) + bytes(8)
+    return instruction(0x18, register, _MAP_OF_DESCRIPTOR, 0, descriptor) + bytes(8)
 
 
 def _run(code: bytes) -> int:
@@ -54,8 +48,8 @@ def address_of_map(descriptor: int) -> int:
 def address_of_first(descriptor: int) -> int:
     """Return where the kernel has the first value of an array, for the CPU on which this runs; raises OSError."""
     return _run(b"".join([
-        _instruction(0x62, 10, 0, -20, 0), _load_map(1, descriptor), _instruction(0xBF, 2, 10),
-        _instruction(0x07, 2, 0, 0, -20), _instruction(0x85, value=_LOOKUP), _AS_NUMBER]))
+        instruction(0x62, 10, 0, -20, 0), _load_map(1, descriptor), instruction(0xBF, 2, 10),
+        instruction(0x07, 2, 0, 0, -20), instruction(0x85, value=_LOOKUP), _AS_NUMBER]))
 
 
 class Memory:

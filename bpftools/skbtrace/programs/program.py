@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..kernel import lookup, structs
-from . import BPF_DIR, compiler, hooks, loader, points, recipe
+from . import BPF_DIR, cast, compiler, hooks, loader, points, recipe
 
 # bcc rewrites map accesses in its main file only: the parts are joined, each named for the compiler's messages
-PARTS = ["record.h", "read.h", "skb.h", "packet.h", "tunnel.h", "maps.h", "rate.h", "filter.h", "frame.h", "gather.h",
-         "socket.h", "sample.h", "fill.h", "fields.h", "recipe.h", "queue.h", "follow.h", "expression.h", "observe.h",
-         "points.h"]
+PARTS = ["record.h", "read.h", "cast.h", "skb.h", "packet.h", "tunnel.h", "maps.h", "rate.h", "filter.h", "frame.h",
+         "gather.h", "socket.h", "sample.h", "fill.h", "fields.h", "recipe.h", "queue.h", "follow.h", "expression.h",
+         "observe.h", "points.h"]
 STACK_ENTRIES = 16384
 _AT_ONCE = 8  # hooks attached, or let go, at the same time: the kernel makes each wait until no CPU can be in it
 
@@ -65,6 +65,8 @@ class Program:
         self._has_kprobe_program = hooks.needs_kprobes(self._offers)
         constants = dict(defines, POINT_COUNT=len(wanted), RECIPE='"0x%x"' % recipe.PLACEHOLDER,
                          FLOW_ACTIONS_LENGTH=flow_actions_length, RING_PAGES=ring_pages, STACK_ENTRIES=STACK_ENTRIES)
+        self._casts = cast.constants(types.vmlinux if types else None)
+        constants.update(self._casts)
         if any(point.stack for point in wanted):
             constants["HAVE_STACKS"] = 1
         if any(point.made_up for point in wanted):
@@ -124,6 +126,7 @@ class Program:
     def _load(self, number: int, point: points.Point, hook: hooks.Hook) -> int:
         code = recipe.apply(self.bpf.dump_func("point_kprobe" if hook.kind == hooks.KPROBE else "point_raw"),
                             recipe.encode(number, point, hook, point.name in self._only_followed))
+        code = cast.apply(code, self._casts)
         name = re.sub(r"\W", "_", point.name)
         if hook.btf_id:
             attach_type = loader.ATTACH_FENTRY if hook.kind == hooks.FENTRY else loader.ATTACH_RAW_TRACEPOINT

@@ -152,6 +152,18 @@ static __always_inline int match_place(const struct place *place)
     return MATCH;
 }
 
+/* Whether a device tells, at no cost, that the packet is in another namespace than the filter's. */
+static __always_inline int is_elsewhere(u64 address, u64 device)
+{
+#if defined(FILTER_NETNS) && defined(HAVE_CAST)
+    u32 netns = netns_of(device ? device : (u64)READ_KNOWN(sk_buff, dev, address));
+
+    return netns && netns != FILTER_NETNS;
+#else
+    return 0;
+#endif
+}
+
 /* what of the filter is answered by a packet's bytes, its VLAN tag aside */
 static __always_inline int match_packet(const struct packet *p, int found)
 {

@@ -149,7 +149,7 @@ static __always_inline int is_same(struct sight *one, const struct followed *kno
     if (now->l3 > p->end || now->l3 + now->l4 + now->read > p->end)
         return 0;
     if (now->l3 != p->l3)
-        read_memory(&p->network.v4, NETWORK_READ - 2, p->base + now->l3);
+        read_network(p, now->l3);
     if (!read_witness(one, &p->network, p->base + now->l3 + now->l4) || now->witness != known->witness)
         return 0;
 #ifdef HAVE_ENDS

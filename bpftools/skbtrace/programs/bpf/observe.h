@@ -22,14 +22,25 @@ struct look {
     (first)->field = *(typeof((first)->field) *)((void *)(raw) + __builtin_offsetof(struct sk_buff, field) - FIRST_BEGIN)
 
 /* one field of an skb that the verifier knows as such; in asm, or bcc would make a call of it */
-#define load_field(first, address, size, field)                                                    \
+#define load_field(first, from, size, field)                                                       \
     do {                                                                                           \
         u64 value_;                                                                                \
         asm volatile("%0 = *(" #size " *)(%1 + %2)"                                                \
                      : "=r"(value_)                                                                \
-                     : "r"(address), "i"(__builtin_offsetof(struct sk_buff, field)));              \
+                     : "r"(from), "i"(__builtin_offsetof(struct sk_buff, field)));                 \
         (first)->field = (typeof((first)->field))value_;                                           \
     } while (0)
+
+static __always_inline void load_first(struct first_look *first, u64 from)
+{
+    load_field(first, from, u16, protocol);
+    load_field(first, from, u16, network_header);
+    load_field(first, from, u16, mac_header);
+    load_field(first, from, u32, tail);
+    load_field(first, from, u32, data_len);
+    load_field(first, from, u64, head);
+    load_field(first, from, u64, data);
+}
 
 /* Returns 0 if it worked. */
 static __always_inline int read_first(struct first_look *first, u64 address, u8 typed)
@@ -38,15 +49,13 @@ static __always_inline int read_first(struct first_look *first, u64 address, u8 
     int failed;
 
     if (typed) {
-        load_field(first, address, u16, protocol);
-        load_field(first, address, u16, network_header);
-        load_field(first, address, u16, mac_header);
-        load_field(first, address, u32, tail);
-        load_field(first, address, u32, data_len);
-        load_field(first, address, u64, head);
-        load_field(first, address, u64, data);
+        load_first(first, address);
         return 0;
     }
+#ifdef HAVE_CAST
+    load_first(first, cast(address, CAST_sk_buff));
+    return 0;
+#endif
     failed = read_memory(raw, sizeof(raw), address + FIRST_BEGIN);
     first->data_len = NOT_READ;
     take_field(first, raw, protocol);
@@ -287,6 +296,13 @@ static __always_inline void make_record(void *ctx, u64 address, u64 now, struct 
 #endif
 }
 
+/* Over the rate limit, what costs is left out: nor is the packet followed from here on. */
+static __always_inline int shed(struct counters *count)
+{
+    count->shed++;
+    return NO_MATCH;
+}
+
 static __always_inline int observe(void *ctx, u64 address, u64 recipe)
 {
     u32 point = bits(recipe, POINT, 1023);
@@ -302,6 +318,8 @@ static __always_inline int observe(void *ctx, u64 address, u64 recipe)
     if (read_first(&look.first, address, bits(recipe, TYPED, 1)))
         return 0;
     begin_trail(&look.trail, &look.first, address, count);
+    if (!is_known(&look.trail) && is_elsewhere(address, argument(ctx, recipe, DEVICE)))
+        return 0;
     verdict = judge_packet(&look, ctx, recipe, address, &level);
     if (verdict == NO_MATCH && level == NO_SCRATCH && !is_known(&look.trail))
         return 0;
@@ -327,7 +345,7 @@ static __always_inline int observe(void *ctx, u64 address, u64 recipe)
             else if (is_within_rate(now))
                 make_record(ctx, address, now, &look, recipe, count, scratch);
             else
-                count->shed++;
+                verdict = shed(count);
         }
     }
     end_trail(verdict, &scratch->sight, &look.first, &look.packet, here_of(recipe, &look.place), now, recipe,

@@ -71,11 +71,11 @@ struct network_bytes {
     };
 };
 
-/* bytes from the ethertype on that are read at once: IPv4 and ARP need fewer, and a filter for them reads no more */
+/* of eight bytes each that are read at once: IPv4 and ARP need fewer, and a filter for them reads no more */
 #if FILTER_FAMILY == 4
-#define NETWORK_READ (2 + sizeof(struct arp_packet))
+#define NETWORK_WORDS 4
 #else
-#define NETWORK_READ (sizeof(struct network_bytes) - 2)
+#define NETWORK_WORDS 6
 #endif
 
 #define NOT_READ 0xffffffff
@@ -92,7 +92,10 @@ struct first_look {
 };
 
 struct packet {
-    struct network_bytes network;
+    union {
+        struct network_bytes network;
+        u64 words[NETWORK_WORDS];
+    };
     u64 base;      /* address to which all offsets are added: skb->head, or that of a copy */
     u32 start;     /* first header byte */
     u32 l3;        /* network header */
@@ -122,6 +125,26 @@ static __always_inline u32 network_length(u16 ethertype)
     return 0;
 }
 
+/* read the network header at an offset, and the ethertype before it, if there is one */
+static __always_inline void read_network(struct packet *p, u32 l3)
+{
+#ifdef HAVE_CAST
+    u64 from = cast(p->base + l3 - 4, CAST_WORDS);
+
+    load_as(u64, p->words[0], from, 0);
+    load_as(u64, p->words[1], from, 8);
+    load_as(u64, p->words[2], from, 16);
+    load_as(u64, p->words[3], from, 24);
+#if NETWORK_WORDS > 4
+    load_as(u64, p->words[4], from, 32);
+    load_as(u64, p->words[5], from, 40);
+#endif
+    in_memory(&p->network);
+#else
+    read_memory(&p->network.ethertype, 8 * NETWORK_WORDS - 2, p->base + l3 - 2);
+#endif
+}
+
 static __always_inline int is_vlan(u16 ethertype)
 {
     return ethertype == ETHERTYPE_VLAN || ethertype == ETHERTYPE_QINQ;
@@ -134,7 +157,7 @@ static __always_inline void skip_vlan_tag(struct packet *p, u16 *outermost)
     if (*outermost == OFFSET_UNSET)
         *outermost = be16(p->network.vlan[0]);
     p->l3 += 4;
-    read_memory(&p->network.ethertype, NETWORK_READ, p->base + p->l3 - 2);
+    read_network(p, p->l3);
     p->ethertype = be16(p->network.ethertype);
 }
 
@@ -142,7 +165,7 @@ static __always_inline void skip_vlan_tag(struct packet *p, u16 *outermost)
 static __always_inline void read_ethertype(struct packet *p, u16 *outermost)
 {
     *outermost = OFFSET_UNSET;
-    read_memory(&p->network.ethertype, NETWORK_READ, p->base + p->l3 - 2);
+    read_network(p, p->l3);
     p->ethertype = be16(p->network.ethertype);
     skip_vlan_tag(p, outermost);
     skip_vlan_tag(p, outermost);
@@ -196,7 +219,7 @@ static __always_inline int find_network(const struct first_look *skb, struct pac
         read_ethertype(p, &p->vlan);
     } else {
         p->layer = 3;
-        read_memory(&p->network.v4, NETWORK_READ - 2, p->base + p->l3);
+        read_network(p, p->l3);
         p->ethertype = ip && !skb->protocol ? ethertype_of(p->network.v4.version_length) : be16(skb->protocol);
     }
     return has_network(p);

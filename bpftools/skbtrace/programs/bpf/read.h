@@ -21,6 +21,12 @@
 #define opaque(value) asm volatile("" : "+r"(value))
 
 /*
+ * What it points to stays in memory, as if a function had been called with it. Else the compiler takes the struct apart,
+ * and the verifier goes on once for every way in which its parts can be combined.
+ */
+#define in_memory(pointer) asm volatile("" : : "r"(pointer) : "memory")
+
+/*
  * Comparisons of numbers below 2^63, by arithmetic: 1 or 0. A comparison is a branch else, and the
  * verifier goes every way in which branches can be combined.
  */

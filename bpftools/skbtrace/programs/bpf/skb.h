@@ -33,9 +33,15 @@ struct place {
 
 static __always_inline u32 inode_of(u64 net)
 {
-    u32 inode = net ? READ_FIELD(struct net, ns.inum, net) : 0;
+    u32 inode = net ? READ_KNOWN(net, ns.inum, net) : 0;
 
     return inode >= NETNS_FIRST ? inode : 0;
+}
+
+/* the namespace of a device; 0: there is none, for it is no device */
+static __always_inline u32 netns_of(u64 device)
+{
+    return inode_of((u64)READ_KNOWN(net_device, nd_net.net, device));
 }
 
 /*
@@ -48,10 +54,10 @@ static __always_inline struct place place_of(const struct sk_buff *skb, u64 devi
     struct place place = {};
 
     if (device)
-        place.netns = inode_of((u64)READ_FIELD(struct net_device, nd_net.net, device));
+        place.netns = netns_of(device);
     if (place.netns) {
         place.device = device;
-        place.ifindex = READ_FIELD(struct net_device, ifindex, device);
+        place.ifindex = READ_KNOWN(net_device, ifindex, device);
         return place;
     }
     place.ifindex = skb->skb_iif;

@@ -101,7 +101,7 @@ static __always_inline int enter_tunnel(struct packet *p)
         read_ethertype(p, &p->inner_vlan);
     } else {
         p->ethertype = ethertype;
-        read_memory(&p->network.v4, NETWORK_READ - 2, p->base + p->l3);
+        read_network(p, p->l3);
     }
     return has_network(p);
 }
