@@ -7,8 +7,9 @@ import numpy as np
 
 from ..bundle.manifest import Bundle
 from ..packet.identity import FLOW, united
-from ..packet.places import DELIVER, FAR, NEAR, OWN, RECEIVE, SEND, STACKED, TAKEN, Place, Places, outward
+from ..packet.places import DELIVER, FAR, NEAR, OWN, RECEIVE, SEND, STACKED, TAKEN, Place, Places
 from ..packet.survey import Survey
+from ..packet.uplinks import to_vms
 
 OWNED = np.dtype([("device", "<i4"), ("mac", "<u4")])    # a VM's device, and an address that it sent from
 ANSWERING = np.dtype([("group", "<u8"), ("back", "<u8")])
@@ -126,11 +127,8 @@ def _vms(bundles: Sequence[Bundle], places: Sequence[Place]) -> set[str]:
 
 def _forked(bundles: Sequence[Bundle]) -> set[str]:
     """Return the hosts with several devices that lead to other hosts."""
-    out = set()
-    for bundle in bundles:
-        if sum(device.get("role") not in STACKED for device in outward(bundle.manifest["devices"])) > 1:
-            out.add(bundle.host)
-    return out
+    return {bundle.host for bundle in bundles
+            if sum(device.get("role") not in STACKED for device in to_vms(bundle.manifest["devices"])) > 1}
 
 
 def _narrow(bundles: Sequence[Bundle]) -> set[str]:

@@ -89,9 +89,9 @@ class Places:
 
 def places_of(bundle: Bundle, labels: Labels, tables: Tables) -> Places:
     """Return the places that a bundle's rows are at."""
-    roles = {_key(device): str(device.get("role") or "other") for device in bundle.manifest["devices"]}
+    roles = {key_of(device): str(device.get("role") or "other") for device in bundle.manifest["devices"]}
     lead = leading(list(roles.values()))
-    ends = _ends(bundle.manifest["devices"])
+    ends = ends_here(bundle.manifest["devices"])
     entries = []
     for netns, ifindex, point in tables.places:
         role = roles.get((netns, ifindex), "other")
@@ -109,15 +109,16 @@ def places_of(bundle: Bundle, labels: Labels, tables: Tables) -> Places:
 
 def outward(devices: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the devices of a manifest that lead to other hosts."""
-    lead, ends = leading([str(device.get("role") or "other") for device in devices]), _ends(devices)
-    return [device for device in devices if lead(str(device.get("role") or "other")) and _key(device) not in ends]
+    lead, ends = leading([str(device.get("role") or "other") for device in devices]), ends_here(devices)
+    return [device for device in devices if lead(str(device.get("role") or "other")) and key_of(device) not in ends]
 
 
-def _key(device: Mapping[str, Any]) -> tuple[int, int]:
+def key_of(device: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the (netns, ifindex) of a manifest's device."""
     return int(device.get("netns") or 0), int(device["ifindex"])
 
 
-def _ends(devices: Sequence[Mapping[str, Any]]) -> dict[tuple[int, int], tuple[int, int] | None]:
+def ends_here(devices: Sequence[Mapping[str, Any]]) -> dict[tuple[int, int], tuple[int, int] | None]:
     """Return the veths of which a manifest lists both ends: they stay on the host. (netns, ifindex) of an end -> of the
     other one; None if several might be it.
 
@@ -126,7 +127,7 @@ def _ends(devices: Sequence[Mapping[str, Any]]) -> dict[tuple[int, int], tuple[i
     found: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for device in devices:
         if device.get("role") == "veth" and device.get("link"):
-            found.setdefault((int(device["ifindex"]), int(device["link"])), []).append(_key(device))
+            found.setdefault((int(device["ifindex"]), int(device["link"])), []).append(key_of(device))
     out: dict[tuple[int, int], tuple[int, int] | None] = {}
     for (one, other), keys in found.items():
         across = found.get((other, one), []) if one != other else keys[::-1] if len(keys) == 2 else []
