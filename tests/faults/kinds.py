@@ -27,12 +27,13 @@ def ipv6(scene: Scene) -> list[Loss]:
     address = scene.lab.address("vm-b", 6)
     with scene.wire.nft(lossy(f"udp dport {PORT} numgen inc mod 7 3")), \
             scene.vm_b.serve("udp", address, PORT) as server, scene.window():
-        scene.talk()
+        scene.talk(version=6)
         before = scene.hv_b.counters("vnet0")["tx_packets"]
         scene.send(to=address)
         lost = counted(scene.wire)
         _arrived(scene, before, COUNT - lost)
         assert server.stop()["distinct"] == COUNT - lost
+        scene.talk(version=6)
         return [vanished(*A_TO_B, lost)]
 
 
@@ -46,6 +47,7 @@ def fragments(scene: Scene) -> list[Loss]:
         scene.send(count, size=4000, rate=2000)
         lost = counted(scene.wire)
         _arrived(scene, before, 3 * count - lost)
+        scene.talk()
         return [vanished(*A_TO_B, lost)]
 
 
@@ -57,6 +59,7 @@ def alike(scene: Scene) -> list[Loss]:
         scene.vm_a.python(ALIKE, scene.vm_b_address, PORT, COUNT)
         lost = counted(scene.wire)
         _arrived(scene, before, COUNT - lost)
+        scene.talk()
         return [vanished(*A_TO_B, lost)]
 
 
@@ -100,6 +103,7 @@ def in_a_tunnel(scene: Scene) -> list[Loss]:
         lost = counted(scene.wire)
         _arrived(scene, before, COUNT - lost)
         assert server.stop()["distinct"] == COUNT - lost
+        scene.talk()
         return [vanished(*A_TO_B, lost)]
 
 

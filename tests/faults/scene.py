@@ -55,10 +55,12 @@ class Scene:
         with self.vm_b.serve("udp", self.vm_b_address, PORT, **options) as server:
             yield server
 
-    def talk(self, count: int = 20) -> None:
-        """Some datagrams both ways between the VMs: from them the hosts' clocks can be compared."""
-        vms = ((self.vm_a, self.vm_b, self.vm_b_address), (self.vm_b, self.vm_a, self.lab.address("vm-a")))
-        for sender, receiver, address in vms:
+    def talk(self, count: int = 20, version: int = 4) -> None:
+        """Some datagrams both ways between the VMs, of IPv4 or IPv6: from them the hosts' clocks can be compared, and
+        that both VMs are there is shown."""
+        vms = ((self.vm_a, self.vm_b, "vm-b"), (self.vm_b, self.vm_a, "vm-a"))
+        for sender, receiver, name in vms:
+            address = self.lab.address(name, version)
             with receiver.serve("udp", address, TALK_PORT, count=count) as server:
                 sender.send("udp", address, TALK_PORT, count=count, rate=RATE)
                 assert server.wait()["distinct"] == count

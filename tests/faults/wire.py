@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 from support.lab import PYTHON, ROOT, Server, wait_until
 
-from .scene import COUNT, PORT, TALK_PORT, Scene
+from .scene import COUNT, PORT, RATE, TALK_PORT, Scene
 from .truth import Loss, counted, vanished
 
 RELAY = ROOT / "roles" / "lab" / "files" / "relay.py"
 A_TO_B = ("hv-a eth0", "hv-b eth0")
+SLOW = 300      # datagrams a second
 UNSURE_S = 2.1  # how far two clocks may be apart of which nothing is known, and a little
 
 
@@ -45,10 +46,11 @@ def total_loss(scene: Scene) -> list[Loss]:
 
 def one_way_loss(scene: Scene) -> list[Loss]:
     """Every seventh datagram, and nothing comes back: the clocks cannot be compared. They may differ by two seconds, so
-    the window is open for longer than that before and after. The first and the last ones arrive: they show the way."""
+    the window is open for longer than that before and after. The first and the last ones arrive: they show the way, if
+    they come well before the others, and after them."""
     with scene.wire.nft(lossy(f"udp dport {PORT} numgen inc mod 7 3")), scene.receiver() as server, scene.window():
         time.sleep(UNSURE_S)
-        loss = _send_and_count(scene, server)
+        loss = _send_and_count(scene, server, SLOW)
         time.sleep(UNSURE_S)
         return loss
 
@@ -62,10 +64,10 @@ def _loss(scene: Scene, rules: str) -> list[Loss]:
         return loss
 
 
-def _send_and_count(scene: Scene, server: Server) -> list[Loss]:
-    """Send; returns when those that the wire did not take have arrived."""
+def _send_and_count(scene: Scene, server: Server, rate: float = RATE) -> list[Loss]:
+    """Send; returns when those that the wire did not take have arrived. rate: datagrams a second."""
     arrived = scene.hv_b.counters("vnet0")["tx_packets"]
-    scene.send()
+    scene.send(rate=rate)
     lost = counted(scene.wire)
     scene.until(lambda: scene.hv_b.counters("vnet0")["tx_packets"] - arrived, COUNT - lost, "the others arrive")
     assert server.stop()["distinct"] == COUNT - lost
