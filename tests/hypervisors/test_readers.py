@@ -7,7 +7,6 @@ test-readers`; RUNS=2 makes fewer.
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 B = "192.168.32.20"
 MAC_B = "52:54:00:32:00:02"
 RING, ENOUGH = 100, 2000    # packets that the tap keeps, and drops: looks are far apart under emulation
+DROPS = "drop_monitor", "--interface", "vnet0", "--protocol", "icmp", "--dst", B
 WAYS = {"starved": slow.starved, "stopped": slow.stopped}
 RUNS = [(number, list(WAYS)[number % 2]) for number in range(int(os.environ.get("RUNS") or 20))]
 DROPPED = "cat /sys/class/net/vnet0/statistics/tx_dropped"
@@ -43,30 +43,6 @@ def machine() -> Iterator[Machine]:
         yield made
     finally:
         made.stop()
-
-
-@contextmanager
-def capture(machine: Machine, directory: Path) -> Iterator[None]:
-    """The drops at the guest's tap, and who was looked at meanwhile, as a bundle below a directory here."""
-    there, here = f"/run/{directory.name}", directory / "hosts" / machine.name / "drop_monitor"
-    words = [f"rm -rf {there}; echo $$ > /run/tracer.pid; exec {tracing.TOOLS}/{tracing.COMMANDS['drop_monitor']}",
-             "--interface vnet0 --protocol icmp --dst", B, "--evidence --host", machine.name,
-             "--run-id", directory.name, "--run-dir", there]  # fmt: skip
-    process = subprocess.Popen([*machine.ssh(), *words], stdin=subprocess.DEVNULL, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
-    try:
-        machine.run(f"timeout 290 sh -c 'until grep -q started {there}/status.json 2>/dev/null; do sleep 0.1; done'")
-        yield
-        machine.run("kill -TERM $(cat /run/tracer.pid)")
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, output
-        here.mkdir(parents=True)
-        packed = subprocess.run([*machine.ssh(), f"tar -C {there} -cf - ."], check=True, capture_output=True).stdout
-        subprocess.run(["tar", "-C", str(here), "-xmf", "-"], input=packed, check=True)
-    finally:
-        if process.poll() is None:
-            machine.run("kill -9 $(cat /run/tracer.pid)", check=False)
-            process.communicate()
 
 
 @contextmanager
@@ -97,9 +73,10 @@ def told(summary: dict[str, Any]) -> set[str]:
 def test_who_was_slow(machine: Machine, tmp_path: Path, number: int, way: str) -> None:
     machine.run(ANSWERED)
     before = int(machine.run(DROPPED).stdout)
-    with capture(machine, tmp_path / f"run{number}"), WAYS[way](machine), pinging(machine):
+    run = tmp_path / f"run{number}"
+    with tracing.bundling(machine, run, machine.name, *DROPS), WAYS[way](machine), pinging(machine):
         until_dropped(machine, before)
-    summary = merged(tmp_path / f"run{number}")
+    summary = merged(run)
     causes = [loss["cause"] for loss in summary["losses"] if "cause" in loss]
     print(json.dumps(causes, indent=1), *summary["verdict"], sep="\n")
     assert way in told(summary)

@@ -20,6 +20,7 @@ import numpy as np
 from support.layout import layout, record_dtype
 
 FORMAT = "skbfleet-bundle/1"
+EVIDENCE = "skbfleet-evidence/1"
 RUN_ID = "20261122T112750Z-test"
 TRACER = "datapath_tracing"
 WALL = 1_795_346_870_000_000_000   # wall clock at second 0: 2026-11-22T11:27:50Z
@@ -28,14 +29,15 @@ POINTS = ("dev.rx", "dev.tx", "skb.drop", "skb.free")
 ETH0, VNET0 = 2, 3
 
 # functions that free packets, by address
-RING_FULL, NETFILTER, FORWARD, OTHER_MAC, ELSEWHERE, BRIDGE, ROUTING = (
-    0xFFFFFFFF81A00000 + 0x1000 * n for n in range(1, 8))
+RING_FULL, NETFILTER, FORWARD, OTHER_MAC, ELSEWHERE, BRIDGE, ROUTING, QUEUE = (
+    0xFFFFFFFF81A00000 + 0x1000 * n for n in range(1, 9))
 SYMBOLS = {RING_FULL: "tun_net_xmit+0x1a2", NETFILTER: "nf_hook_slow+0xa6", FORWARD: "ip_forward+0x3c1",
            OTHER_MAC: "ip_rcv_core+0x1c2", ELSEWHERE: "some_module_rcv+0x40", BRIDGE: "br_handle_frame_finish+0x2e1",
-           ROUTING: "ip_rcv_finish_core+0x198"}
-NOT_SPECIFIED, NETFILTER_DROP, OTHERHOST, IPV6DISABLED, DEV_READY, FULL_RING = 2, 5, 9, 33, 70, 77
+           ROUTING: "ip_rcv_finish_core+0x198", QUEUE: "__dev_queue_xmit+0xb35"}
+NOT_SPECIFIED, NETFILTER_DROP, OTHERHOST, IPV6DISABLED, QDISC_DROP, DEV_READY, FULL_RING = 2, 5, 9, 33, 63, 70, 77
 DROP_REASONS = {NOT_SPECIFIED: "NOT_SPECIFIED", NETFILTER_DROP: "NETFILTER_DROP", OTHERHOST: "OTHERHOST",
-                IPV6DISABLED: "IPV6DISABLED", DEV_READY: "DEV_READY", FULL_RING: "FULL_RING"}
+                IPV6DISABLED: "IPV6DISABLED", QDISC_DROP: "QDISC_DROP", DEV_READY: "DEV_READY",
+                FULL_RING: "FULL_RING"}
 
 # gso_type
 TCPV4, FIXED_ID, TCPV6, UDP_L4 = 1, 1 << 3, 1 << 4, 1 << 17
@@ -66,6 +68,7 @@ class Bundle:
         self.points, self.tracer = list(points), tracer
         self.rows: list[dict[str, Any]] = []
         self.manifest: dict[str, Any] = self._manifest()
+        self._read: dict[str, tuple[Any, Any]] = {}
         self._made = 0
         for ifindex, name, role in devices:
             self.device(ifindex, name, role)
@@ -131,6 +134,17 @@ class Bundle:
             if name:
                 self.counted(row["ifindex"], row["netns"], **{name: max(1, row.get("gso_segs", 0))})
         self.rows = [row for row in self.rows if not unseen(row)]
+
+    def read(self, collector: str, before: Any, after: Any) -> None:
+        """Let the host have read something of its configuration, before the window and after it."""
+        self._read[collector] = before, after
+
+    def _evidence(self) -> bytes:
+        """Return evidence.json, with all that the host has read."""
+        readings = [{"began_ns": self.monotonic(at), "ended_ns": self.monotonic(at + 0.3), "host": {}, "namespaces": {
+            str(NETNS): {name: {"value": values[number]} for name, values in self._read.items()}}}
+            for number, at in enumerate((-1.0, self.duration))]
+        return json.dumps({"format": EVIDENCE, **dict(zip(("before", "after"), readings, strict=True))}).encode()
 
     def skb(self) -> Skb:
         """Return a new sk_buff with new data."""
@@ -213,8 +227,10 @@ class Bundle:
             count = int((array["point"] == number).sum())
             manifest["per_point"][name].update(seen=count, matched=count)
         self._count(manifest["devices"], array)
-        manifest["files"]["records.bin"] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        (where / "records.bin").write_bytes(data)
+        for name, content in (("records.bin", data), ("evidence.json", self._evidence())):
+            if name == "records.bin" or self._read:
+                manifest["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+                (where / name).write_bytes(content)
         (where / "manifest.json").write_text(json.dumps(manifest))
         (where / "tracer.log").touch()
         return where

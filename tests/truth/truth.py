@@ -187,3 +187,16 @@ def has_doubt(summary: Summary, *words: str) -> list[str]:
     """One of the doubts has all of these words."""
     found = any(all(word in doubt for word in words) for doubt in summary["doubts"])
     return [] if found else ["no doubt names %s" % ", ".join(words)]
+
+
+def blamed(summary: Summary, place: str, certainty: str, *handles: str, kind: str = "vanished") -> list[str]:
+    """All losses of a kind at a place are said, so surely, to be these queues' doing; none: no cause is named."""
+    out = []
+    for loss in losses(summary):
+        if loss["kind"] == kind and place_of(loss) == place:
+            cause = loss.get("cause")
+            said = sorted(str(one.get("handle")) for one in cause["candidates"]) if cause else []
+            if said != sorted(handles) or cause and cause["certainty"] != certainty:
+                out.append("what was lost at %s is said to be the doing of %s (%s); it was that of %s (%s)" % (
+                    place, said or "nothing", cause and cause["certainty"], handles or "nothing", certainty))
+    return out

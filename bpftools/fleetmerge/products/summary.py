@@ -30,6 +30,7 @@ from .excerpt import Cut
 from .not_followed import drops_not_followed
 from .numbers import flows as not_followed
 from .numbers import host_entry, window
+from .offloaded import add_offloaded
 from .queues import Queues, add_queues
 from .redirected import add_redirects
 from .result import result
@@ -73,6 +74,7 @@ def summarise(request: Request, hosts: Sequence[Host], store: Store, findings: F
     add_unseen(lost + copies, known)
     add_decisions(lost, store, known)
     add_redirects(lost, store, known)
+    add_offloaded(lost, store, known)
     asked = unanswered(findings, names, hosts, UNANSWERED)
     add_full_queues(asked, known)
     records = sum(host.records for host in hosts)

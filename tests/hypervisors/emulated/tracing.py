@@ -5,6 +5,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from support.tracers import next_line
 
@@ -105,6 +106,31 @@ def tracing(machine: Machine, tracer: str, *options: object) -> Iterator[Tracing
         if process.poll() is None:
             machine.run("kill -9 $(cat /run/tracer.pid)", check=False)
             process.kill()
+            process.communicate()
+
+
+@contextmanager
+def bundling(machine: Machine, run_dir: Path, host: str, tracer: str, *options: object) -> Iterator[None]:
+    """A tracer whose window is open while the block runs; then its bundle is in a run's directory here, as this host's.
+    """
+    there, here = f"/run/{run_dir.name}-{host}", run_dir / "hosts" / host / tracer
+    words = [f"rm -rf {there}; echo $$ > {there}.pid; exec {TOOLS}/{COMMANDS[tracer]}",
+             *(f"'{option}'" for option in options), "--evidence --host", host, "--run-id", run_dir.name,
+             "--run-dir", there]  # fmt: skip
+    process = subprocess.Popen([*machine.ssh(), " ".join(words)], stdin=subprocess.DEVNULL, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+    try:
+        machine.run(f"timeout 290 sh -c 'until grep -q started {there}/status.json 2>/dev/null; do sleep 0.1; done'")
+        yield
+        machine.run(f"kill -TERM $(cat {there}.pid)")
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+        here.mkdir(parents=True)
+        packed = subprocess.run([*machine.ssh(), f"tar -C {there} -cf - ."], check=True, capture_output=True).stdout
+        subprocess.run(["tar", "-C", str(here), "-xmf", "-"], input=packed, check=True)
+    finally:
+        if process.poll() is None:
+            machine.run(f"kill -9 $(cat {there}.pid)", check=False)
             process.communicate()
 
 

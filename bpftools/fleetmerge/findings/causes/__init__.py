@@ -6,7 +6,7 @@ from ...bundle.evidence import Reading
 from . import bridges, listeners, mtus, neighbours, netfilter, openvswitch, queues, readers, routes, xdp
 from .drop import Candidate, Drop, Finder
 
-_MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 # the first that is concerned answers
 KINDS: tuple[Finder, ...] = (netfilter.find, openvswitch.find, routes.find_rp_filter, neighbours.find,
@@ -19,7 +19,7 @@ def candidates(drop: Drop, reading: Reading, host: Reading) -> Sequence[Candidat
     for find in KINDS:
         try:
             found = find(drop, reading, host)
-        except _MALFORMED:    # a host that says what no command prints
+        except MALFORMED:    # a host that says what no command prints
             return []
         if found is not None:
             return found
@@ -30,5 +30,5 @@ def unseen(reading: Reading, device: str) -> list[str]:
     """Return what takes packets from a device before they can be recorded: XDP programs in its driver or hardware."""
     try:
         return [xdp.words(one, device) for one in xdp.programs(reading, device) if one["mode"] in xdp.BEFORE]
-    except _MALFORMED:
+    except MALFORMED:
         return []

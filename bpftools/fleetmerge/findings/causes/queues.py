@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drops for want of room: traffic control's queues and filters, sockets' receive buffers."""
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...bundle.evidence import Reading
 from .drop import Candidate, Drop
@@ -14,28 +14,45 @@ _VOLATILE = ("stats", "rule_hit", "success", "installed", "last_used", "first_us
 _DROPPING = ("shot", "drop")
 
 
+class Gain(NamedTuple):
+    """A qdisc whose own counter of drops rose."""
+
+    row: dict[str, Any]       # as tc says it after the window
+    before: dict[str, Any]    # and before it; empty: it was not there
+    rose: int
+
+    def is_in(self, other: "Gain") -> bool:
+        """Whether it is one of the queues of another one, which counts what it drops, too. Those that the kernel has
+        made have no number: their handle is 0:, and they are in :1, :2, ..."""
+        handle, parent = (str(row.get(name, "")) for row, name in ((other.row, "handle"), (self.row, "parent")))
+        number = parent.split(":")[0] or "0"
+        return bool(parent) and handle == number + ":" and (number != "0" or "parent" not in other.row)
+
+    def candidate(self, limit: int = 0) -> Candidate:
+        """Return it as what may have dropped packets; limit: as a record has it."""
+        row, options = self.row, _object(self.row.get("options"))
+        return Candidate(
+            "tc", "the queue %s (handle %s) of %s%s" % (row.get("kind"), row.get("handle"), row.get("dev"),
+                                                        _settings(options, limit)),
+            {"qdisc": str(row.get("kind")), "handle": str(row.get("handle")), "device": str(row.get("dev")),
+             "options": {str(name): value for name, value in options.items() if isinstance(value, int | str)}},
+            self.rose, "its drop counter", unchanged=self.before.get("options") == row.get("options"))
+
+
+def gains(reading: Reading, device: str) -> list[Gain]:
+    """Return the qdiscs of a device that dropped packets between the two readings."""
+    before = {_key(row): row for row in reading.rows("qdiscs", "before")}
+    found = [Gain(row, old, _number(row.get("drops")) - _number(old.get("drops")))
+             for row in reading.rows("qdiscs") if row.get("dev") == device for old in [before.get(_key(row), {})]]
+    return [one for one in found if one.rose > 0]
+
+
 def find_qdisc(drop: Drop, reading: Reading, _host: Reading) -> list[Candidate] | None:
     """Return the queue of a device that had no room: the one whose own counter of drops rose."""
     if not (drop.reason in _QDISC or str(drop.reason).startswith("QDISC_")) or "qdiscs" not in reading.after:
         return None
-    before = {_key(row): row for row in reading.rows("qdiscs", "before")}
-    rows = [row for row in reading.rows("qdiscs") if row.get("dev") == drop.device]
-    out = []
-    for row in rows:
-        old = before.get(_key(row), {})
-        rose = _number(row.get("drops")) - _number(old.get("drops"))
-        if rose <= 0:
-            continue
-        options = _object(row.get("options"))
-        out.append((row, Candidate(
-            "tc", "the queue %s (handle %s) of %s%s" % (row.get("kind"), row.get("handle"), drop.device,
-                                                        _settings(options, drop.limit)),
-            {"qdisc": str(row.get("kind")), "handle": str(row.get("handle")), "device": drop.device,
-             "options": {str(name): value for name, value in options.items() if isinstance(value, int | str)}},
-            rose, "its drop counter", unchanged=old.get("options") == row.get("options"))))
-    # a queue counts what those below it drop, too: the lowest one is meant
-    parents = {str(row.get("parent", "")).split(":")[0] + ":" for row, _ in out}
-    return [one for row, one in out if str(row.get("handle")) not in parents]
+    found = gains(reading, drop.device)
+    return [one.candidate(drop.limit) for one in found if not any(below.is_in(one) for below in found)]
 
 
 def _object(value: Any) -> dict[str, Any]:
