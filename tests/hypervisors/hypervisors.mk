@@ -9,7 +9,7 @@ KERNEL_TESTS := $(addprefix tests/hypervisors/test_,kernels.py conformance.py fu
 
 CLUSTER_TESTS := $(addprefix tests/hypervisors/test_cluster,.py _truth.py _switch.py)
 
-.PHONY: emulation hypervisors hypervisors-down test-kernels test-cluster test-readers
+.PHONY: emulation hypervisors hypervisors-down test-kernels test-cluster test-readers test-offload
 
 emulation: setup
 	ansible-playbook tests/hypervisors/setup.yml
@@ -28,3 +28,6 @@ test-cluster: emulation  ## trace between two emulated hypervisors (CLUSTER=vxla
 
 test-readers: emulation  ## tell a guest that is stopped from a starved vhost thread, in 20 runs (RUNS=20; as root)
 	RUNS="$(RUNS)" pytest tests/hypervisors/test_readers.py
+
+test-offload: emulation  ## have an adapter's hardware drop what a queue's limit leaves no room for (as root)
+	pytest tests/hypervisors/test_offload.py

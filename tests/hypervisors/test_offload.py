@@ -6,7 +6,6 @@ counters have it.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from emulated import offload, tracing
@@ -16,6 +15,8 @@ from support.fleet import merged
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 MORE, OTHERS = 20, 10    # datagrams that the adapter drops; others before and after them
+TRACED = ("datapath_tracing", "--src", offload.A, "--dst", offload.B, "--protocol", "udp", "--both-directions",
+          "--netns")  # fmt: skip
 FLOW = f"{offload.A}:4000 > {offload.B}:5000 udp"
 
 
@@ -33,22 +34,15 @@ def machine() -> Iterator[Machine]:
         made.stop()
 
 
-def captured(machine: Machine, run: Path, more: int) -> dict[str, Any]:
-    """Trace on both hosts while the adapter drops so many; return the summary."""
-    options = "datapath_tracing", "--src", offload.A, "--dst", offload.B, "--protocol", "udp", "--netns"
-    with tracing.bundling(machine, run, "hv-a", *options, "a"), tracing.bundling(machine, run, "hv-b", *options, "b"):
-        offload.send(machine, more, OTHERS)
-    summary = merged(run)
-    print(json.dumps(summary["losses"], indent=1), *summary["verdict"], *summary["doubts"], sep="\n")
-    return summary
-
-
 def test_what_the_hardware_dropped(machine: Machine, tmp_path: Path) -> None:
-    before = offload.counted(machine)
-    summary = captured(machine, tmp_path / "full", MORE)
+    run, before = tmp_path / "full", offload.counted(machine)
+    with tracing.bundling(machine, run, "hv-a", *TRACED, "a"), tracing.bundling(machine, run, "hv-b", *TRACED, "b"):
+        offload.send(machine, MORE, OTHERS)
     after = offload.counted(machine)
     assert after["offloaded"] is True
     assert after["drops"] - before["drops"] == MORE
+    summary = merged(run)
+    print(json.dumps(summary["losses"], indent=1), *summary["verdict"], *summary["doubts"], sep="\n")
     (loss,) = summary["losses"]
     assert (loss["kind"], loss["packets"], loss["flow"]) == ("vanished", MORE, FLOW)
     assert [(end["host"], end["device"]) for end in loss["between"]] == [("hv-a", "hw0"), ("hv-b", "hw1")]
@@ -57,8 +51,3 @@ def test_what_the_hardware_dropped(machine: Machine, tmp_path: Path) -> None:
     assert (one["offloaded"], one["options"]["limit"], one["rose"]) == (True, offload.FRAME * offload.ROOM, MORE)
     assert (loss["cause"]["certainty"], loss["cause"]["drops"]) == ("likely", MORE)
 
-
-def test_what_it_has_room_for(machine: Machine, tmp_path: Path) -> None:
-    summary = captured(machine, tmp_path / "fits", 0)
-    assert summary["losses"] == []
-    assert summary["packets"] == 2 * OTHERS + offload.ROOM

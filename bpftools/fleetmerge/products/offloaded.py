@@ -6,7 +6,7 @@ from typing import Any
 from ..bundle.labels import DROP_POINT, bare
 from ..findings.causes import MALFORMED
 from ..findings.causes.drop import Cause, sentence
-from ..findings.causes.offloaded import find_offloaded
+from ..findings.causes.offloaded import find_offloaded, kept_by
 from .causes import Known
 from .store import Store
 
@@ -18,9 +18,10 @@ def add_offloaded(losses: Sequence[dict[str, Any]], store: Store, known: Known) 
     """Give losses behind a device whose hardware dropped as many packets, or more, their `cause`; not those of which
     records are missing: they may have been the kernel's own drops."""
     places: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    hosts = {host for host, _ in known.spaces}
+    keeping = {(host, name) for (host, netns), reading in known.spaces.items() for device in kept_by(reading)
+               for name in (device, "%s@%s" % (device, netns))}
     for loss in losses:
-        if loss["kind"] == "vanished" and loss["point"] == _SENT and loss["host"] in hosts:
+        if loss["kind"] == "vanished" and loss["point"] == _SENT and (loss["host"], loss["device"]) in keeping:
             places.setdefault((loss["host"], loss["device"]), []).append(loss)
     for (host, device), here in list(places.items())[:_PLACES]:
         cause = _cause(host, device, sum(loss["packets"] for loss in here), store, known)

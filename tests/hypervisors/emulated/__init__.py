@@ -9,6 +9,7 @@ machine.py        starts, reaches and stops one machine
 guest.py          the KVM guest inside a machine
 cluster.py        two machines with Open vSwitch, an underlay and a guest each
 slow.py           a guest that does not take its packets
+offload.py        two hosts joined by adapters that keep a queue of the kernel's
 """
 
 

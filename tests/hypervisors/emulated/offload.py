@@ -38,32 +38,36 @@ ip -n a neigh add {B} lladdr 52:54:00:32:00:02 dev hw0
 ip -n b neigh add {A} lladdr 52:54:00:32:00:01 dev hw1
 tc -n a qdisc add dev hw0 root handle 7: red limit {FRAME * ROOM} min 1500 max 4500 avpkt 1000 burst 3
 """
-# Those that the adapter has no room for while nothing leaves it are between others, which arrive.
+# Those that the adapter has no room for, while nothing leaves it, are between others; what arrives is answered.
 _SENDING = """
 import socket, sys
 sys.path.insert(0, "/opt")
 from workload import in_namespace
 size, room, more, others = map(int, sys.argv[1:])
-receiver, sender = in_namespace("b", socket.SOCK_DGRAM), in_namespace("a", socket.SOCK_DGRAM)
-receiver.bind(("", 5000))
-receiver.settimeout(60)
-sender.bind(("", 4000))
-sent = 0
+ends = [in_namespace(name, socket.SOCK_DGRAM) for name in ("a", "b")]
+for end, port in zip(ends, (4000, 5000)):
+    end.bind(("", port))
+    end.settimeout(60)
+sender, receiver = ends
+numbers = iter(range(10 ** 6))
 def pause(is_so):
     with open("/sys/module/hwnic/parameters/paused", "w") as handle:
         handle.write("01"[is_so])
-def send(count, arrive):
-    global sent
+def send(count):
     for _ in range(count):
-        sender.sendto(b"%08d" % sent + bytes(size - 8), ("192.168.32.20", 5000))
-        sent += 1
-    pause(False)
-    for _ in range(arrive):
-        receiver.recv(2000)
-send(others, others)
+        sender.sendto(b"%08d" % next(numbers) + bytes(size - 8), ("192.168.32.20", 5000))
+def answer(count):
+    for _ in range(count):
+        receiver.sendto(*receiver.recvfrom(2000))
+        sender.recv(2000)
+send(others)
+answer(others)
 pause(True)
-send(room + more, room)
-send(others, others)
+send(room + more)
+pause(False)
+answer(room)
+send(others)
+answer(others)
 """
 
 
@@ -76,7 +80,7 @@ def set_up(machine: Machine) -> None:
 
 def send(machine: Machine, more: int, others: int) -> None:
     """Send so many datagrams more than the adapter has room for, between others that arrive; all that is not dropped
-    has arrived then."""
+    has arrived then, and was answered."""
     machine.run(f"python3 /opt/sending.py {FRAME - 42} {ROOM} {more} {others}")
 
 

@@ -16,6 +16,11 @@ _WHICH = ("no record has what the hardware dropped, and the counter has the kern
           "looked for, too")
 
 
+def kept_by(reading: Reading) -> set[str]:
+    """Return the devices whose hardware keeps a queue."""
+    return {str(row.get("dev")) for row in reading.rows("qdiscs") if row.get("offloaded") is True}
+
+
 def find_offloaded(reading: Reading, device: str, recorded: int, count: int) -> Cause | None:
     """Return which queue's hardware dropped `count` packets that left by a device; None if none dropped so many.
 

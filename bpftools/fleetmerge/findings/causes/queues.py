@@ -12,6 +12,7 @@ _QDISC = ("QDISC_DROP", "QDISC_OVERLIMIT", "QDISC_CONGESTED")
 _BUFFER = ("SOCKET_RCVBUFF", "PROTO_MEM")
 _VOLATILE = ("stats", "rule_hit", "success", "installed", "last_used", "first_used")
 _DROPPING = ("shot", "drop")
+_MOST = 1 << 64    # that a counter of the kernel holds
 
 
 class Gain(NamedTuple):
@@ -80,7 +81,7 @@ def _settings(options: dict[str, Any], limit: int) -> str:
 
 
 def _number(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST else 0
 
 
 def find_filter(drop: Drop, reading: Reading, _host: Reading) -> list[Candidate] | None:

@@ -165,11 +165,9 @@ static int __init hw_init(void)
 
 	for (i = 0; i < 2; i++)
 		adapters[i] = alloc_netdev(sizeof(struct adapter), "hw%d", NET_NAME_ENUM, hw_setup);
+	if (!adapters[0] || !adapters[1])
+		error = -ENOMEM;
 	for (i = 0; i < 2 && !error; i++) {
-		if (!adapters[0] || !adapters[1]) {
-			error = -ENOMEM;
-			break;
-		}
 		((struct adapter *)netdev_priv(adapters[i]))->peer = adapters[!i];
 		error = register_netdev(adapters[i]);
 	}
