@@ -213,6 +213,19 @@ def test_the_queue_whose_counter_rose() -> None:
     assert cause(drop("__dev_queue_xmit", "QDISC_DROP", "out0")) is None
 
 
+def test_the_queue_of_one_of_several_that_a_device_has() -> None:
+    """The kernel has made them, without numbers; what they are in counts their drops, too."""
+    rows = [{"kind": "mq", "handle": "0:", "dev": "out1", "root": True, "options": {}, "drops": 7},
+            *({"kind": "fq_codel", "handle": "0:", "dev": "out1", "parent": parent, "options": {}, "drops": drops}
+              for parent, drops in ((":1", 0), (":2", 7)))]
+    before = [dict(row, drops=0) for row in rows]
+    found = conclude(5, candidates(drop("__dev_queue_xmit", "QDISC_DROP", "out1"),
+                                   Reading({"qdiscs": before}, {"qdiscs": rows}), Reading()))
+    assert found is not None
+    assert (found.certainty, [(one.where["qdisc"], one.rose) for one in found.candidates]) == (
+        "certain", [("fq_codel", 7)])
+
+
 def test_a_policer_that_counted() -> None:
     rose = {**POLICE, "stats": {**POLICE["stats"], "drops": 7}}
     after = [FILTERS[0], {**FILTERS[1], "options": {**FILTERS[1]["options"], "actions": [rose]}}, FILTERS[2]]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Two Ethernet devices, hw0 and hw1, joined by a wire, that take the qdisc RED off the kernel: frames wait in the
- * "hardware", which drops what its limit leaves no room for and frees nothing, as an adapter's memory does.
+ * "hardware", which drops what its limit leaves no room for. To the kernel that was sent.
  *
  * While the parameter `paused` is set, nothing leaves, as when the other end sends pause frames: so a known number of
  * frames is over the limit.
@@ -9,7 +9,6 @@
 #include <linux/etherdevice.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
-#include <linux/rtnetlink.h>
 #include <net/pkt_cls.h>
 
 struct adapter {
