@@ -12,6 +12,7 @@ from support.tracers import next_line
 from . import EmulationError
 from .machine import Machine
 
+ARM_SECONDS = 900    # that compiling and attaching may take; emulation on a busy machine is slow
 TOOLS = "/opt/skbfleet/bpftools"
 COMMANDS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing": "packet_datapath_tracing.py"}
 # the ids of all loaded BPF programs, maps and kprobes, files, units and processes of tracers: what must be the same
@@ -120,7 +121,8 @@ def bundling(machine: Machine, run_dir: Path, host: str, tracer: str, *options: 
     process = subprocess.Popen([*machine.ssh(), " ".join(words)], stdin=subprocess.DEVNULL, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
     try:
-        machine.run(f"timeout 290 sh -c 'until grep -q started {there}/status.json 2>/dev/null; do sleep 0.1; done'")
+        armed = f"until grep -q started {there}/status.json 2>/dev/null; do sleep 0.5; done"
+        machine.run(f"timeout {ARM_SECONDS} sh -c '{armed}'", timeout=ARM_SECONDS + 60)
         yield
         machine.run(f"kill -TERM $(cat {there}.pid)")
         output, _ = process.communicate(timeout=300)
