@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns settings into words of the tracers' command lines, which the tracers check themselves."""
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -86,22 +88,49 @@ def ask_tracer(program, arguments, duration):
 def ask_once(program, arguments, duration, kept):
     """Let the tracer check options as ask_tracer() does, once for all hosts that have the same ones.
 
-    kept: a directory of this run's alone, where what a tracer was content with is kept.
+    kept: a directory of this run's alone, where what a tracer said is kept.
     """
     asked = json.dumps([program, duration, arguments]).encode()
-    path = os.path.join(kept, "options-%s.json" % hashlib.sha256(asked).hexdigest())
+    path = os.path.join(kept, "options-%s" % hashlib.sha256(asked).hexdigest())
+    with _alone(path + ".lock"):
+        try:
+            with open(path + ".json") as handle:
+                answer = json.load(handle)
+        except (OSError, ValueError):
+            answer = _answer(program, arguments, duration)
+            _keep(path + ".json", answer)
+    if "refused" in answer:
+        raise Refused(answer["refused"])
+    return answer["words"]
+
+
+def _answer(program, arguments, duration):
     try:
-        with open(path) as handle:
-            return json.load(handle)
-    except (OSError, ValueError):
-        answer = ask_tracer(program, arguments, duration)
+        return {"words": ask_tracer(program, arguments, duration)}
+    except Refused as refusal:
+        return {"refused": str(refusal)}
+
+
+@contextlib.contextmanager
+def _alone(path):
+    """Let nobody else ask the same meanwhile: the hosts of all forks would, at once."""
     try:
-        with tempfile.NamedTemporaryFile("w", dir=kept, delete=False) as made:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    except OSError:    # nothing can be kept: each host asks for itself
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _keep(path, answer):
+    with contextlib.suppress(OSError):    # the disk is full, say: the next host asks for itself
+        with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(path), delete=False) as made:
             json.dump(answer, made)
-        os.replace(made.name, path)    # whole, whoever else writes it now
-    except OSError:    # the disk is full, say: the next host asks for itself
-        pass
-    return answer
+        os.replace(made.name, path)    # whole, whoever reads it now
 
 
 def check_arguments(settings, tools, doubtful, refusals, kept):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tracer is asked about its options once for all hosts that have the same ones."""
+import concurrent.futures
 import os
+import threading
 
 import pytest
 from ansible.module_utils import skbfleet_tracing
@@ -34,16 +36,35 @@ def test_the_same_is_asked_once_and_anything_else_by_itself(asked, tmp_path):
     assert all(name.startswith("options-") for name in os.listdir(tmp_path))
 
 
-def test_a_refusal_is_not_kept(asked, tmp_path):
+def test_a_refusal_is_the_same_for_all(asked, tmp_path):
     for _ in range(2):
-        with pytest.raises(Refused):
+        with pytest.raises(Refused, match="^bad$"):
             once(tmp_path, "bad")
-    assert len(asked) == 2 and os.listdir(tmp_path) == []
+    assert len(asked) == 1
+
+
+def test_who_asks_the_same_at_the_same_time_waits_for_the_answer(monkeypatch, tmp_path):
+    questions: list = []
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def answer(*question: object) -> list:
+        questions.append(question)
+        begun.set()
+        assert goes_on.wait(10)
+        return ["--answer=%d" % len(questions)]
+    monkeypatch.setattr(skbfleet_tracing, "ask_tracer", answer)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        first = pool.submit(once, tmp_path, "a")
+        assert begun.wait(10)
+        others = [pool.submit(once, tmp_path, "a") for _ in range(2)]
+        goes_on.set()
+        assert {tuple(one.result(10)) for one in (first, *others)} == {("--answer=1",)}
+    assert len(questions) == 1
 
 
 def test_where_nothing_can_be_kept_each_host_asks(asked, tmp_path):
     assert [once(tmp_path / "gone", "a") for _ in range(2)] == [["--answer=1"], ["--answer=2"]]
     once(tmp_path, "a")
-    (name,) = os.listdir(tmp_path)
-    (tmp_path / name).write_text("")
+    (kept,) = tmp_path.glob("*.json")
+    kept.write_text("")
     assert once(tmp_path, "a") == ["--answer=4"]
