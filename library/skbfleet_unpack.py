@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Unpacks a fetched bundle on the controller."""
+"""Documentation only: the action plugin of the same name (roles/capture/action_plugins) does the work."""
 DOCUMENTATION = r"""
 ---
 module: skbfleet_unpack
@@ -55,7 +55,6 @@ EXAMPLES = r"""
     host: hv-a
     run_id: ticket-4711
     most: 2147483648
-  delegate_to: localhost
 """
 
 RETURN = r"""
@@ -65,55 +64,3 @@ files:
   type: list
   elements: str
 """
-
-import os
-import shutil
-import tempfile
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.skbfleet_bundle import check_origin, unpack
-from ansible.module_utils.skbfleet_rundir import RunError
-
-ARGUMENTS = {
-    "src": {"type": "path", "required": True},
-    "sha256": {"type": "str", "required": True},
-    "dest": {"type": "path", "required": True},
-    "host": {"type": "str", "required": True},
-    "run_id": {"type": "str", "required": True},
-    "most": {"type": "int", "required": True},
-}
-
-
-def unpack_whole(params):
-    """Unpack beside the bundle, check, and only then put the files where they belong."""
-    source, target = params["src"], params["dest"]
-    directory = tempfile.mkdtemp(dir=os.path.dirname(os.path.abspath(source)), prefix=".unpack-")
-    try:
-        files = unpack(source, params["sha256"], directory, params["most"])
-        check_origin(directory, params["host"], params["run_id"])
-        os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-        shutil.rmtree(target, ignore_errors=True)
-        os.rename(directory, target)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-        os.unlink(source)
-    return files
-
-
-def main():
-    """Unpack, and say in one sentence what is wrong with a bundle that cannot be."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    if module.check_mode:
-        module.exit_json(changed=True, files=[])
-    os.umask(0o077)
-    try:
-        files = unpack_whole(module.params)
-    except RunError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg="%s: %s" % (error.filename or module.params["src"], error.strerror or error))
-    module.exit_json(changed=True, files=files)
-
-
-if __name__ == "__main__":
-    main()

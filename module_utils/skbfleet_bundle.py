@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tarfile
+import tempfile
 import zlib
 from typing import Any, List  # noqa: F401 (in type comments)
 
@@ -88,6 +89,22 @@ def unpack(path, expected, target, most):
                     names.append(member.name)
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, MemoryError) as error:
         raise RunError("the bundle %s cannot be unpacked into %s: %s" % (path, target, error)) from error
+    return names
+
+
+def unpack_whole(path, expected, target, most, host, run_id):
+    """Unpack a fetched bundle beside itself, check whom it speaks for, and only then put its files into the target
+    directory; return their names. The bundle is removed in any case."""
+    directory = tempfile.mkdtemp(dir=os.path.dirname(os.path.abspath(path)), prefix=".unpack-")
+    try:
+        names = unpack(path, expected, directory, most)
+        check_origin(directory, host, run_id)
+        os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        os.rename(directory, target)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        os.unlink(path)
     return names
 
 
