@@ -17,10 +17,12 @@ author: The skbfleet authors
 options:
   state:
     description:
-      - V(prepared) makes the directory of the run, for the tracers to be copied to. Fails with
-        RV(taken) if it is there.
-      - V(armed) unpacks the pushed tracers and starts them; their programs are loaded and attached, and their window
-        is closed. Returns when all are armed or have failed; fails if none is armed.
+      - V(prepared) makes the directory of the run, brings the tracers there, and lets them check the host, which takes
+        less than a second and loads nothing. It is whether they can be started with these O(arguments), privileges,
+        bcc, kernel types, devices, disk. Where something is in the way, nothing stays, and it is told in RV(error) or
+        RV(runs). Fails with RV(taken) if the directory is there.
+      - V(armed) starts the tracers; their programs are loaded and attached, and their window is closed. Returns when
+        all are armed or have failed; fails if none is armed.
       - V(started) tells the tracers when their window is and returns at once, before it opens.
       - V(finished) waits until the tracers have ended, and packs what they recorded for the user who fetches it. Fails
         only if there is no such run or the bundle cannot be written; how the tracers fared is in RV(status).
@@ -35,11 +37,20 @@ options:
     description: Directory of all runs on the host. Its last part has to be C(skbfleet).
     type: path
     default: /var/tmp/skbfleet
+  tools:
+    description:
+      - The tracers, C(bpftools/) as a C(.tar.gz) in base64, as the filter P(skbfleet_pack#filter) makes it. Required
+        for O(state=prepared).
+    type: str
+  arguments:
+    description: Words of a tracer's command line, for example C(--netns=self), for O(state=prepared).
+    type: list
+    elements: str
+    default: []
   tracers:
     description:
       - The tracers to arm, C(drop_monitor) and C(datapath_tracing), each with the list of the words of its command line
         that say what to record. Required for O(state=armed).
-      - They are C(bpftools/) in C(tools.tar.gz) in the directory of the run.
     type: dict
   python:
     description: Python interpreter for the tracers, with bcc.
@@ -113,7 +124,9 @@ options:
     type: int
     default: 0
   timeout:
-    description: Seconds to wait, for O(state=armed) until armed, for O(state=finished) from the end of the window.
+    description:
+      - Seconds to wait, for O(state=prepared) until checked, for O(state=armed) until armed, for O(state=finished) from
+        the end of the window.
     type: float
     default: 60
   patience:
@@ -250,6 +263,7 @@ removed:
 """
 
 import os
+import tarfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.skbfleet_rundir import NoRunError, RunError
@@ -259,6 +273,8 @@ ARGUMENTS = {
     "state": {"type": "str", "choices": ["prepared", "armed", "started", "finished", "absent"], "required": True},
     "run_id": {"type": "str"},
     "remote_dir": {"type": "path", "default": "/var/tmp/skbfleet"},
+    "tools": {"type": "str", "no_log": True},  # no secret, but nothing that a log should hold
+    "arguments": {"type": "list", "elements": "str", "default": []},
     "tracers": {"type": "dict"},
     "python": {"type": "path", "default": "/usr/bin/python3"},
     "host": {"type": "str"},
@@ -278,7 +294,7 @@ ARGUMENTS = {
     "patience": {"type": "float", "default": 0},
 }
 REQUIRED = [
-    ("state", "prepared", ["run_id"]),
+    ("state", "prepared", ["run_id", "tools"]),
     ("state", "armed", ["run_id", "tracers", "host"]),
     ("state", "started", ["run_id", "start_ns", "end_ns"]),
     ("state", "finished", ["run_id"]),
@@ -293,6 +309,8 @@ def main():
         result = STATES[module.params["state"]](module.params, module.check_mode)
     except RunError as error:
         module.fail_json(msg=str(error), unknown=isinstance(error, NoRunError))
+    except tarfile.TarError as error:
+        module.fail_json(msg="tools cannot be unpacked: %s" % error)
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.filename or module.params["remote_dir"], error.strerror or error))
     if result.get("failed"):

@@ -6,21 +6,14 @@ DOCUMENTATION = r"""
 module: skbfleet_info
 short_description: Ask a host whether, and how well, packets can be traced there
 description:
-  - Looks at what skbfleet's tracers need on a host, and lets the tracers themselves check it and try it.
+  - Looks at what skbfleet's tracers need on a host, and lets the tracers themselves check it and try it, compile, and
+    attach every point for a moment, with a window that stays closed.
   - They are brought along in a temporary directory (0700), which is removed before the module returns. Nothing that
     the module does stays on the host.
-  - A host that cannot be traced is an answer and no failure, see RV(error), unless O(new_run) is given.
+  - A host that cannot be traced is an answer and no failure, see RV(error).
   - Whatever the host answers is an answer, and only data; a lost connection is a failure with RV(lost).
 author: The skbfleet authors
 options:
-  level:
-    description:
-      - V(check) takes less than a second and loads nothing. It is whether the tracers can be started with these
-        O(arguments), privileges, bcc, kernel types, devices, disk.
-      - V(trial) then compiles the tracer and attaches every point for a moment, with a window that stays closed.
-    type: str
-    choices: [check, trial]
-    default: trial
   tools:
     description: The tracers, C(bpftools/) as a C(.tar.gz) in base64, as the filter P(skbfleet_pack#filter) makes it.
     type: str
@@ -42,11 +35,6 @@ options:
     description: Seconds that the check, and then the trial, may take.
     type: float
     default: 60
-  new_run:
-    description:
-      - Name of the run to come. If given, the task fails if anything is in its way.
-      - The action plugin of the same name takes it; the module itself ignores it.
-    type: str
 attributes:
   check_mode:
     support: full
@@ -61,14 +49,6 @@ EXAMPLES = r"""
   skbfleet_info:
     tools: "{{ (playbook_dir ~ '/../bpftools') | skbfleet_pack }}"
     arguments: [--profile=full]
-  become: true
-  register: answer
-
-- name: Ask only whether a device is there and nothing is in the way
-  skbfleet_info:
-    level: check
-    tools: "{{ (playbook_dir ~ '/../bpftools') | skbfleet_pack }}"
-    arguments: [--interface=vnet0]
   become: true
   register: answer
 """
@@ -122,7 +102,7 @@ trial:
     - What the tracer's C(--trial) says, C(attached) (point to hook), C(skipped) (point to reason), C(absent) (point to
       reason, where there is nothing to look at), C(profiles) (name to points that cannot be had), C(bcc), C(buffer),
       C(seconds), C(devices) with their roles, C(clock), C(netns).
-    - Empty after O(level=check), and if there is an RV(error).
+    - Empty if there is an RV(error).
   returned: success
   type: dict
 """
@@ -134,13 +114,11 @@ from ansible.module_utils.skbfleet_examine import ask, facts, runs
 from ansible.module_utils.skbfleet_rundir import RunError
 
 ARGUMENTS = {
-    "level": {"type": "str", "choices": ["check", "trial"], "default": "trial"},
     "tools": {"type": "str", "required": True, "no_log": True},  # no secret, but nothing that a log should hold
     "python": {"type": "path", "default": "/usr/bin/python3"},
     "arguments": {"type": "list", "elements": "str", "default": []},
     "remote_dir": {"type": "path", "default": "/var/tmp/skbfleet"},
     "timeout": {"type": "float", "default": 60},
-    "new_run": {"type": "str"},
 }
 
 

@@ -4,38 +4,70 @@
 DOCUMENTATION = r"""
 ---
 module: skbfleet_push
-short_description: Copy the tracers to a host
+short_description: Bring the tracers to a host, unless something is in the way of a capture there
 description:
-  - Makes the run's directory on the host and copies the packed tracers there.
+  - Makes the run's directory on the host and brings the tracers there, which check the host, by M(skbfleet_capture)
+    with C(state=prepared). Fails if anything is in the way of the run; then nothing of it is there.
   - Whatever the host answers is an answer, and only data; a lost connection is a failure with RV(lost).
 author: The skbfleet authors
 options:
   src:
-    description: The tracers on the controller, C(.tar.gz).
+    description: The tracers on the controller, C(.tar.gz). If it is not there, they are packed from O(tools).
     type: path
     required: true
-  dest:
-    description: The run's directory on the host.
+  tools:
+    description: The directory of the tracers on the controller.
     type: path
+    required: true
+  run_id:
+    description: Name of the run.
+    type: str
+    required: true
+  remote_dir:
+    description: Directory of all runs on the host.
+    type: path
+    required: true
+  python:
+    description: Python interpreter for the tracers, with bcc.
+    type: path
+    required: true
+  arguments:
+    description: Words of the tracer's command line.
+    type: list
+    elements: str
+    required: true
+  timeout:
+    description: Seconds that the check may take.
+    type: float
     required: true
 attributes:
   check_mode:
     support: full
-    description: Makes nothing and says whether it would.
+    description: Checks the host, and leaves nothing there.
   diff_mode:
     support: none
     description: There is nothing to compare.
 """
 
 EXAMPLES = r"""
-- name: Copy the tracers
+- name: Bring the tracers there
   skbfleet_push:
     src: captures/ticket-4711/tools.tar.gz
-    dest: /var/tmp/skbfleet/ticket-4711
+    tools: bpftools
+    run_id: ticket-4711
+    remote_dir: /var/tmp/skbfleet
+    python: /usr/bin/python3
+    arguments: [--interface=vnet0]
+    timeout: 60
   become: true
 """
 
 RETURN = r"""
+obstacles:
+  description: What is in the way of the run, most important first, each with C(what) and C(do).
+  returned: unless RV(lost) or RV(taken)
+  type: list
+  elements: dict
 lost:
   description: Set if the connection broke.
   returned: failure

@@ -2,6 +2,7 @@
 """What a host is and takes: a look at its files, and the tracer's own check and trial, of which nothing stays."""
 import base64
 import binascii
+import contextlib
 import json
 import os
 import platform
@@ -11,7 +12,7 @@ import subprocess
 import tempfile
 
 from ansible.module_utils.skbfleet_owner import check_base
-from ansible.module_utils.skbfleet_rundir import PROGRAMS, RunError, tracers_of, unpack_tools
+from ansible.module_utils.skbfleet_rundir import ARCHIVE, PROGRAMS, RunError, tracers_of, unpack_tools
 
 BTF = "/sys/kernel/btf/vmlinux"
 PROGRAM = PROGRAMS["datapath_tracing"]  # both tracers ask the same things of a host
@@ -50,25 +51,54 @@ def end_orderly(_number, _frame):
 
 def ask(params):
     """Return (why the tracer refuses this host or "", what its trial says); nothing is left of what was pushed."""
-    signal.signal(signal.SIGTERM, end_orderly)
-    signal.signal(signal.SIGHUP, end_orderly)
-    directory = tempfile.mkdtemp(prefix="skbfleet-")  # 0700
-    try:
-        tools = unpack(params["tools"], directory)
-        command = [params["python"], os.path.join(tools, PROGRAM)] + [str(word) for word in params["arguments"]]
-        # never made: it says on which disk the records would be
-        why, _said = call(command + ["--check-host", "--run-dir=" + params["remote_dir"]], params["timeout"])
-        if why or params["level"] == "check":
+    with temporary_tools(params["tools"]) as tools:
+        why = checked(tools, params)
+        if why:
             return why, {}
-        why, said = call(command + ["--trial"], params["timeout"])
+        why, said = call(command(tools, params) + ["--trial"], params["timeout"])
         return why, json.loads(said) if not why else {}
+
+
+@contextlib.contextmanager
+def temporary_tools(packed):
+    """Unpack the tracers to a directory that goes again, however this process is ended; a context of where they are."""
+    with orderly_end():
+        directory = tempfile.mkdtemp(prefix="skbfleet-")  # 0700
+        try:
+            yield unpack(packed, directory)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def orderly_end():
+    """Leave by way of every clean-up, if this process is told to end or its connection is cut."""
+    before = [(number, signal.signal(number, end_orderly)) for number in (signal.SIGTERM, signal.SIGHUP)]
+    try:
+        yield
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def command(tools, params):
+    """Return the command that runs a tracer with the given arguments."""
+    return [params["python"], os.path.join(tools, PROGRAM)] + [str(word) for word in params["arguments"]]
+
+
+def checked(tools, params, keep=False):
+    """Return why the tracer refuses this host, or "" if it does not; it loads nothing.
+
+    keep: what Python makes of the tracers' files is kept beside them.
+    """
+    # the directory is never made: it says on which disk the records would be
+    words = ["--check-host", "--run-dir=" + params["remote_dir"]]
+    return call(command(tools, params) + words, params["timeout"], keep)[0]
 
 
 def unpack(tools, directory):
     """Unpack the pushed tracers below a directory; return where they are."""
-    archive = os.path.join(directory, "tools.tar.gz")
+    archive = os.path.join(directory, ARCHIVE)
     try:
         content = base64.b64decode(tools, validate=True)
     except binascii.Error as error:
@@ -79,9 +109,9 @@ def unpack(tools, directory):
     return os.path.join(directory, "tools")
 
 
-def call(command, seconds):
+def call(command, seconds, keep=False):
     """Run the tracer; return (why it failed or "", what it printed)."""
-    environment = dict(os.environ, SKBTRACE_NAMES="capture_", PYTHONDONTWRITEBYTECODE="1")
+    environment = dict(os.environ, SKBTRACE_NAMES="capture_", **({} if keep else {"PYTHONDONTWRITEBYTECODE": "1"}))
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               cwd="/", env=environment, timeout=seconds, check=False)

@@ -27,8 +27,8 @@ def is_remote_dir(path):
 def of_host(known, wanted):
     """Return the outcome of a host that took part.
 
-    known: what was registered for it, by step: contact, checked, pushed, armed, ended, unpacked, removed, failure, and
-    recalled if it is an earlier run; wanted: the tracers it was to run.
+    known: what was registered for it, by step: contact, pushed, armed, ended, unpacked, removed, failure, and recalled
+    if it is an earlier run; wanted: the tracers it was to run.
     """
     ended = known.get("ended") or {}
     tracers = tracers_of(ended)
@@ -57,7 +57,8 @@ def what_is_left(known, home):
 
 def untouched(known):
     """Return whether the host was left alone, because of what was in the way: what is there is another run's."""
-    return bool((known.get("checked") or {}).get("obstacles") or (known.get("pushed") or {}).get("taken"))
+    pushed = known.get("pushed") or {}
+    return bool(pushed.get("obstacles") or pushed.get("taken"))
 
 
 def never_armed(known):

@@ -6,6 +6,15 @@ import shutil
 import time
 
 from ansible.module_utils.skbfleet_bundle import pack
+from ansible.module_utils.skbfleet_examine import (
+    checked,
+    existing_directory,
+    facts,
+    orderly_end,
+    runs,
+    temporary_tools,
+    unpack,
+)
 from ansible.module_utils.skbfleet_owner import check_base, check_run, check_way, make
 from ansible.module_utils.skbfleet_rundir import (
     ARCHIVE,
@@ -81,19 +90,40 @@ def check_space(run_dir):
 
 
 def prepared(params, check_mode):
-    """Make the run's directory, for the tracers to be copied to; where there is one, someone else began the run."""
-    run_dir = run_directory(params)
-    base = params["remote_dir"]
+    """Bring the tracers to the run's directory, which is made, unless something is in the way of a capture here.
+
+    Where there is one, someone else began the run.
+    """
+    run_dir, base = run_directory(params), params["remote_dir"]
     check_way(base)
+    answer = {"changed": False, "error": "", "trial": {}, "facts": facts(base), "runs": runs(base)}
+    if params["run_id"] in answer["runs"]:
+        return answer
     if check_mode:
-        return {"changed": not os.path.isdir(run_dir)}
+        with temporary_tools(params["tools"]) as tools:
+            return dict(answer, changed=True, error=checked(tools, params))
+    check_space(existing_directory(base))
     os.makedirs(os.path.dirname(base), mode=0o755, exist_ok=True)
     make(base)
     if make(run_dir):
-        return {"changed": True}
-    return {"changed": False, "failed": True, "taken": True,
-            "msg": "the run %s was begun on this host by someone else; choose another capture_run_id, or, if nobody is "
-                   "at work, remove it with playbooks/cleanup.yml -e capture_run_id=%s" % ((params["run_id"],) * 2)}
+        return dict(answer, changed=True, error=brought(run_dir, params))
+    return dict(answer, failed=True, taken=True,
+                msg="the run %s was begun on this host by someone else; choose another capture_run_id, or, if nobody "
+                    "is at work, remove it with playbooks/cleanup.yml -e capture_run_id=%s" % ((params["run_id"],) * 2))
+
+
+def brought(run_dir, params):
+    """Unpack the tracers in the run's directory; return why they refuse this host, or "". If so, nothing stays."""
+    stays = False
+    with orderly_end():
+        try:
+            why = checked(unpack(params["tools"], run_dir), params, keep=True)
+            stays = not why
+            return why
+        finally:
+            if not stays:
+                shutil.rmtree(run_dir, ignore_errors=True)
+                remove_if_empty(params["remote_dir"])
 
 
 def armed(params, check_mode):
@@ -111,7 +141,8 @@ def armed(params, check_mode):
     waiting = [tracer for tracer in tracers if not tracer.was_started()]
     if waiting:
         check_space(run_dir)
-        unpack_tools(os.path.join(run_dir, ARCHIVE), os.path.join(run_dir, "tools"))
+        if not os.path.isdir(os.path.join(run_dir, "tools")):
+            unpack_tools(os.path.join(run_dir, ARCHIVE), os.path.join(run_dir, "tools"))
     for tracer in waiting:
         tracer.spawn(commands[tracer.name], limits_of(run_dir, commands[tracer.name], params), params["unit"])
     wait_until(lambda: all(one["state"] != "starting" for one in outcomes_of(tracers).values()), params["timeout"])

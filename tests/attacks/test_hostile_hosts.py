@@ -19,10 +19,11 @@ def liars(attack: Attack) -> dict[str, dict]:
     return {
         "login": attack.host(id={"lost": word("login")}),
         "clock": attack.host(id=word("clock")),
-        "error": attack.host(skbfleet_info={**attack.host()["skbfleet_info"], "error": word("error")}),
-        "runs": attack.host(skbfleet_info={**attack.host()["skbfleet_info"], "runs": {"r": word("runs")}}),
-        "fields": attack.host(skbfleet_info={word("fields"): word("fields"), "facts": [word("fields")]}),
-        "output": attack.host(skbfleet_info=word("output")),
+        "error": attack.host(**attack.examined(error=word("error"))),
+        "runs": attack.host(**attack.examined(runs={"r": word("runs")})),
+        "fields": attack.host(**attack.examined({word("fields"): word("fields"), "facts": [word("fields")]})),
+        "refused": attack.host(**attack.examined({"failed": True, "facts": 1, "unknown": [], "msg": word("refused")})),
+        "output": attack.host(**attack.examined(word("output"))),
         "arm": attack.host(skbfleet_capture__armed={"failed": True, "msg": word("arm")}),
         "armlost": attack.host(skbfleet_capture__armed={"lost": word("armlost")}),
         "sudo": attack.host(skbfleet_capture__armed={"broken": word("sudo")}),
@@ -46,7 +47,7 @@ def test_words_of_hosts_are_kept_and_shown_but_never_evaluated(attack):
     assert set(outcome) == set(hosts)
     for name in set(hosts) - {"fields", "runs", "path"}:
         assert attack.word(name) in outcome[name]["why"], name
-    assert "its answer is none that skbfleet_info gives" in outcome["fields"]["why"]
+    assert "its answer is none that skbfleet_capture gives" in outcome["fields"]["why"]
     assert "records of an earlier run r wait there" in outcome["runs"]["why"]
     assert "Traceback" not in done.stdout
     assert "undefined" not in done.stdout
@@ -92,12 +93,12 @@ def test_what_a_manifest_says_is_data(attack):
 
 def test_the_preflight_shows_every_host_whatever_it_says(attack):
     hosts = {name: host for name, host in liars(attack).items()
-             if name in ("login", "clock", "error", "output", "fields")}
+             if name in ("login", "clock", "error", "refused", "output", "fields")}
     hosts["become"] = attack.host(skbfleet_info={"broken": "Missing sudo password"})
     done = attack.run("preflight.yml", hosts, given={"capture_run_id": None})
     assert attack.executed() == []
     shown = " ".join(done.stdout.split())
-    for name in ("login", "clock", "error", "output"):
+    for name in ("login", "clock", "error", "refused", "output"):
         assert attack.word(name) in shown, name
     assert "Ansible cannot become root there: Missing sudo password" in shown
     assert done.stdout.count("not ready: ") == len(hosts)
@@ -202,7 +203,7 @@ def test_nothing_that_is_printed_or_kept_steers_a_terminal_or_forges_a_line(atta
     devices = [{"netns": 4026531840, "ifindex": 2, "name": FORGED[:400], "role": "phy", "mac": FORGED[:400]}]
     hosts = {
         "login": attack.host(id={"lost": FORGED}), "clock": attack.host(id=FORGED),
-        "output": attack.host(skbfleet_info=FORGED), "arm": attack.host(skbfleet_capture__armed={
+        "output": attack.host(**attack.examined(FORGED)), "arm": attack.host(skbfleet_capture__armed={
             "failed": True, "msg": FORGED}),
         "why": attack.host(skbfleet_capture__finished={"status": "complete", "why": FORGED, "tracers": tracers,
                                                        "bundle": {}}),

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One hypervisor of the lab, as the playbooks' module sees it, and what there is on it: processes, programs, files."""
+import base64
 import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import tarfile
 
@@ -77,15 +77,16 @@ class Host:
 
     def push(self, tools: pathlib.Path) -> None:
         """Bring the tracers there."""
-        assert not self.module("prepared").get("failed")
-        shutil.copy(tools, self.directory.parent / "tools.tar.gz")
+        packed = base64.b64encode(tools.read_bytes()).decode()
+        answer = self.module("prepared", tools=packed, arguments=["--netns=self"])
+        assert answer.get("error") == "", answer
 
     def module(self, state: str, **parameters: object) -> dict:
         """Have the module bring the run into a state; its answer."""
         given = {"run_id": self.run_id, "remote_dir": self.base, "host": self.name, "python": PYTHON, "evidence": False,
                  "wait_window": 60, "measure": 0, "unit": True, "max_cpu": 200, "max_memory": 512 << 20, "lasts": 0,
                  "clock_difference_ns": 0, "close": False, "owner": 0, "timeout": 60, **parameters}
-        return json.loads(self.place.run([PYTHON, MODULE, state, json.dumps(given)], timeout=120).stdout)
+        return json.loads(self.place.run([PYTHON, MODULE, state], input=json.dumps(given), timeout=120).stdout)
 
     def file(self, name: str) -> dict:
         """A JSON file of the tracer's; empty if it is not there."""

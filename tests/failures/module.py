@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The module skbfleet_capture on a host, without Ansible and its seconds around it.
 
-usage: module.py STATE PARAMETERS   (both of them, and what it prints, as JSON)
+usage: module.py STATE   (its parameters on standard input, and what it prints, as JSON)
 """
 import json
 import os
@@ -17,6 +17,6 @@ from ansible.module_utils.skbfleet_states import STATES  # noqa: E402
 
 try:
     os.umask(0o077)
-    print(json.dumps(STATES[sys.argv[1]](json.loads(sys.argv[2]), False)))
+    print(json.dumps(STATES[sys.argv[1]](json.load(sys.stdin), False)))
 except (RunError, OSError) as refused:
     print(json.dumps({"failed": True, "msg": str(refused)}))

@@ -47,15 +47,19 @@ class Attack:
         """Return the script of a host that is honest but for these answers (`__` in a key stands for a colon)."""
         tracers = {"datapath_tracing": {"state": "finished", "why": "", "window": None, "records": 0, "lost": 0,
                                         "bytes": 0}}
-        good = {"id": "0\n%d\n" % time.time_ns(),
-                "skbfleet_info": {"facts": FACTS, "error": "", "runs": {}, "trial": {}},
-                "skbfleet_capture:prepared": "honest",
+        good = {"id": "0\n%d\n" % time.time_ns(), **self.examined(),
                 "skbfleet_capture:armed": {"changed": True, "tracers": tracers, "why": "", "commands": {}},
                 "skbfleet_capture:started": {"changed": True, "tracers": tracers, "late_by_ns": 0},
                 "skbfleet_capture:finished": {"changed": True, "status": "complete", "why": "", "late_by_ns": 0,
                                               "tracers": tracers, "bundle": {}},
                 "skbfleet_capture:absent": {"changed": True, "removed": [], "stopped": {}}}
         return {**good, **{key.replace("__", ":"): value for key, value in answers.items()}}
+
+    @staticmethod
+    def examined(answer: object = None, **changes: object) -> dict:
+        """Return the answers of a host that was looked at, to a preflight and to a push: honest but for the changes."""
+        answer = answer or {"changed": False, "facts": FACTS, "error": "", "runs": {}, "trial": {}, **changes}
+        return {"skbfleet_info": answer, "skbfleet_capture:prepared": answer}
 
     def bundle(self, host: str, name: str = "", **manifest: object) -> dict:
         """Pack a bundle as a host would; return the answers that hand it over. name: who does."""

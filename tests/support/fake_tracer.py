@@ -20,6 +20,7 @@ def parse():
     """Return the options that matter here; the rest is what a real tracer would filter by."""
     parser = argparse.ArgumentParser(prog="fake_tracer")
     parser.add_argument("--check-options", action="store_true")
+    parser.add_argument("--check-host", action="store_true")
     for name in ("--run-dir", "--run-id", "--host", "--src", "--dst", "--protocol"):
         parser.add_argument(name)
     parser.add_argument("--wait-window", type=float, default=60)
@@ -117,7 +118,7 @@ def main():
     if args.src == "bad":
         sys.stderr.write("error: %ssrc is 'bad': allowed is an address.\n" % os.environ.get("SKBTRACE_NAMES", "--"))
         return 2
-    if args.check_options:
+    if args.check_options or args.check_host:
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     return spool(args, behaviour())

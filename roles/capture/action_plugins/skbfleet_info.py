@@ -14,22 +14,19 @@ if SHARED not in ansible.module_utils.__path__:
 
 from ansible.module_utils.skbfleet_contact import ask
 from ansible.module_utils.skbfleet_foreign import as_data
-from ansible.module_utils.skbfleet_obstacles import obstacles, sentence
+from ansible.module_utils.skbfleet_obstacles import obstacles
 from ansible.module_utils.skbfleet_shapes import info_fits
 
 
 class ActionModule(ActionBase):
-    """Returns the module's answer with `obstacles`; with `new_run` it fails if there are any."""
+    """Returns the module's answer with `obstacles`."""
 
     def run(self, tmp=None, task_vars=None):
         """Ask and judge."""
         super().run(tmp, task_vars)
-        arguments = dict(self._task.args)
-        new_run = arguments.pop("new_run", None)
-        answer = ask(self, task_vars, "skbfleet_info", arguments)
-        if not answer.get("failed") and not info_fits(answer):
+        answer = ask(self, task_vars, "skbfleet_info", dict(self._task.args))
+        if answer.get("failed"):
+            answer.pop("facts", None)  # which stand for an answer that is whole
+        elif not info_fits(answer):
             answer = {"failed": True, "msg": "its answer is none that skbfleet_info gives"}
-        found = obstacles(answer, run_id=new_run)
-        if new_run:
-            answer = dict(answer, failed=bool(found), msg=sentence(found))
-        return as_data(dict(answer, obstacles=found))
+        return as_data(dict(answer, obstacles=obstacles(answer)))

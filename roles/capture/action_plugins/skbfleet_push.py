@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the run's directory on the host and copies the tracers there.
+"""Brings the tracers to a host, and says in plain words what is in the way of a capture there.
 
 Its documentation is in library/skbfleet_push.py.
 """
+import base64
 import os
 
 import ansible.module_utils
@@ -12,30 +13,51 @@ SHARED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".
 if SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(SHARED)
 
-from ansible.module_utils.skbfleet_contact import answer_of, ask
+from ansible.module_utils.skbfleet_contact import ask
+from ansible.module_utils.skbfleet_foreign import as_data
+from ansible.module_utils.skbfleet_obstacles import obstacles, of_error, of_failure, sentence
+from ansible.module_utils.skbfleet_shapes import info_fits
+from ansible.module_utils.skbfleet_tools import pack
+
+TOLD = ("run_id", "remote_dir", "python", "arguments", "timeout")  # to the module as they are
+
+
+def packed(archive, directory):
+    """Return the tracers in base64, from the archive if there is one, else from their directory."""
+    if not os.path.exists(archive):
+        return pack(directory)
+    with open(archive, "rb") as handle:
+        return base64.b64encode(handle.read()).decode()
+
+
+def judged(answer, run_id):
+    """Return an answer with `obstacles`, failed if there are any."""
+    if answer.get("lost") or answer.get("taken"):
+        return answer
+    if "unknown" in answer:  # it refused, in its own words
+        found = [of_error(str(answer.get("msg")))]
+    elif answer.get("failed"):
+        found = [of_failure(answer)]
+    elif info_fits(answer):
+        found = obstacles(answer, run_id=run_id)
+    else:
+        found = [of_failure({"msg": "its answer is none that skbfleet_capture gives"})]
+    return dict(answer, obstacles=found, failed=bool(found), msg=sentence(found))
 
 
 class ActionModule(ActionBase):
-    """Returns whether anything was changed, or why not."""
+    """Returns the module's answer with `obstacles`; it fails if there are any."""
 
-    _VALID_ARGS = frozenset(["src", "dest"])
+    _VALID_ARGS = frozenset(["src", "tools", *TOLD])
 
     def run(self, tmp=None, task_vars=None):
-        """Make the directory, then copy the archive into it."""
+        """Push and judge."""
         super().run(tmp, task_vars)
-        archive, directory = self._task.args["src"], self._task.args["dest"]
-        base, run_id = os.path.split(directory)
-        made = ask(self, task_vars, "skbfleet_capture", {"state": "prepared", "run_id": run_id, "remote_dir": base})
-        if made.get("failed") or self._task.check_mode:
-            return made
-        return answer_of(lambda: self._copy(archive, os.path.join(directory, "tools.tar.gz"), task_vars),
-                         self._connection)
-
-    def _copy(self, source, target, task_vars):
-        task = self._task.copy()
-        task.args = {"src": source, "dest": target, "mode": "0600"}
-        action = self._shared_loader_obj.action_loader.get(
-            "ansible.legacy.copy", task=task, connection=self._connection, play_context=self._play_context,
-            loader=self._loader, templar=self._templar, shared_loader_obj=self._shared_loader_obj)
-        done = action.run(task_vars=task_vars)
-        return {key: done[key] for key in ("changed", "failed", "msg", "module_stderr", "module_stdout") if key in done}
+        args = self._task.args
+        try:
+            tools = packed(args["src"], args["tools"])
+        except OSError as error:
+            return as_data({"failed": True, "msg": "the tracers cannot be packed: %s" % (error.strerror or error)})
+        answer = ask(self, task_vars, "skbfleet_capture",
+                     {"state": "prepared", "tools": tools, **{name: args[name] for name in TOLD}})
+        return as_data(judged(answer, args["run_id"]))

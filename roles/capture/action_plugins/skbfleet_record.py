@@ -16,10 +16,9 @@ if SHARED not in ansible.module_utils.__path__:
 from ansible.module_utils.skbfleet_foreign import Unfit, as_data, shown
 from ansible.module_utils.skbfleet_outcome import LOST, failures, of_host, read_case, read_outcome, read_run
 
-STEPS = {"contact": "__capture_contact", "checked": "__capture_checked", "pushed": "__capture_pushed",
-         "armed": "__capture_armed", "load": "__capture_load", "ended": "__capture_ended",
-         "unpacked": "__capture_unpacked", "removed": "__capture_removed", "failure": "__capture_failure",
-         "recalled": "__capture_known"}
+STEPS = {"contact": "__capture_contact", "pushed": "__capture_pushed", "armed": "__capture_armed",
+         "load": "__capture_load", "ended": "__capture_ended", "unpacked": "__capture_unpacked",
+         "removed": "__capture_removed", "failure": "__capture_failure", "recalled": "__capture_known"}
 
 
 def known_of(variables):

@@ -1,28 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tracers, packed for a host."""
-import base64
-import io
 import os
-import tarfile
 
+import ansible.module_utils
 from ansible.errors import AnsibleFilterError
 
-KINDS = (".py", ".h", ".c")
+SHARED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "module_utils")
+if SHARED not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(SHARED)
+
+from ansible.module_utils.skbfleet_tools import pack
 
 
-def pack(directory):
+def packed(directory):
     """Return the tracers in a directory as a .tar.gz in base64."""
-    memory = io.BytesIO()
     try:
-        with tarfile.open(fileobj=memory, mode="w:gz") as tar:
-            for folder, _folders, names in os.walk(directory):
-                inner = os.path.relpath(folder, directory)
-                for name in sorted(names):
-                    if name.endswith(KINDS) and inner.split(os.sep)[0] in (".", "skbtrace"):
-                        tar.add(os.path.join(folder, name), arcname=os.path.normpath(os.path.join(inner, name)))
+        return pack(directory)
     except OSError as error:
         raise AnsibleFilterError("the tracers in %s cannot be packed: %s" % (directory, error)) from error
-    return base64.b64encode(memory.getvalue()).decode()
 
 
 class FilterModule:
@@ -30,4 +25,4 @@ class FilterModule:
 
     def filters(self):
         """Return name -> function."""
-        return {"skbfleet_pack": pack}
+        return {"skbfleet_pack": packed}

@@ -38,7 +38,7 @@ def place(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pa
 
 def ask(text: str, **changes) -> tuple:
     """Ask with tools of this text."""
-    return examine.ask({"tools": tools(text), "python": sys.executable, "arguments": ["--netns=self"], "level": "trial",
+    return examine.ask({"tools": tools(text), "python": sys.executable, "arguments": ["--netns=self"],
                         "remote_dir": "/var/tmp/skbfleet", "timeout": 30, **changes})
 
 
@@ -49,11 +49,15 @@ def test_a_trial_brings_what_the_tracer_says(place):
     assert list(place.iterdir()) == []
 
 
-def test_a_check_compiles_nothing(place):
-    only_the_check = ("import sys\nsys.exit(sys.argv[1:] != "
-                      "['--netns=self', '--check-host', '--run-dir=/var/tmp/skbfleet'])")
-    assert ask(only_the_check, level="check") == ("", {})
-    assert list(place.iterdir()) == []
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_check_compiles_nothing(tmp_path, monkeypatch, keep):
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    only_the_check = ("import os, sys\nsys.exit(sys.argv[1:] != ['--netns=self', '--check-host', "
+                      "'--run-dir=/var/tmp/skbfleet'] or ('PYTHONDONTWRITEBYTECODE' in os.environ) == %s)" % keep)
+    where = examine.unpack(tools(only_the_check), str(tmp_path))
+    params = {"python": sys.executable, "arguments": ["--netns=self"], "remote_dir": "/var/tmp/skbfleet",
+              "timeout": 30}
+    assert examine.checked(where, params, keep) == ""
 
 
 @pytest.mark.parametrize(("text", "changes", "why"), [

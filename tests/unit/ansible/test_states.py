@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The module's states, against tracers that behave and tracers that do not."""
+import base64
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -31,16 +33,25 @@ class Host:
     def push(self, run_id: str = "run1") -> None:
         """What the role does before it arms."""
         (self.base / run_id).mkdir(parents=True, mode=0o711)
-        with tarfile.open(self.base / run_id / "tools.tar.gz", "w:gz") as tar:
+        (self.base / run_id / "tools.tar.gz").write_bytes(self._packed())
+
+    def tools(self) -> str:
+        """What the role pushes."""
+        return base64.b64encode(self._packed()).decode()
+
+    def _packed(self) -> bytes:
+        memory = io.BytesIO()
+        with tarfile.open(fileobj=memory, mode="w:gz") as tar:
             for path in self.fakes.iterdir():
                 tar.add(path, arcname=path.name)
+        return memory.getvalue()
 
     def state(self, state: str, check_mode: bool = False, **params) -> dict:
         """Call the module."""
         defaults = {"run_id": "run1", "remote_dir": str(self.base), "tracers": BOTH, "python": self.python,
                     "host": "hv-a", "wait_window": 20, "measure": 0, "timeout": 10, "close": False,
                     "owner": os.getuid(), "clock_difference_ns": 0, "unit": False, "max_cpu": 200,
-                    "max_memory": 512 << 20, "lasts": 0}
+                    "max_memory": 512 << 20, "lasts": 0, "tools": self.tools(), "arguments": []}
         return STATES[state]({**defaults, **params}, check_mode)
 
     def start(self, opens_in: float = 0.1, seconds: float = 0.1, clock_ahead_s: float = 0, **params) -> dict:
@@ -334,6 +345,38 @@ def test_the_run_s_directory_is_made_for_root_alone(host):
     host.base.parent.mkdir(exist_ok=True)
     assert host.state("prepared")["changed"]
     assert [stat.S_IMODE(path.stat().st_mode) for path in (host.base, host.run_dir)] == [0o711, 0o711]
+
+
+def test_what_was_brought_is_armed_and_was_checked(host):
+    host.base.parent.mkdir(exist_ok=True)
+    answer = host.state("prepared")
+    assert (answer["error"], answer["runs"]) == ("", {})
+    assert answer["facts"]["kernel"] == os.uname().release
+    assert (host.run_dir / "tools" / "packet_datapath_tracing.py").exists()
+    assert not host.state("armed")["failed"]
+    assert host.state("prepared", run_id="run1")["runs"] == {"run1": "running"}
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_nothing_stays_where_something_is_in_the_way(host, check_mode):
+    host.base.parent.mkdir(exist_ok=True)
+    answer = host.state("prepared", check_mode, arguments=["--src=bad"])
+    assert answer["error"] == "capture_src is 'bad': allowed is an address."
+    assert not host.base.exists()
+
+
+def test_nothing_stays_of_tools_that_are_none(host):
+    host.base.parent.mkdir(exist_ok=True)
+    with pytest.raises(tarfile.TarError):
+        host.state("prepared", tools=base64.b64encode(b"no archive").decode())
+    assert not host.base.exists()
+
+
+def test_check_mode_checks_and_makes_nothing(host):
+    host.base.parent.mkdir(exist_ok=True)
+    answer = host.state("prepared", check_mode=True)
+    assert (answer["changed"], answer["error"]) == (True, "")
+    assert not host.base.exists()
 
 
 def test_a_run_that_someone_else_began_is_theirs(host):
