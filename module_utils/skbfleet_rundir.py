@@ -25,7 +25,7 @@ PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing"
 ARCHIVE = "tools.tar.gz"
 ROSTER = "/run/skbfleet"  # DIRECTORY of the tracers' host/roster.py
 POLL_S = 0.02
-POLL_SHARE = 0.01   # of a processor, at most, that waiting takes from those it waits for
+POLL_SHARE = 0.05   # of what it has waited so far, for which whoever waits may look away
 TERM_GRACE_S = 5.0  # a tracer ends within a second of SIGTERM; a busy host gets more
 ENDED = ("finished", "failed", "killed")
 ENVIRONMENT = ("BCC_", "LANG", "LC_", "LD_LIBRARY_PATH", "PATH", "PYTHON", "TMPDIR")  # what of it a unit gets, too
@@ -59,14 +59,12 @@ def write_json(path, content):
 
 def wait_until(condition, seconds):
     """Poll until the condition holds; return whether it did within that time."""
-    deadline = time.monotonic() + seconds
-    begin = time.process_time()
+    begin = time.monotonic()
     while not condition():
-        if time.monotonic() >= deadline:
+        waited = time.monotonic() - begin
+        if waited >= seconds:
             return False
-        end = time.process_time()
-        time.sleep(max(POLL_S, (end - begin) / POLL_SHARE))
-        begin = end
+        time.sleep(min(max(POLL_S, waited * POLL_SHARE), seconds - waited))
     return True
 
 

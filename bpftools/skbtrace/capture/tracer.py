@@ -19,7 +19,7 @@ from .window import Window
 COUNTERS = ("seen", "matched", "followed", "lost", "shed", "sampled_out", "outside_window", "unparsed", "undecided",
             "no_device", "stacks_lost", "forgotten", "missed")
 _IDLE_SECONDS = 0.01   # between looks at an empty buffer: a tenth of what fills it at a million records a second
-_CLOSED_SECONDS = 0.05  # likewise, as long as the window is closed: nothing can come
+_CLOSED_SECONDS = 0.1   # likewise, as long as the window is closed: nothing can come, and many may wait for it
 _CONTROL_SECONDS = 0.05  # between looks at the window file
 _CHECK_SECONDS = 0.25  # between looks at disk and reader
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
