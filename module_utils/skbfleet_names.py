@@ -39,13 +39,13 @@ class Refusals(list):
 @functools.lru_cache(maxsize=None)
 def specifications(roles):
     """Return name -> specification of all variables that the roles in a directory declare."""
-    import yaml
+    from ansible.module_utils.common.yaml import yaml_load  # in C, where it is to be had: each host's worker reads them
     found = {}  # type: dict
     for role in sorted(os.listdir(roles)):
         path = os.path.join(roles, role, "meta", "argument_specs.yml")
         if os.path.exists(path):
             with open(path, encoding="utf-8") as handle:
-                for entry in yaml.safe_load(handle)["argument_specs"].values():
+                for entry in yaml_load(handle)["argument_specs"].values():
                     for name, spec in (entry.get("options") or {}).items():
                         found.setdefault(name, spec)
     return found
