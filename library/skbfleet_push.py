@@ -11,10 +11,6 @@ description:
   - Whatever the host answers is an answer, and only data; a lost connection is a failure with RV(lost).
 author: The skbfleet authors
 options:
-  src:
-    description: The tracers on the controller, C(.tar.gz). If it is not there, they are packed from O(tools).
-    type: path
-    required: true
   tools:
     description: The directory of the tracers on the controller.
     type: path
@@ -52,7 +48,6 @@ attributes:
 EXAMPLES = r"""
 - name: Bring the tracers there
   skbfleet_push:
-    src: captures/ticket-4711/tools.tar.gz
     tools: bpftools
     run_id: ticket-4711
     remote_dir: /var/tmp/skbfleet

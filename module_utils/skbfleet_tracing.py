@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns settings into words of the tracers' command lines, which the tracers check themselves."""
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
-import tempfile
 
 from ansible.module_utils.skbfleet_names import Refused
+from ansible.module_utils.skbfleet_once import once
 from ansible.module_utils.skbfleet_settings import FILTER, POINTS, PREFIX
 
 PROGRAMS = {"drop_monitor": "multi_protocol_drop_monitor.py", "datapath_tracing": "packet_datapath_tracing.py"}
@@ -90,15 +88,8 @@ def ask_once(program, arguments, duration, kept):
 
     kept: a directory of this run's alone, where what a tracer said is kept.
     """
-    asked = json.dumps([program, duration, arguments]).encode()
-    path = os.path.join(kept, "options-%s" % hashlib.sha256(asked).hexdigest())
-    with _alone(path + ".lock"):
-        try:
-            with open(path + ".json") as handle:
-                answer = json.load(handle)
-        except (OSError, ValueError):
-            answer = _answer(program, arguments, duration)
-            _keep(path + ".json", answer)
+    asked = hashlib.sha256(json.dumps([program, duration, arguments]).encode()).hexdigest()
+    answer = once(os.path.join(kept, "options-%s.json" % asked), lambda: _answer(program, arguments, duration))
     if "refused" in answer:
         raise Refused(answer["refused"])
     return answer["words"]
@@ -109,28 +100,6 @@ def _answer(program, arguments, duration):
         return {"words": ask_tracer(program, arguments, duration)}
     except Refused as refusal:
         return {"refused": str(refusal)}
-
-
-@contextlib.contextmanager
-def _alone(path):
-    """Let nobody else ask the same meanwhile: the hosts of all forks would, at once."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-    except OSError:    # nothing can be kept: each host asks for itself
-        yield
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _keep(path, answer):
-    with contextlib.suppress(OSError):    # the disk is full, say: the next host asks for itself
-        with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(path), delete=False) as made:
-            json.dump(answer, made)
-        os.replace(made.name, path)    # whole, whoever reads it now
 
 
 def check_arguments(settings, tools, doubtful, refusals, kept):

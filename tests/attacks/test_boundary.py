@@ -36,7 +36,7 @@ def test_ctrl_c_ends_the_window_and_every_host_is_asked_for_its_records(either):
 
 def test_one_host_that_asks_for_a_password_costs_itself_alone(attack):
     broken = {"broken": "Missing sudo password"}
-    hosts = {"hv-a": attack.host(skbfleet_info=broken, skbfleet_capture=broken),
+    hosts = {"hv-a": attack.host(skbfleet_capture__prepared=broken),
              "hv-b": attack.host(**attack.bundle("hv-b"))}
     done = attack.run("capture.yml", hosts)
     outcome = attack.outcome()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Brings a file home from a host, up to a size.
+"""Brings a bundle home from a host, up to a size, checks and unpacks it.
 
 Its documentation is in library/skbfleet_fetch.py.
 """
@@ -13,25 +13,45 @@ SHARED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".
 if SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(SHARED)
 
+from ansible.module_utils.skbfleet_apart import apart
+from ansible.module_utils.skbfleet_bundle import unpack_whole
 from ansible.module_utils.skbfleet_contact import answer_of
-from ansible.module_utils.skbfleet_foreign import as_data
+from ansible.module_utils.skbfleet_foreign import as_data, shown
+from ansible.module_utils.skbfleet_rundir import RunError
+
+
+def unpacked(archive, args):
+    """Unpack a bundle, which is removed; return the names of its files, or in one sentence what is wrong with it."""
+    os.umask(0o077)
+    try:
+        return {"changed": True, "files": unpack_whole(
+            archive, args["sha256"], args["dest"], int(args["most"]), args["host"], args["run_id"])}
+    except RunError as error:
+        return {"failed": True, "msg": shown(error)}
+    except OSError as error:
+        return {"failed": True, "msg": shown("%s: %s" % (error.filename or archive, error.strerror or error))}
 
 
 class ActionModule(ActionBase):
-    """Returns how many bytes came, or why none did."""
+    """Returns the names of the files, or why there are none."""
 
-    _VALID_ARGS = frozenset(["src", "dest", "most"])
+    _VALID_ARGS = frozenset(["src", "sha256", "archive", "dest", "host", "run_id", "most"])
 
     def run(self, tmp=None, task_vars=None):
-        """Fetch; the kernel ends whatever writes more than `most` bytes: a host may send without end."""
+        """Fetch and unpack, without the start of a module, which takes longer than either."""
         super().run(tmp, task_vars)
-        target, most = self._task.args["dest"], int(self._task.args["most"])
+        args = self._task.args
+        answer = self._bring(args["src"], args["archive"], int(args["most"]))
+        return answer if answer.get("failed") else as_data(apart(lambda: unpacked(args["archive"], args)))
+
+    def _bring(self, source, target, most):
+        """Fetch; the kernel ends whatever writes more than `most` bytes: a host may send without end."""
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         umask = os.umask(0o077)
         os.makedirs(os.path.dirname(target), exist_ok=True)  # of a run that another controller began
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
         try:
-            answer = answer_of(lambda: self._fetch(self._task.args["src"], target), self._connection)
+            answer = answer_of(lambda: self._fetch(source, target), self._connection)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
             os.umask(umask)
@@ -50,4 +70,4 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": "the bundle cannot be fetched: %s" % (error.strerror or error)}
         if os.path.islink(target) or not os.path.isfile(target):
             return {"failed": True, "msg": "what was fetched is no file"}
-        return {"changed": True, "bytes": os.path.getsize(target)}
+        return {"changed": True}

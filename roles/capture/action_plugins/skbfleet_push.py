@@ -3,10 +3,10 @@
 
 Its documentation is in library/skbfleet_push.py.
 """
-import base64
 import os
 
 import ansible.module_utils
+from ansible import constants
 from ansible.plugins.action import ActionBase
 
 SHARED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "module_utils")
@@ -16,18 +16,11 @@ if SHARED not in ansible.module_utils.__path__:
 from ansible.module_utils.skbfleet_contact import ask
 from ansible.module_utils.skbfleet_foreign import as_data
 from ansible.module_utils.skbfleet_obstacles import obstacles, of_error, of_failure, sentence
+from ansible.module_utils.skbfleet_once import once
 from ansible.module_utils.skbfleet_shapes import info_fits
 from ansible.module_utils.skbfleet_tools import pack
 
 TOLD = ("run_id", "remote_dir", "python", "arguments", "timeout")  # to the module as they are
-
-
-def packed(archive, directory):
-    """Return the tracers in base64, from the archive if there is one, else from their directory."""
-    if not os.path.exists(archive):
-        return pack(directory)
-    with open(archive, "rb") as handle:
-        return base64.b64encode(handle.read()).decode()
 
 
 def judged(answer, run_id):
@@ -48,14 +41,14 @@ def judged(answer, run_id):
 class ActionModule(ActionBase):
     """Returns the module's answer with `obstacles`; it fails if there are any."""
 
-    _VALID_ARGS = frozenset(["src", "tools", *TOLD])
+    _VALID_ARGS = frozenset(["tools", *TOLD])
 
     def run(self, tmp=None, task_vars=None):
         """Push and judge."""
         super().run(tmp, task_vars)
         args = self._task.args
         try:
-            tools = packed(args["src"], args["tools"])
+            tools = once(os.path.join(constants.DEFAULT_LOCAL_TMP, "tools.json"), lambda: pack(args["tools"]))
         except OSError as error:
             return as_data({"failed": True, "msg": "the tracers cannot be packed: %s" % (error.strerror or error)})
         answer = ask(self, task_vars, "skbfleet_capture",
