@@ -263,56 +263,17 @@ removed:
 """
 
 import os
-import tarfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.skbfleet_rundir import NoRunError, RunError
-from ansible.module_utils.skbfleet_states import STATES
-
-ARGUMENTS = {
-    "state": {"type": "str", "choices": ["prepared", "armed", "started", "finished", "absent"], "required": True},
-    "run_id": {"type": "str"},
-    "remote_dir": {"type": "path", "default": "/var/tmp/skbfleet"},
-    "tools": {"type": "str", "no_log": True},  # no secret, but nothing that a log should hold
-    "arguments": {"type": "list", "elements": "str", "default": []},
-    "tracers": {"type": "dict"},
-    "python": {"type": "path", "default": "/usr/bin/python3"},
-    "host": {"type": "str"},
-    "evidence": {"type": "bool", "default": False},
-    "wait_window": {"type": "float", "default": 600},
-    "measure": {"type": "float", "default": 0},
-    "unit": {"type": "bool", "default": True},
-    "max_cpu": {"type": "int", "default": 200},
-    "max_memory": {"type": "int", "default": 536870912},
-    "lasts": {"type": "float", "default": 0},
-    "start_ns": {"type": "int"},
-    "end_ns": {"type": "int"},
-    "clock_difference_ns": {"type": "int", "default": 0},
-    "close": {"type": "bool", "default": False},
-    "owner": {"type": "int", "default": 0},
-    "timeout": {"type": "float", "default": 60},
-    "patience": {"type": "float", "default": 0},
-}
-REQUIRED = [
-    ("state", "prepared", ["run_id", "tools"]),
-    ("state", "armed", ["run_id", "tracers", "host"]),
-    ("state", "started", ["run_id", "start_ns", "end_ns"]),
-    ("state", "finished", ["run_id"]),
-]
+from ansible.module_utils.skbfleet_arguments import ARGUMENTS, REQUIRED
+from ansible.module_utils.skbfleet_states import answer
 
 
 def main():
-    """Do what the state asks for; whatever is in the way becomes one sentence."""
+    """Do what the state asks for."""
     module = AnsibleModule(argument_spec=ARGUMENTS, required_if=REQUIRED, supports_check_mode=True)
     os.umask(0o077)
-    try:
-        result = STATES[module.params["state"]](module.params, module.check_mode)
-    except RunError as error:
-        module.fail_json(msg=str(error), unknown=isinstance(error, NoRunError))
-    except tarfile.TarError as error:
-        module.fail_json(msg="tools cannot be unpacked: %s" % error)
-    except OSError as error:
-        module.fail_json(msg="%s: %s" % (error.filename or module.params["remote_dir"], error.strerror or error))
+    result = answer(module.params, module.check_mode)
     if result.get("failed"):
         module.fail_json(**result)
     module.exit_json(**result)

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import tarfile
 import time
 
 from ansible.module_utils.skbfleet_bundle import pack
@@ -286,3 +287,15 @@ def is_run(path):
 
 
 STATES = {"prepared": prepared, "armed": armed, "started": started, "finished": finished, "absent": absent}
+
+
+def answer(params, check_mode):
+    """Return the result of the state that is asked for; whatever is in the way becomes one sentence."""
+    try:
+        return STATES[params["state"]](params, check_mode)
+    except RunError as error:
+        return {"failed": True, "msg": str(error), "unknown": isinstance(error, NoRunError)}
+    except tarfile.TarError as error:
+        return {"failed": True, "msg": "tools cannot be unpacked: %s" % error}
+    except OSError as error:
+        return {"failed": True, "msg": "%s: %s" % (error.filename or params["remote_dir"], error.strerror or error)}

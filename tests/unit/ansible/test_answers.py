@@ -2,6 +2,9 @@
 """What hosts answer becomes plain words: what is in the way, and what to do about it."""
 import base64
 import io
+import json
+import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -105,4 +108,16 @@ def test_the_tools_are_the_tracers_and_nothing_else(pack, tmp_path):
         (tmp_path / name).write_text("x")
     packed = base64.b64decode(pack.pack(str(tmp_path)))
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
-        assert sorted(tar.getnames()) == ["a.py", "skbtrace/b.py", "skbtrace/bpf/c.h"]
+        names = sorted(tar.getnames())
+    assert [name for name in names if not name.startswith("states/")] == ["a.py", "skbtrace/b.py", "skbtrace/bpf/c.h"]
+
+
+def test_the_states_run_from_what_was_packed(pack, tmp_path):
+    """With nothing of Ansible's, and whatever of it is on the host."""
+    packed = base64.b64decode(pack.pack(str(tmp_path)))
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        tar.extractall(tmp_path, filter="data")
+    asked = json.dumps({"state": "absent", "run_id": None, "remote_dir": str(tmp_path / "none" / "skbfleet")})
+    done = subprocess.run([sys.executable, "-S", tmp_path / "states" / "skbfleet_capture.py", asked], text=True,
+                          capture_output=True, check=True)
+    assert json.loads(done.stdout) == {"changed": False, "stopped": {}, "removed": [], "waiting": {}}
