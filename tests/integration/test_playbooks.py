@@ -264,7 +264,7 @@ def test_a_full_disk_costs_its_host_alone(lab, play):
     assert done.returncode != 0
     outcome = play.outcome("f")["hosts"]
     assert outcome["hv-a"]["status"] == "missing"
-    assert "/tmp/skbfleet has 1 MiB free" in outcome["hv-a"]["why"]
+    assert "capture_remote_dir has 1 MiB free on this host (/tmp/skbfleet)" in outcome["hv-a"]["why"]
     assert outcome["hv-b"]["status"] == "complete"
 
 
