@@ -12,6 +12,8 @@ description:
     else nothing is read, written or removed there.
   - The tracers end by themselves when their window is over, whatever becomes of the controller or the network.
   - Whatever the host answers is an answer, and only data; a lost connection is a failure with RV(lost).
+  - Where M(skbfleet_push) brought the tracers in the same play, the action plugin of the same name has that which came
+    with them do the same, which is faster.
   - The module needs neither bcc nor a kernel feature itself; O(python) is the interpreter that has bcc.
 author: The skbfleet authors
 options:
