@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a host is and takes: a look at its files, and the tracer's own check and trial, of which nothing stays."""
 import base64
-import binascii
 import contextlib
 import json
 import os
@@ -101,7 +100,7 @@ def unpack(tools, directory):
     archive = os.path.join(directory, ARCHIVE)
     try:
         content = base64.b64decode(tools, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise RunError("tools is not in base64: %s" % error) from error
     with open(archive, "wb") as handle:
         handle.write(content)

@@ -7,7 +7,6 @@ import json
 import os
 import shlex
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.skbfleet_arguments import ARGUMENTS
 from ansible.module_utils.skbfleet_tools import ENTRY
 
@@ -24,6 +23,7 @@ def program(arguments, variables):
 
 def call(action, words, arguments):
     """Return what the program on the host answers, {} if that is no answer, as when somebody removed it."""
+    from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
     typed = ArgumentSpecValidator(ARGUMENTS).validate(arguments)
     if typed.error_messages:
         return {}

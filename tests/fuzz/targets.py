@@ -182,7 +182,7 @@ def _case(given: bytes, place: pathlib.Path) -> None:
 
 _TYPED = {"str": WORDS, "path": st.one_of(WORDS, st.sampled_from(
     ["{place}/skbfleet", "{place}/x\0/skbfleet", "{place}/a/../skbfleet"])), "int": st.integers(), "float": NUMBERS,
-          "bool": st.booleans(), "dict": st.dictionaries(
+          "bool": st.booleans(), "list": st.lists(WORDS, max_size=3), "dict": st.dictionaries(
               st.one_of(st.sampled_from(["drop_monitor", "datapath_tracing"]), WORDS), st.lists(ANYTHING, max_size=3),
               max_size=3)}
 
