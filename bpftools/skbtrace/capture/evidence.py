@@ -70,6 +70,7 @@ class Evidence:
         self._places = places
         self._parts = [part for kind, parts in PARTS.items() if of in (kind, "all") for part in parts]
         self._readers: Dict[str, Reader] = {}
+        self._whys: Dict[str, str] = {}  # part -> why it could not be kept
         self._watch: Optional[Watch] = None
 
     def begin(self, when: str, hurry: bool = False) -> None:
@@ -79,9 +80,13 @@ class Evidence:
 
     def begin_switch(self, when: str, hurry: bool = False, flows: Sequence[Dict[str, str]] = ()) -> None:
         """Begin to read Open vSwitch, and what it would do with packets; flows: their `device` and `flow`."""
+        part = "switch-" + when
+        if part in self._parts and not openvswitch.is_loaded():  # which needs no program of its own
+            self._whys[part] = _keep(part, openvswitch.read([]))
+            return
         seconds = _HURRY_SECONDS if hurry else openvswitch.SECONDS
         words = ["--flow=%(device)s %(flow)s" % flow for flow in flows]
-        self._begin("switch-" + when, [sys.executable, _PROGRAM, "--switch", "--seconds=%g" % seconds] + words, seconds)
+        self._begin(part, [sys.executable, _PROGRAM, "--switch", "--seconds=%g" % seconds] + words, seconds)
 
     def _begin(self, part: str, command: List[str], seconds: float) -> None:
         if part in self._parts:
@@ -123,7 +128,7 @@ class Evidence:
 
     def write(self) -> None:
         """Make one file of all of it; raises OSError."""
-        whys = {part: reader.why for part, reader in self._readers.items()}
+        whys = dict(self._whys, **{part: reader.why for part, reader in self._readers.items()})
         if self._watch:
             self._watch.wait()
             whys["during"] = self._watch.why
@@ -137,6 +142,16 @@ class Evidence:
 
 def _file_of(part: str) -> str:
     return "evidence-%s.json" % part
+
+
+def _keep(part: str, content: Dict[str, Any]) -> str:
+    """Write a reading as its program would; return why it cannot be kept, "" if it can."""
+    try:
+        with files.open_new(_file_of(part)) as output:
+            output.write(json.dumps(content).encode())
+        return ""
+    except OSError as error:
+        return str(error.strerror)
 
 
 def _read_part(part: str) -> bytes:

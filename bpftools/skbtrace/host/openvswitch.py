@@ -167,10 +167,15 @@ class Reader:
             return {"why": str(why)}
 
 
+def is_loaded() -> bool:
+    """Whether the kernel has Open vSwitch; if not, there is nothing to wait for in a reading."""
+    return os.path.exists("/sys/module/openvswitch")
+
+
 def read(flows: List[Dict[str, str]], seconds: float = SECONDS) -> Dict[str, Any]:
     """Return a reading; flows: `device` and `flow` of packets that are to be traced."""
     began = clock.monotonic_ns()
-    if os.path.exists("/sys/module/openvswitch"):
+    if is_loaded():
         reader = Reader(seconds)
         try:
             reader.read(flows)

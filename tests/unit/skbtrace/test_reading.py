@@ -138,6 +138,7 @@ def test_both_readings_are_one_private_file(here, monkeypatch) -> None:
     ("all", ["before", "during", "after", "switch-before", "switch-after"])])
 def test_only_what_was_asked_for_is_read(here, monkeypatch, of: str, parts: list[str]) -> None:
     program(here, monkeypatch, "import json, sys; json.dump({'words': sys.argv[1:]}, sys.stdout)")
+    monkeypatch.setattr(evidence.openvswitch, "is_loaded", lambda: True)
     one = evidence.Evidence([], of)
     for when in ("before", "after"):
         one.begin(when)
@@ -149,6 +150,20 @@ def test_only_what_was_asked_for_is_read(here, monkeypatch, of: str, parts: list
     if of != "host":
         assert content["switch-before"]["words"] == ["--switch", "--seconds=8"]
         assert content["switch-after"]["words"] == ["--switch", "--seconds=8", "--flow=vnet0 tcp,tcp_dst=443"]
+
+
+def test_where_there_is_no_open_vswitch_no_program_says_so(here, monkeypatch) -> None:
+    program(here, monkeypatch, "raise SystemExit(1)")
+    monkeypatch.setattr(evidence.openvswitch, "is_loaded", lambda: False)
+    one = evidence.Evidence([], "switch")
+    for when in ("before", "after"):
+        one.begin_switch(when)
+        one.wait()
+    one.write()
+    content = json.loads((here / "evidence.json").read_text())
+    for part in ("switch-before", "switch-after"):
+        assert content[part]["host"] == {"switch": {"why": "openvswitch is not loaded", "seconds": 0.0}}
+    assert os.listdir(here) == ["evidence.json"]
 
 
 @pytest.mark.parametrize(("code", "why"), [
