@@ -128,7 +128,7 @@ def _in_state(switch: Switch, trace: Trace, part: Part, packet: Packet) -> int:
     """Return how many such packets the datapath's flows dropped, if all of these flows are for the state that a part of
     a trace is for."""
     state = fields_of(part.megaflow).get("ct_state", "")
-    flows = [flow for flow in switch.drops if flow.recirculated and flow.is_of(trace.device, trace.parts[0].megaflow)
+    flows = [flow for flow in switch.drops if flow.recirculated and flow.is_of(trace)
              and fits(_without_state(flow.match), packet) is not False]
     agreed = all(_flags(state) <= _flags(fields_of(flow.match).get("ct_state", "")) for flow in flows)
     return sum(flow.packets for flow in flows) if agreed else 0
@@ -181,7 +181,7 @@ def _otherwise(switch: Switch, trace: Trace, packet: Packet) -> Candidate:
     where: dict[str, Any] = {"bridge": trace.bridge, "expected": expected(switch, trace)}
     to = "to " + " and ".join(where["expected"])
     flows = [flow for flow in switch.drops if not flow.recirculated
-             and flow.is_of(trace.device, trace.parts[0].megaflow) and fits(flow.match, packet) is not False]
+             and flow.is_of(trace) and fits(flow.match, packet) is not False]
     if not flows:
         return Candidate("openflow", "ofproto/trace sends such packets %s" % to, where, traced=True,
                          usual="after the window the OpenFlow rules of %s would not drop them" % trace.bridge)
@@ -240,7 +240,7 @@ def stale(switch: Switch) -> list[dict[str, Any]]:
         should = switch.becomes(trace.parts[0].actions) if len(trace.parts) == 1 else None
         packet = packet_of(trace.flow)
         flows = [flow for flow in switch.flows if should is not None and not flow.recirculated
-                 and flow.is_of(trace.device, trace.parts[0].megaflow) and fits(flow.match, packet)]
+                 and flow.is_of(trace) and fits(flow.match, packet)]
         if should is None or len(flows) != 1:
             continue
         (flow,) = flows

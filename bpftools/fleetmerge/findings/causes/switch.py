@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from skbtrace.host.switch import SHARED, ports
+from skbtrace.host.switch import SHARED, Port, ports
 
 from ...bundle.evidence import Reading
 from .flowmatch import fields_of
@@ -17,7 +17,9 @@ _HEADERS = {"push_vlan", "pop_vlan", "set", "meter"}    # actions behind which i
 _RULE = re.compile(r"(?:table_id=(\d{1,3}), )?duration=\d+s, n_packets=(\d{1,19}), n_bytes=\d+, "
                    r"(?:priority=(\d{1,5}),?)?(.*?),?actions=(.*)")
 _DEFAULT_PRIORITY = 32768
+_TUNNEL = ("tun_id", "tun_src")    # by which tunnels that share a device are told apart
 _MOST_TRACES, _MOST_FLOWS = 256, 2000
+_KEY = re.compile(r"0x[0-9a-f]{1,16}|[1-9]\d{0,19}|0")
 _LEARNED = re.compile(r"\s*(\S+)\s+(\d{1,4})\s+([0-9a-f:]{17})\s+\S+")
 _METER = re.compile(r"meter:(\d{1,10}) .*")
 _BAND = re.compile(r"\d+: packet_count:(\d{1,19}) .*")
@@ -47,11 +49,11 @@ class Flow:
     packets: int
     actions: str
 
-    def is_of(self, device: str, megaflow: str) -> bool:
-        """Whether packets meet it that come in by a device, and by the tunnel that a megaflow of OpenFlow names."""
-        one, other = fields_of(self.match), fields_of(megaflow)
-        return self.in_port == device and all(
-            one[name] == other.get(name) for name in ("tun_id", "tun_src") if name in one)
+    def is_of(self, trace: "Trace") -> bool:
+        """Whether packets of a trace meet it, for all that is known of how they come in: the device, and the tunnel."""
+        asked = fields_of(self.match)
+        return self.in_port == trace.device and all(
+            asked[name] == trace.tunnel.get(name) for name in _TUNNEL if name in asked)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Trace:
     bridge: str
     state: str          # that conntrack is taken to find it in; empty: it is not asked
     parts: list[Part]
+    tunnel: dict[str, str]    # _TUNNEL, as the datapath has it
 
 
 class Switch:
@@ -72,6 +75,7 @@ class Switch:
         """reading: of the host."""
         self._names: dict[tuple[str, str], str] = {}        # bridge and number in OpenFlow -> port
         self._devices: dict[str, str] = {}                  # number in the datapath -> port, or kind of tunnel
+        self._tunnels: dict[tuple[str, str], dict[str, str]] = {}    # bridge and number in OpenFlow -> _TUNNEL
         self._read_ports(reading.lines("switch"))
         self.tags = {str(row.get("name")): row["tag"] for row in reading.rows("switch-ports")
                      if isinstance(row.get("tag"), int)}
@@ -79,7 +83,7 @@ class Switch:
         self._macs = reading.by_key("switch-macs")
         self.meters = {when: _meters(reading, when) for when in ("before", "after")}
         rows = reading.rows("traces")
-        self.traces = [_trace(row) for row in rows[:_MOST_TRACES] if isinstance(row.get("lines"), list)]
+        self.traces = [self._trace(row) for row in rows[:_MOST_TRACES] if isinstance(row.get("lines"), list)]
         traced = {trace.device for trace in self.traces}
         flows = (flow for flow in map(_flow, reading.lines("datapath")) if flow and flow.in_port in traced)
         self.flows = list(islice(flows, _MOST_FLOWS))
@@ -90,7 +94,19 @@ class Switch:
     def _read_ports(self, lines: list[str]) -> None:
         for port in ports(lines):
             self._names[port.bridge, str(port.number)] = port.name
+            if port.kind in SHARED.values():
+                self._tunnels[port.bridge, str(port.number)] = _tunnel(port)
             self._devices[port.datapath] = "a %s tunnel" % port.kind if port.kind in SHARED.values() else port.name
+
+    def _trace(self, row: dict[str, Any]) -> Trace:
+        lines = [line for line in row["lines"] if isinstance(line, str)]
+        device, flow, bridge, state = (str(row.get(name) or "") for name in ("device", "flow", "bridge", "state"))
+        parts = parts_of(lines)
+        met = fields_of(parts[0].megaflow) if parts else {}
+        # of a tunnel of which a port has one end only, a trace does not name it
+        tunnel = dict(self._tunnels.get((bridge, met.get("in_port", "")), {}),
+                      **{name: met[name] for name in _TUNNEL if name in met})
+        return Trace(device, flow, bridge, state, parts, tunnel)
 
     def known(self, bridge: str, mac: str) -> list[tuple[str, int]]:
         """Return the ports behind which a bridge has learned an address, each with the VLAN."""
@@ -140,10 +156,10 @@ def switch_of(reading: Reading) -> Switch | None:
     return made if isinstance(made, Switch) else None
 
 
-def _trace(row: dict[str, Any]) -> Trace:
-    lines = [line for line in row["lines"] if isinstance(line, str)]
-    device, flow, bridge, state = (str(row.get(name) or "") for name in ("device", "flow", "bridge", "state"))
-    return Trace(device, flow, bridge, state, parts_of(lines))
+def _tunnel(port: Port) -> dict[str, str]:
+    """Return the key of a port's packets, and who sends them, if these are not in each packet."""
+    key, far = port.options.get("key", "0"), port.options.get("remote_ip", "")
+    return {"tun_id": hex(int(key, 0)) if _KEY.fullmatch(key) else "", "tun_src": far}
 
 
 def _rules(reading: Reading, when: str) -> dict[tuple[str, int, int | None, str], tuple[int, str]]:
