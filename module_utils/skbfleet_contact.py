@@ -33,7 +33,7 @@ def answer_of(call, connection, patience=0.0):
             if time.monotonic() >= deadline:
                 return as_data({"failed": True, "lost": True, "msg": shown(error)})
             _forget(connection)
-        except (AnsibleError, Unfit, ValueError, KeyError, TypeError) as error:
+        except (AnsibleError, Unfit, ValueError, KeyError, TypeError, RecursionError) as error:
             return as_data({"failed": True, "msg": shown(error)})
 
 

@@ -10,6 +10,8 @@ import shlex
 from ansible.module_utils.skbfleet_arguments import ARGUMENTS
 from ansible.module_utils.skbfleet_tools import ENTRY
 
+_MOST = 1 << 24    # characters of an answer; `absent` tells of each run that was there
+
 
 def program(arguments, variables):
     """Return the words that run the pushed program on a host, [] if none was pushed; variables: of the task."""
@@ -30,6 +32,6 @@ def call(action, words, arguments):
     words = [*words, json.dumps(typed.validated_parameters)]
     said = action._low_level_execute_command(" ".join(map(shlex.quote, words)))["stdout"]
     try:
-        return json.loads(said[said.index("{"):])
-    except ValueError:
+        return json.loads(said[said.index("{"):]) if len(said) < _MOST else {}
+    except (ValueError, RecursionError):
         return {}

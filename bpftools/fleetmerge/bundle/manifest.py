@@ -168,8 +168,8 @@ def _check_lists(manifest: dict[str, Any]) -> None:
         raise BundleError("its manifest's skipped points are not an object: name -> why")
     for device in manifest["devices"]:
         if not isinstance(device, dict) or not is_number(device.get("ifindex"), 1 << 32) or not all(
-                is_number(device.get(name) or 0, 1 << 32) for name in ("netns", "link")):
-            raise BundleError("its manifest's devices are not a list of {netns, ifindex, link, name}")
+                is_number(device.get(name) or 0, 1 << 32) for name in ("netns", "link", "master")):
+            raise BundleError("its manifest's devices are not a list of {netns, ifindex, link, master, name}")
     pairs = manifest["clock"].setdefault("pairs", [])
     if not isinstance(pairs, list) or not all(
             isinstance(pair, dict) and is_number(pair.get("monotonic_ns"), _LATEST)

@@ -22,7 +22,8 @@ def to_vms(devices: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         carry |= {key_of(device) for device in devices if _master(device) in carry}
         carry |= {(key_of(device)[0], int(device["link"])) for device in devices
                   if key_of(device) in carry and device.get("link") and device.get("role") != "veth"}
-    if carry & set(ends_here(devices)) or any(device.get("role") == "tunnel" for device in devices):
+    routed = any(device.get("kind") == "vrf" and key_of(device) in carry for device in devices)    # it is no switch
+    if routed or carry & set(ends_here(devices)) or any(device.get("role") == "tunnel" for device in devices):
         return lead
     return [device for device in lead if key_of(device) in carry] or lead
 

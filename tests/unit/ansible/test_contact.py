@@ -25,7 +25,7 @@ def test_what_is_no_answer_is_dropped():
 
 
 @pytest.mark.parametrize(("error", "lost"), [(AnsibleConnectionFailure("a\x1b\nb"), True),
-                                             (AnsibleError("a\x1b\nb"), False)])
+                                             (AnsibleError("a\x1b\nb"), False), (RecursionError("a\x1b\nb"), False)])
 def test_what_goes_wrong_is_a_failure_in_words(error, lost):
     def call():
         raise error

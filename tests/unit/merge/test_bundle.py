@@ -58,6 +58,8 @@ BAD = [
     (lambda m: m.update(devices=[{"name": "eth0"}]), "devices are not a list of"),
     (lambda m: m.update(devices=[{"ifindex": 2, "role": "veth", "link": "two"}]), "devices are not a list of"),
     (lambda m: m.update(devices=[{"ifindex": 2, "role": "veth", "link": [2]}]), "devices are not a list of"),
+    (lambda m: m.update(devices=[{"ifindex": 2, "role": "vnet", "master": "br0"}]), "devices are not a list of"),
+    (lambda m: m.update(devices=[{"ifindex": 2, "role": "vnet", "master": -1}]), "devices are not a list of"),
     (lambda m: m["points"].update(attached=[1]), "points are not a list of"),
     (lambda m: m["clock"].update(pairs=[{"monotonic_ns": "now"}]), "clock pairs are not"),
 ]

@@ -26,6 +26,8 @@ PORTS = [device(BRIDGE, "bridge"), device(TAP, "vnet", BRIDGE), device(MANAGEMEN
     pytest.param([device(UP, master=BRIDGE), device(7, master=BRIDGE, netns=2)], [UP], id="another namespace's number"),
     pytest.param([device(UP)], [MANAGEMENT, UP], id="no port of the bridge leads anywhere"),
     pytest.param([device(UP, master=BRIDGE), device(8, "vnet")], [MANAGEMENT, UP], id="a VM that is routed"),
+    pytest.param([device(UP, master=BRIDGE), device(8, "vnet", 9), dict(device(9, "internal"), kind="vrf")],
+                 [MANAGEMENT, UP], id="a VM that is routed in a VRF"),
     pytest.param([device(UP, master=BRIDGE), device(8, "tunnel", BRIDGE)], [MANAGEMENT, UP, 8], id="a tunnel"),
     pytest.param([device(UP, master=BRIDGE), device(8, "veth", BRIDGE, link=9), device(9, "veth", link=8)],
                  [MANAGEMENT, UP], id="a veth to what is behind it"),
