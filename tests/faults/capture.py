@@ -22,7 +22,7 @@ TRACER = "datapath_tracing"
 ALONE = {TRACER: []}
 BOTH = {TRACER: ["--exclude-point", "skb.drop"], "drop_monitor": []}  # so that each drop is recorded once
 MERGER = ROOT / "bpftools" / "merge_captures.py"
-OPENS_IN_NS = 250_000_000  # tracers look for their window 20 times a second, and the machine may be busy
+OPENS_IN_NS = 250_000_000  # tracers look for their window ten times a second, and the machine may be busy
 NEVER_NS = 600_000_000_000  # the window is closed long before
 
 

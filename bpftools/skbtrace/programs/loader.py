@@ -13,11 +13,12 @@ import platform
 from typing import Any
 
 from ..errors import TracerError
+from . import bytecode
 
 PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT, PROG_TYPE_TRACING = 2, 17, 26
 ATTACH_RAW_TRACEPOINT, ATTACH_FENTRY = 23, 24
 _MAP_PERCPU_ARRAY = 6
-EMPTY = bytes([0xB7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0])  # a program that does nothing: r0 = 0; exit
+EMPTY = bytecode.instruction(bytecode.MOVE) + bytecode.instruction(bytecode.EXIT)  # does nothing: r0 = 0; exit
 KPROBE_PMU = "/sys/bus/event_source/devices/kprobe/type"
 _BPF_MAP_CREATE, _BPF_PROG_LOAD, _BPF_PROG_TEST_RUN = 0, 5, 10
 _BPF_OBJ_GET_INFO_BY_FD, _BPF_RAW_TRACEPOINT_OPEN = 15, 17

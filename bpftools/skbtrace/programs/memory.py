@@ -5,23 +5,23 @@ import os
 from typing import Iterator, List
 
 from . import loader
-from .bytecode import instruction
+from .bytecode import CALL, EXIT, LOAD_WORD, MOVE, instruction
 
 _READ_KERNEL, _CURRENT_TASK, _LOOKUP = 113, 35, 1  # helpers
 _MAP_OF_DESCRIPTOR = 1
-_EXIT = instruction(0x95)
+_EXIT = instruction(EXIT)
 _UPPER_HALF = instruction(0x77, 0, 0, 0, 32)
 # four bytes at the address that is the first argument, 0 where nothing can be read
 _PEEK = b"".join([
-    instruction(0x79, 3, 1), instruction(0x7A, 10, 0, -8, 0), instruction(0xBF, 1, 10),
-    instruction(0x07, 1, 0, 0, -8), instruction(0xB7, 2, 0, 0, 4), instruction(0x85, value=_READ_KERNEL),
+    instruction(LOAD_WORD, 3, 1), instruction(0x7A, 10, 0, -8, 0), instruction(0xBF, 1, 10),
+    instruction(0x07, 1, 0, 0, -8), instruction(MOVE, 2, 0, 0, 4), instruction(CALL, value=_READ_KERNEL),
     instruction(0x61, 0, 10, -8), _EXIT])
-_TASK = instruction(0x85, value=_CURRENT_TASK)
+_TASK = instruction(CALL, value=_CURRENT_TASK)
 # a pointer is no number to the verifier: it goes to the stack, and what is read from there is one
 _AS_NUMBER = b"".join([
     instruction(0x7B, 10, 0, -16), instruction(0x7A, 10, 0, -8, 0), instruction(0xBF, 1, 10),
-    instruction(0x07, 1, 0, 0, -8), instruction(0xB7, 2, 0, 0, 8), instruction(0xBF, 3, 10),
-    instruction(0x07, 3, 0, 0, -16), instruction(0x85, value=_READ_KERNEL), instruction(0x79, 0, 10, -8)])
+    instruction(0x07, 1, 0, 0, -8), instruction(MOVE, 2, 0, 0, 8), instruction(0xBF, 3, 10),
+    instruction(0x07, 3, 0, 0, -16), instruction(CALL, value=_READ_KERNEL), instruction(LOAD_WORD, 0, 10, -8)])
 
 
 def _load_map(register: int, descriptor: int) -> bytes:
@@ -49,7 +49,7 @@ def address_of_first(descriptor: int) -> int:
     """Return where the kernel has the first value of an array, for the CPU on which this runs; raises OSError."""
     return _run(b"".join([
         instruction(0x62, 10, 0, -20, 0), _load_map(1, descriptor), instruction(0xBF, 2, 10),
-        instruction(0x07, 2, 0, 0, -20), instruction(0x85, value=_LOOKUP), _AS_NUMBER]))
+        instruction(0x07, 2, 0, 0, -20), instruction(CALL, value=_LOOKUP), _AS_NUMBER]))
 
 
 class Memory:

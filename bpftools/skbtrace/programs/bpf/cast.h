@@ -2,14 +2,12 @@
 /*
  * Plain loads from any address. Kernels from 6.2 on have bpf_rdonly_cast(), which makes of an
  * address a pointer to a type of theirs; from that the verifier lets a program load, and a load
- * where nothing is gives 0. The cast is no instruction, where bpf_probe_read_kernel() is a call of
- * 20 ns. The compiler knows helpers only: cast.py makes the call of CAST_MARK, and tells the types.
+ * where nothing is gives 0. The cast is no instruction, where bpf_probe_read_kernel() is a call. The
+ * compiler knows helpers only: cast.py makes the call of CAST_MARK, and tells the types.
  */
 #ifdef HAVE_CAST
 static u64 (*cast)(u64 address, u64 type) = (void *)CAST_MARK;
 
-/* in asm, or bcc would make a call of it */
-#define load_as(size, value, from, offset) asm volatile("%0 = *(" #size " *)(%1 + %2)" : "=r"(value) : "r"(from), "i"(offset))
 #define load_sized(value, from, size, offset)                                                      \
     do {                                                                                           \
         if ((size) == 8)                                                                           \
@@ -18,6 +16,7 @@ static u64 (*cast)(u64 address, u64 type) = (void *)CAST_MARK;
             load_as(u32, value, from, offset);                                                     \
         else                                                                                       \
             load_as(u16, value, from, offset);                                                     \
+        _Static_assert((size) >= 2, "a byte is not loaded");                                       \
     } while (0)
 
 /* as READ_FIELD, of the structs whose types are told */

@@ -152,7 +152,7 @@ static __always_inline int match_place(const struct place *place)
     return MATCH;
 }
 
-/* Whether a device tells, at no cost, that the packet is in another namespace than the filter's. */
+/* Whether plain loads tell, by its device, that the packet is in another namespace than the filter's. */
 static __always_inline int is_elsewhere(u64 address, u64 device)
 {
 #if defined(FILTER_NETNS) && defined(HAVE_CAST)

@@ -21,13 +21,11 @@ struct look {
 #define take_field(first, raw, field)                                                               \
     (first)->field = *(typeof((first)->field) *)((void *)(raw) + __builtin_offsetof(struct sk_buff, field) - FIRST_BEGIN)
 
-/* one field of an skb that the verifier knows as such; in asm, or bcc would make a call of it */
+/* one field of an skb that the verifier knows as such */
 #define load_field(first, from, size, field)                                                       \
     do {                                                                                           \
         u64 value_;                                                                                \
-        asm volatile("%0 = *(" #size " *)(%1 + %2)"                                                \
-                     : "=r"(value_)                                                                \
-                     : "r"(from), "i"(__builtin_offsetof(struct sk_buff, field)));                 \
+        load_as(size, value_, from, __builtin_offsetof(struct sk_buff, field));                    \
         (first)->field = (typeof((first)->field))value_;                                           \
     } while (0)
 

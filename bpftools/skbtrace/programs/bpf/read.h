@@ -20,6 +20,10 @@
 /* keeps the compiler from deriving a bound from another register than the one the verifier has seen */
 #define opaque(value) asm volatile("" : "+r"(value))
 
+/* one value, from a pointer that the verifier lets a program load from; in asm, or bcc would make a call of it */
+#define load_as(size, value, from, offset)                                                         \
+    asm volatile("%0 = *(" #size " *)(%1 + %2)" : "=r"(value) : "r"(from), "i"(offset))
+
 /*
  * What it points to stays in memory, as if a function had been called with it. Else the compiler takes the struct apart,
  * and the verifier goes on once for every way in which its parts can be combined.
