@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the modules' shared code, and the plugins, importable as Ansible imports them."""
+import contextlib
 import importlib
 import importlib.util
+import os
 import pathlib
 import shutil
+import signal
 import sys
 import types
 
@@ -127,3 +130,20 @@ def fake_tools(tmp_path: pathlib.Path) -> pathlib.Path:
 def python() -> str:
     """The Python that runs the fakes."""
     return sys.executable
+
+
+@pytest.fixture
+def host(tmp_path, fake_tools, python, monkeypatch):
+    """One run on one host, of which nothing goes on behind the test."""
+    from ansible.module_utils import skbfleet_rundir
+    from support.states import BOTH, Host
+    monkeypatch.setattr(skbfleet_rundir, "TERM_GRACE_S", 0.5)
+    made = Host(tmp_path / "skbfleet", fake_tools, python)
+    old = os.umask(0o077)
+    yield made
+    os.umask(old)
+    for name in BOTH:
+        pid = skbfleet_rundir.Tracer(str(made.run_dir), name).pid()
+        if pid:
+            with contextlib.suppress(ProcessLookupError):  # one that failed to arm ends by itself
+                os.kill(pid, signal.SIGKILL)
